@@ -1,0 +1,6 @@
+"""``python -m kvw``."""
+
+from kvw.cli import entry
+
+if __name__ == "__main__":
+    entry()

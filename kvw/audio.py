@@ -1,0 +1,346 @@
+"""Reads any recording a person has as mono 24 kHz, refuses what can't be a target, splits and writes clips.
+
+PyAV (FFmpeg) decodes every format: unlike libsndfile it reads FLAC of unknown length and prints nothing about odd MP3
+files. FFmpeg silently accepts a file that was cut short, so what the header promises is compared with what came.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+import soundfile
+import soxr
+import webrtcvad  # type: ignore[import-untyped]
+
+from kvw.disk import write_whole
+from kvw.types import SAMPLE_RATE, KvwError, Wave
+
+MIN_SPEECH_SECONDS = 3.0
+"""Seconds of speech (frames that the voice activity detector accepts) that a target needs."""
+
+MAX_SECONDS = 600.0
+"""Seconds of audio beyond which a file is refused: never more than this is decoded into memory (58 MB)."""
+
+MIN_SPLIT_SECONDS = 12.0
+"""Seconds: a clip of this length or less is not split."""
+
+MAX_CHANNELS = 64
+"""Channels of a file: no recorder writes more. FFmpeg gives up at 512 and then says that there are 0."""
+
+SILENCE_RANGE = 1e-3
+"""Largest minus smallest sample, full scale 2: below this (-66 dB) a recording is silent, whatever its offset."""
+
+TRUNCATED_FRACTION = 0.02
+TRUNCATED_SECONDS = 0.1
+"""A file is cut short when more than both of these are missing (more than the fraction alone where bytes are known)."""
+
+VAD_RATE = 16_000
+"""Hz, with VAD_FRAME, VAD_MODE and VAD_LEVEL the settings of Resemblyzer (its ``hparams.py`` and ``audio.py``)."""
+VAD_FRAME = 480
+"""Samples: 30 ms at VAD_RATE."""
+VAD_MODE = 3
+VAD_LEVEL = 10 ** (-30 / 20)
+"""RMS that a quieter recording is raised to."""
+
+SPLIT_MARGIN = 0.1
+"""Fraction of a clip, on each side of the wanted cut, that is searched for a pause."""
+SPLIT_PAUSE = SAMPLE_RATE // 5
+"""Samples (0.2 s): the width of the pause that is looked for."""
+
+# The header of these gives the length; of others (MP3, ADTS, MPEG-TS) FFmpeg guesses it from the bit rate.
+LENGTH_IN_HEADER = {"aiff", "asf", "au", "avi", "caf", "flac", "flv", "mov", "matroska", "w64", "wav"}
+
+# A hole in these is damage; elsewhere a recorder may leave out silence, or lose packets of a call.
+WITHOUT_GAPS = {"flac", "ogg"}
+
+# Writers that can't seek back leave a RIFF size near its limits: ffmpeg 2**32 - 1, sox 2**31 - 4096 or a little more.
+RIFF_SIZE_UNKNOWN = 2**31 - 4096
+
+CONVERT = "convert it to WAV or FLAC with an audio editor, or bring another recording"
+
+
+def read(path: Path) -> Wave:
+    """Decodes an audio or video file of any format, rate, sample width and channel count.
+
+    Channels are averaged. A recording that exceeds full scale is scaled down to it.
+
+    Returns:
+        float32 ``(samples,)``, 24 kHz, finite, in [-1, 1], at most :data:`MAX_SECONDS` long, not empty.
+
+    Raises:
+        KvwError: the file is missing, a folder, unreadable, empty, not audio, cut short, damaged, has NaN or infinite
+            samples, or is longer than :data:`MAX_SECONDS`. One line that names the file.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise _refusal(path, "expected an audio file, came a folder; name one file inside it")
+        if not stat.S_ISREG(mode):
+            raise _refusal(path, "expected an audio file, came a pipe or device; save the recording to a file first")
+        with path.open("rb") as file:
+            _check_size(path, file)
+            file.seek(0)
+            return _decode(path, file)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _refusal(path, "expected an audio file, there is none; check the path") from error
+    except OSError as error:
+        raise _refusal(path, f"can't be read ({_one_line(error)}); check the path and its permissions") from error
+
+
+def read_target(path: Path) -> Wave:
+    """Reads a recording and checks that it can be a target.
+
+    Returns:
+        As :func:`read`, with at least :data:`MIN_SPEECH_SECONDS` of speech.
+
+    Raises:
+        KvwError: as :func:`read`; or the recording is silent, or has too little speech. One line that names the file.
+    """
+    wave = read(path)
+    if float(np.ptp(wave)) < SILENCE_RANGE:
+        raise _refusal(path, "expected speech, came silence; check the recording's level and its channels")
+    speech = _speech_seconds(wave)
+    if speech < MIN_SPEECH_SECONDS:
+        came = f"came {speech:.1f} s in {len(wave) / SAMPLE_RATE:.1f} s of audio"
+        raise _refusal(
+            path, f"expected at least {MIN_SPEECH_SECONDS:g} s of speech, {came}; bring a longer or clearer clip"
+        )
+    return wave
+
+
+def split_at_pause(wave: Wave, fraction: float = 0.75) -> tuple[Wave, Wave] | None:
+    """Cuts a clip in the middle of the quietest 0.2 s near a fraction of its length; where none pauses, there anyway.
+
+    Args:
+        wave: float32 ``(samples,)``, 24 kHz.
+        fraction: where to cut, in [0.1, 0.9]; a pause is searched :data:`SPLIT_MARGIN` before and after it.
+
+    Returns:
+        Two copies that together are the clip, or None for a clip of :data:`MIN_SPLIT_SECONDS` or less.
+
+    Raises:
+        ValueError: the fraction is out of range.
+    """
+    if not SPLIT_MARGIN <= fraction <= 1 - SPLIT_MARGIN:
+        raise ValueError(f"expected a fraction in [{SPLIT_MARGIN}, {1 - SPLIT_MARGIN}], came {fraction}")
+    if len(wave) <= MIN_SPLIT_SECONDS * SAMPLE_RATE:
+        return None
+    first = round((fraction - SPLIT_MARGIN) * len(wave))
+    last = round((fraction + SPLIT_MARGIN) * len(wave))
+    power = np.concatenate([[0.0], np.cumsum(np.square(wave[first:last], dtype=np.float64))])
+    energy = power[SPLIT_PAUSE:] - power[:-SPLIT_PAUSE]
+    quietest = np.flatnonzero(energy <= energy.min())
+    middles = first + quietest + SPLIT_PAUSE // 2
+    cut = int(middles[np.argmin(np.abs(middles - fraction * len(wave)))])
+    return wave[:cut].copy(), wave[cut:].copy()
+
+
+def write(path: Path, wave: Wave) -> None:
+    """Writes a 16-bit mono WAV at 24 kHz; a reader of ``path`` sees the old file or the whole new one.
+
+    Args:
+        path: in a folder that exists.
+        wave: float32 ``(samples,)``, 24 kHz; beyond [-1, 1] it is clipped.
+
+    Raises:
+        KvwError: the wave has NaN or infinite samples.
+        OSError: the file can't be written.
+    """
+    path = Path(path)
+    if not np.isfinite(wave).all():
+        raise _refusal(path, "expected finite samples to write, came NaN or infinity; the audio was not written")
+    encoded = io.BytesIO()
+    soundfile.write(encoded, np.clip(wave, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_16", format="WAV")
+    write_whole(path, encoded.getvalue())
+
+
+def _refusal(path: Path, problem: str) -> KvwError:
+    return KvwError(f"{_one_line(path)}: {problem}")
+
+
+def _one_line(thing: object) -> str:
+    return "".join(char if char.isprintable() else "?" for char in str(thing))
+
+
+def _decode(path: Path, file: BinaryIO) -> Wave:
+    """All of a file as a :data:`Wave`, in constant memory beyond the result."""
+    try:
+        # A playlist must not make FFmpeg open other files or addresses; tags need not be UTF-8.
+        container = av.open(file, metadata_errors="replace", options={"protocol_whitelist": "none"})
+    except av.error.FFmpegError as error:
+        raise _refusal(
+            path, f"expected audio, came a file that is of no known format or is cut short; {CONVERT}"
+        ) from error
+    with container:
+        if not container.streams.audio:
+            raise _refusal(path, f"expected audio, came a {container.format.long_name} file without any; {CONVERT}")
+        try:
+            return _collect(path, _blocks(path, container))
+        except (av.error.FFmpegError, ValueError) as error:
+            raise _refusal(path, f"expected audio, came a file damaged or cut short; {CONVERT}") from error
+
+
+def _blocks(path: Path, container: Any) -> Iterator[tuple[int, Wave]]:
+    """Decoded pieces of the first audio stream: rate in Hz, mono float32 ``(samples,)``."""
+    in_header = container.duration and LENGTH_IN_HEADER & set(container.format.name.split(","))
+    claimed = container.duration / av.time_base if in_header else 0.0
+    if claimed > MAX_SECONDS:
+        raise _too_long(path, f"{claimed / 60:.1f} min")
+    audio = container.streams.audio[0]
+    if not 0 < audio.channels <= MAX_CHANNELS:
+        came = audio.channels or "none, or more than FFmpeg can count"
+        raise _refusal(path, f"expected 1 to {MAX_CHANNELS} channels, came {came}; mix it down to mono")
+    reached = heard = audio_end = 0.0
+    audio_start = math.inf
+    # Every stream: a video outlasts its audio, and the length in the header is that of the longest.
+    for packet in container.demux():
+        stamp = packet.dts if packet.pts is None else packet.pts
+        is_audio = packet.stream_index == audio.index
+        if stamp is not None:
+            end = float((stamp + (packet.duration or 0)) * packet.time_base)
+            reached = max(reached, end)
+            if is_audio:
+                audio_start, audio_end = min(audio_start, float(stamp * packet.time_base)), end
+        if is_audio:
+            for frame in packet.decode():
+                heard += frame.samples / frame.sample_rate
+                yield frame.sample_rate, _mono(frame)
+    _check_length(path, claimed, reached)
+    if container.format.name in WITHOUT_GAPS:
+        _check_length(path, audio_end - audio_start, heard)
+
+
+def _check_length(path: Path, claimed: float, came: float) -> None:
+    missing = claimed - came
+    if missing > TRUNCATED_SECONDS and missing > TRUNCATED_FRACTION * claimed:
+        raise _cut_short(path, f"{claimed:.1f} s", f"{came:.1f} s")
+
+
+def _mono(frame: Any) -> Wave:
+    """The mean of a frame's channels, float32, full scale 1."""
+    samples = frame.to_ndarray()
+    if not frame.format.is_planar:
+        samples = samples.reshape(frame.samples, -1).T
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused, not warned of
+        mono = samples.mean(axis=0, dtype=np.float64)
+        if samples.dtype.kind in "iu":
+            limits = np.iinfo(samples.dtype)
+            half = (limits.max - limits.min + 1) / 2
+            mono = (mono - (limits.max + limits.min + 1) / 2) / half
+        wave: Wave = mono.astype(np.float32)
+    return wave
+
+
+def _collect(path: Path, blocks: Iterator[tuple[int, Wave]]) -> Wave:
+    """Resamples blocks of one rate as they come, and joins them."""
+    parts: list[Wave] = []
+    rate = samples = 0
+    for block_rate, block in blocks:
+        if not rate:
+            rate = block_rate
+            resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="VHQ")
+        if block_rate != rate:
+            raise _refusal(path, f"expected one sample rate, came {rate} Hz, then {block_rate} Hz; {CONVERT}")
+        if not np.isfinite(block).all():
+            raise _refusal(path, "expected finite samples, came NaN or infinity; export it again as 16-bit WAV")
+        samples += len(block)
+        if samples > MAX_SECONDS * rate:
+            raise _too_long(path, "more")
+        parts.append(resampler.resample_chunk(block))
+    if samples:
+        parts.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+    wave: Wave = np.concatenate([np.zeros(0, np.float32), *parts])
+    if not wave.size:
+        raise _refusal(path, "expected audio, came a file that holds none; bring another recording")
+    wave /= max(1.0, wave.max(), -wave.min())
+    return wave
+
+
+def _speech_seconds(wave: Wave) -> float:
+    """Seconds that the voice activity detector takes for speech, after Resemblyzer's ``preprocess_wav``."""
+    quiet = soxr.resample(wave, SAMPLE_RATE, VAD_RATE)
+    level = float(np.sqrt(np.mean(np.square(quiet, dtype=np.float64))))
+    loud = quiet * max(1.0, VAD_LEVEL / level)
+    pcm = np.round(np.clip(loud, -1.0, 1.0) * 32767).astype("<i2")
+    detector = webrtcvad.Vad(VAD_MODE)
+    frames = pcm[: len(pcm) // VAD_FRAME * VAD_FRAME].reshape(-1, VAD_FRAME)
+    spoken = sum(bool(detector.is_speech(frame.tobytes(), VAD_RATE)) for frame in frames)
+    return spoken * VAD_FRAME / VAD_RATE
+
+
+def _too_long(path: Path, came: str) -> KvwError:
+    return _refusal(path, f"expected at most {MAX_SECONDS / 60:g} min of audio, came {came}; cut a clip of 10 to 30 s")
+
+
+def _cut_short(path: Path, claimed: str, came: str) -> KvwError:
+    return _refusal(
+        path, f"expected {claimed}, as its header says, came {came}: cut short or damaged; copy or export it again"
+    )
+
+
+def _check_size(path: Path, file: BinaryIO) -> None:
+    """Compares the bytes that a header promises with the file, for formats where FFmpeg reads on regardless."""
+    size = file.seek(0, os.SEEK_END)
+    if not size:
+        raise _refusal(path, "expected audio, came an empty file; copy or export it again")
+    file.seek(0)
+    magic = file.read(4)
+    if magic == b"OggS":
+        needed = float(_ogg_end(file, size))
+    elif magic == b"RIFF":
+        needed = _riff_end(file) * (1 - TRUNCATED_FRACTION)
+    else:
+        needed = _mp3_end(file) * (1 - TRUNCATED_FRACTION)
+    if needed > size:
+        raise _cut_short(path, f"at least {needed:.0f} bytes", f"{size}")
+
+
+def _ogg_end(file: BinaryIO, size: int) -> int:
+    """Where the last page that begins in the file ends, in bytes."""
+    start = max(0, size - 2**17)  # a page has at most 65,307 bytes
+    file.seek(start)
+    tail = file.read()
+    at = tail.rfind(b"OggS")
+    segments = tail[at + 27 : at + 27 + tail[at + 26]] if 0 <= at < len(tail) - 26 else b""
+    return start + at + 27 + len(segments) + sum(segments)
+
+
+def _riff_end(file: BinaryIO) -> int:
+    """Where a WAV file's samples, or else the RIFF file, should end, in bytes; 0 when its writer left that open."""
+    end = 8 + int.from_bytes(file.read(4), "little")
+    file.seek(12)
+    for _ in range(1000):
+        header = file.read(8)
+        length = int.from_bytes(header[4:], "little")
+        if header[:4] in (b"data", b""):
+            end = file.tell() + length if header else end
+            break
+        file.seek(length + length % 2, os.SEEK_CUR)
+    return end if end < RIFF_SIZE_UNKNOWN else 0
+
+
+def _mp3_end(file: BinaryIO) -> int:
+    """Where the frames of an MP3 file end, in bytes, from its Xing, Info or VBRI tag; 0 when it has none."""
+    file.seek(0)
+    tag = file.read(10)
+    start = 0
+    if tag[:3] == b"ID3":
+        start = 10 + sum(byte << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=False))
+    file.seek(start)
+    frame = file.read(192)
+    if len(frame) == 192 and frame[0] == 0xFF:
+        for name, at in ((b"Xing", 12), (b"Info", 12), (b"VBRI", 10)):
+            where = frame.find(name, 4, 64)
+            # flags 3: the tag has a count of frames, then of bytes; VBRI always has both
+            if where > 0 and (name == b"VBRI" or frame[where + 7] & 3 == 3):
+                return start + int.from_bytes(frame[where + at : where + at + 4], "big")
+    return 0

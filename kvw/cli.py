@@ -1,0 +1,238 @@
+"""The command line: ``python -m kvw key=value ...``, or ``kvw`` for short.
+
+Hydra composes the config; here is what it needs around it: free text and paths arrive as they were typed, a user's own
+``./conf`` and ``./strategies`` extend ours, and an error is one line and an exit status. Heavy modules are imported by
+the task that needs them, so that ``--help`` does not wait for torch.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from tqdm import tqdm
+
+from kvw.config import Config, locate, nearest, plain
+from kvw.types import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_ITEMS_FAILED, KvwError
+
+log = logging.getLogger(__name__)
+
+HERE = Path(__file__).parent
+CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"
+"""``kvw/conf`` in a wheel, the repository's ``conf`` in a checkout."""
+
+VERBATIM = frozenset(
+    {
+        "target_audio",
+        "target_text",
+        "other_text",
+        "voice_folder",
+        "voices_folder",
+        "output_name",
+        "starting_voice",
+        "heldout_audio",
+        "heldout_texts",
+        "synth.model",
+        "synth.config",
+    }
+)
+"""Keys whose values are free text or paths, which Hydra's grammar would take apart."""
+
+MULTIRUN = frozenset({"-m", "--multirun"})
+
+failures: list[KvwError] = []
+"""What went wrong in the jobs of this run."""
+
+
+class UserConf(SearchPathPlugin):
+    """Puts the working directory's ``conf`` before ours."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Called by Hydra while it composes."""
+        user = Path.cwd() / "conf"
+        if user.is_dir() and not user.samefile(CONF):
+            search_path.prepend("kvw-user", f"file://{user}", anchor=SearchPathQuery(provider="main"))
+
+
+Plugins.instance().register(UserConf)
+ConfigStore.instance().store("kvw_schema", Config)
+
+
+class Console(logging.Handler):
+    """Writes messages to standard output, above a progress line if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one message."""
+        tqdm.write(self.format(record), file=sys.stdout)
+        sys.stdout.flush()
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="kvw")
+def main(cfg: DictConfig) -> float:
+    """Runs the task that the config names.
+
+    Returns:
+        its figure, for sweepers: a search's best score; 0.0 for a job that failed, whose error goes to
+        :data:`failures`: raised here it would end the whole of a multirun.
+    """
+    try:
+        return float(locate(plain(cfg.task), "task")(cfg))
+    except KvwError as error:
+        failures.append(error)
+    except OSError as error:
+        failures.append(
+            KvwError(f"{error.filename or ''}: {error.strerror or error}; check the path and its permissions")
+        )
+    if cfg.debug:
+        logging.getLogger("kvw").exception("debug=true", exc_info=failures[-1])
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        log.error("Job %s failed: %s", HydraConfig.get().job.num, failures[-1])
+    return 0.0
+
+
+def entry() -> None:
+    """The console script: runs :func:`main` and exits with its status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs kvw with the arguments of a shell.
+
+    Returns:
+        the exit status: 0 done, 1 some items or jobs failed, 2 bad input, 6 too many failed evaluations,
+        130 interrupted.
+    """
+    logger = logging.getLogger("kvw")
+    logger.handlers = [Console()]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
+    # torch reads it when it is imported: Kokoro on Apple's MPS needs the fallback
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+    # Hydra would print its own errors and exit with 1
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    failures.clear()
+    try:
+        user_plugins()
+        sys.argv = [sys.argv[0], *quoted(arguments)]
+        main()
+        if failures and MULTIRUN.isdisjoint(arguments):
+            raise failures[0]
+    except KvwError as error:
+        sys.stderr.write("".join(f"kvw: {line}\n" for line in str(error).splitlines()))
+        return error.code
+    except (HydraException, OmegaConfBaseException) as error:
+        if "debug=true" in arguments:
+            raise
+        sys.stderr.write(f"kvw: {explained(error)}\n")
+        return EXIT_BAD_INPUT
+    except OSError as error:  # Hydra makes the output folder before it calls main
+        sys.stderr.write(f"kvw: {unwritable(error)}\n")
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return EXIT_ITEMS_FAILED if failures else 0
+
+
+def unwritable(error: OSError) -> KvwError:
+    """A line for a file or folder that the system refuses."""
+    return KvwError(f"{error.filename or 'a file'}: {error.strerror or error}; check the path and its permissions")
+
+
+def user_plugins() -> None:
+    """Lets ``./strategies`` extend ours.
+
+    Raises:
+        KvwError: it is a regular package, which would hide ours.
+    """
+    here = Path.cwd()
+    if str(here) not in sys.path:
+        sys.path.insert(0, str(here))
+    marker = here / "strategies" / "__init__.py"
+    if marker.exists():
+        raise KvwError(
+            f"strategies: expected a folder without __init__.py; remove {marker}, which hides kvw's strategies"
+        )
+
+
+def quoted(arguments: list[str]) -> list[str]:
+    """Hydra arguments in which free text and paths are quoted, so that they arrive as they were typed.
+
+    ``null`` stays null; a list ``[a,b]`` of ``heldout_audio`` and, in a multirun, ``choice(a,b)`` stay Hydra's.
+
+    Raises:
+        KvwError: an argument is written ``--key value``.
+    """
+    multirun = not MULTIRUN.isdisjoint(arguments)
+    ready = []
+    for position, argument in enumerate(arguments):
+        dashed = re.match(r"--([a-z_.]+)(=?)(.*)", argument, re.DOTALL)
+        if dashed and dashed[1].replace("-", "_") in Config.__dataclass_fields__:
+            value = dashed[3] if dashed[2] else "".join(arguments[position + 1 : position + 2])
+            value = "true" if not value or value.startswith("--") else value
+            raise KvwError(f"{argument.split('=')[0]}: kvw's arguments are key=value; type {dashed[1]}={shell(value)}")
+        key, equals, value = argument.partition("=")
+        grammar = (
+            value == "null"
+            or (key == "heldout_audio" and value.startswith("[") and value.endswith("]"))
+            or (multirun and re.fullmatch(r"choice\(.*\)", value, re.DOTALL))
+        )
+        verbatim = equals and key.lstrip("+") in VERBATIM and not grammar
+        ready.append(f"{key}={quote(value)}" if verbatim else argument)
+    # Hydra's parser takes no flag between overrides
+    return sorted(ready, key=lambda argument: argument not in MULTIRUN)
+
+
+def shell(value: str) -> str:
+    """``value`` as one would type it in a shell."""
+    return value if re.fullmatch(r"[\w./:-]+", value) else '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'
+
+
+def quote(value: str) -> str:
+    """``value`` in quotes of Hydra's grammar, and with OmegaConf's interpolations escaped."""
+    value = re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", value)
+    value = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + (r"\'" if match[2] else ""), value)
+    return f"'{value}'"
+
+
+def explained(error: Exception) -> str:
+    """One line for an error that Hydra or OmegaConf found in the config, with the nearest valid name."""
+    message = str(error)
+    cause = f"{message}\n{error.__cause__ or ''}"
+    if match := re.search(r"Could not find '([^/']+)/([^']*)'", message):
+        names = re.findall(r"^\t(.+)$", message, re.MULTILINE)
+        return f"{match[1]}: there is no {match[1]} {match[2]!r}{nearest(match[2], names)}"
+    if match := re.search(r"Could not override '([^']+)'", message):
+        return f"{match[1]}: kvw has no such key{nearest(match[1], keys())}"
+    if match := re.search(
+        r"Value '(.*)' of type '\w+' could not be converted to (\w+)\s+full_key: (\S+)", cause, re.DOTALL
+    ):
+        return f"{match[3]}: expected {match[2]}; got {match[1]!r}"
+    line = " ".join(message.split("\nSee ")[0].split())
+    return f"{line} (the form is key=value; python -m kvw --help lists the keys)"
+
+
+def keys() -> list[str]:
+    """Every key of the default config, with its groups' settings."""
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = hydra.compose("kvw")
+
+    def names(node: Any, prefix: str) -> list[str]:
+        children = node.items() if isinstance(node, dict) else ()
+        return [prefix, *(name for key, value in children for name in names(value, f"{prefix}.{key}".lstrip(".")))]
+
+    return names(OmegaConf.to_container(cfg, resolve=False), "")[1:]

@@ -1,0 +1,45 @@
+"""Held-out similarity: the voice on texts and against audio that no search ever scores.
+
+A search can fit its two texts and lose every other; this is the figure that shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kvw.fitness import Ear, Trial
+from kvw.speaker import cosine
+from kvw.types import Embedding, KvwError, Voice, Wave
+
+
+class HeldOut:
+    """Measures voices on held-out texts against held-out audio.
+
+    Args:
+        ear: with a noise seed of its own, that the search did not use.
+        texts: of lengths that the search did not score.
+        audio: of the target speaker; several clips are one speaker, by the mean of their embeddings.
+
+    Raises:
+        KvwError: a text can't be pronounced, or no speech is heard in the audio.
+    """
+
+    def __init__(self, ear: Ear, texts: Sequence[str], audio: Sequence[Wave]) -> None:
+        self.ear = ear
+        self.scripts = [ear.synthesizer.script(text) for text in texts]
+        heard = [embedding for embedding in ear.encoder(audio) if embedding is not None]
+        if len(heard) < len(audio):
+            raise KvwError("heldout_audio: expected speech in every clip; none is heard in one; leave that one out")
+        mean = np.mean(heard, axis=0)
+        self.target: Embedding = mean / np.linalg.norm(mean)
+
+    def __call__(self, voice: Voice) -> list[float]:
+        """The cosine to the held-out audio for each text, in [0, 1]; 0 where the voice fails to speak it."""
+        similarities = []
+        for script in self.scripts:
+            trial = Trial(voice)
+            self.ear.hear([trial], script)
+            similarities.append(0.0 if trial.status else cosine(trial.embeddings[script.text], self.target))
+        return similarities

@@ -1,0 +1,97 @@
+"""Progress: a line with the time left on a terminal, plain lines now and then in a pipe, a line at each improvement."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+
+from tqdm import tqdm
+
+from kvw.candidate import Candidate
+from kvw.results import figures
+from kvw.search import Archive, Entry
+
+log = logging.getLogger(__name__)
+
+PIPE_SECONDS = 20.0
+"""Between two plain lines."""
+
+SCORED_SHARE = 0.5
+"""Share of candidates that an estimate takes to pass the first gate; a walk on the documents' settings has 0.47."""
+
+
+class Progress:
+    """Tells how a search is getting on; an observer.
+
+    Args:
+        step_limit: candidates that will be evaluated at most.
+    """
+
+    def __init__(self, step_limit: int) -> None:
+        self.step_limit = step_limit
+        self._bar = tqdm(total=0, unit="voice", disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
+        self._started = self._said = self._searching = time.monotonic()
+        self._ranked_at = [(0, self._started)]
+        self._seen = 0
+
+    def ranking(self, done: int, total: int) -> None:
+        """Shows how far the ranking is."""
+        self._ranked_at.append((done, time.monotonic()))
+        self._show(done, total, "ranking", "")
+
+    def ranked(self, ranking: Sequence[Entry], top: Sequence[Entry]) -> None:
+        """Lists the nearest stock voices, and estimates what the search will take."""
+        log.info("The %d stock voices nearest to the target, of %d:", len(top), len(ranking))
+        for entry in top:
+            log.info("  %-14s %s", entry.name, figures(entry.evaluation))
+        seconds = step_seconds(self._ranked_at, len(ranking))
+        log.info("Up to %d candidates, about %s", self.step_limit, duration(seconds * self.step_limit))
+        self._searching = self._said = time.monotonic()
+
+    def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
+        """Shows how far the search is."""
+        best = archive.best
+        if best and archive.improvements > self._seen:
+            self._seen = archive.improvements
+            log.info("Step %d: %s", best.step, figures(best.evaluation, best.notes))
+        score = f"best {best.evaluation.score:.2f}" if best else "none scored yet"
+        stopped = 1 - archive.complete / archive.steps
+        self._show(archive.steps, self.step_limit, "searching", f"{score}, {stopped:.0%} stopped early")
+
+    def close(self) -> None:
+        """Takes the line off the terminal."""
+        self._bar.close()
+
+    def _show(self, done: int, total: int, what: str, more: str) -> None:
+        if not self._bar.disable:
+            self._bar.total, self._bar.n = total, done
+            self._bar.start_t = time.time() - (time.monotonic() - self._searching)
+            self._bar.set_description_str(what, refresh=False)
+            self._bar.set_postfix_str(more, refresh=False)
+            self._bar.refresh() if done >= total else self._bar.update(0)
+        elif time.monotonic() - self._said >= PIPE_SECONDS:
+            self._said = time.monotonic()
+            left = (self._said - self._searching) / done * (total - done)
+            log.info("%s: %d of %d, %s left%s", what, done, total, duration(left), f", {more}" if more else "")
+
+
+def step_seconds(ranked_at: Sequence[tuple[int, float]], voices: int) -> float:
+    """Seconds of a candidate, from the times at which the ranking had done so many evaluations.
+
+    Args:
+        ranked_at: pairs (evaluations done, time in seconds), in order, from (0, start) on.
+        voices: how many of the evaluations ran the first stage alone; the others were complete.
+    """
+    first = next(at for done, at in ranked_at if done >= voices)
+    (_, start), (total, end) = ranked_at[0], ranked_at[-1]
+    stopped, complete = (first - start) / voices, (end - first) / (total - voices)
+    return stopped + SCORED_SHARE * max(0.0, complete - stopped)
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it: ``45 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

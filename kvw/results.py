@@ -1,0 +1,178 @@
+"""What a run leaves behind: its folder, the improvements as voices and audio, and the summary.
+
+``best.pt`` and ``best.wav`` are the candidate with the highest score. A stock voice is never copied out under our name.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kvw import __version__, audio, voices
+from kvw.candidate import Candidate, Evaluation
+from kvw.search import Archive, Entry, Result
+from kvw.types import KvwError, Voice, Wave
+
+LABELS = {"target": "Target Sim", "self": "Self Sim", "feature": "Feature Sim"}
+"""The documents' names of the fitness stages."""
+
+
+def figures(evaluation: Evaluation, notes: Mapping[str, float] | None = None) -> str:
+    """The documents' figures of an evaluation, on one line."""
+    parts = [f"{LABELS.get(name, name)}: {value:.3f}" for name, value in evaluation.parts.items()]
+    more = [f"{name}: {value:.2f}" for name, value in (notes or {}).items()]
+    outcome = f"Score: {evaluation.score:.2f}" if evaluation.complete else f"{evaluation.status} {evaluation.detail}"
+    return ", ".join([*parts, outcome.strip(), *more])
+
+
+def new_folder(root: Path, name: str) -> Path:
+    """Makes ``root/date/time-name``, with a number behind it where another run of this second has it already.
+
+    Raises:
+        KvwError: it can't be made or written to.
+    """
+    now = datetime.datetime.now()
+    day = root / now.strftime("%Y-%m-%d")
+    stem = f"{now.strftime('%H-%M-%S')}-{name}"
+    try:
+        day.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1000):
+            folder = day / (f"{stem}-{attempt + 1}" if attempt else stem)
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            return folder
+    except OSError as error:
+        raise KvwError(
+            f"output folder: expected to write to {day}; {error.strerror}; mend it or choose another with "
+            "hydra.run.dir=FOLDER"
+        ) from error
+    raise KvwError(f"output folder: expected a free name like {stem} in {day}; a thousand are taken; move some away")
+
+
+def versions() -> dict[str, str]:
+    """Versions of kvw, Python and what the figures depend on."""
+    packages = ("torch", "kokoro", "resemblyzer", "librosa", "numpy", "deap")
+    return {
+        "kvw": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
+    }
+
+
+def digest(wave: Wave) -> str:
+    """sha256 over the samples of ``wave``, little-endian float32."""
+    return hashlib.sha256(np.ascontiguousarray(wave, dtype="<f4").tobytes()).hexdigest()
+
+
+def scores(evaluation: Evaluation) -> dict[str, float]:
+    """The score and its parts as JSON values."""
+    return {"score": evaluation.score, **{f"{name}_similarity": value for name, value in evaluation.parts.items()}}
+
+
+class Improvements:
+    """Saves each improvement as ``{name}_{step}_{score}_{similarity}_{target}`` and as ``best``: an observer.
+
+    Args:
+        folder: of the run.
+        name: what the files begin with.
+        target: safe name of the target.
+        facts: what every voice's ``.json`` says.
+        speak: speaks the target text.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, target: str, facts: Mapping[str, Any], speak: Callable[[Voice], Wave]
+    ) -> None:
+        self.folder, self.name, self.target, self.speak = folder, name, target, speak
+        self.facts = dict(facts)
+        self._seen = 0
+
+    def ranking(self, done: int, total: int) -> None:
+        """Nothing to save yet."""
+
+    def ranked(self, ranking: Sequence[Entry], top: Sequence[Entry]) -> None:
+        """Remembers which stock voices the search starts from."""
+        self.facts["base_voices"] = [entry.name for entry in top]
+
+    def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
+        """Saves the best candidate if it is new."""
+        if archive.best is None or archive.improvements == self._seen:
+            return
+        self._seen = archive.improvements
+        best = archive.best
+        score, similarity = best.evaluation.score, best.evaluation.target_similarity
+        wave = self.speak(best.voice)
+        for stem in (f"{self.name}_{best.step}_{score:.2f}_{similarity:.2f}_{self.target}", "best"):
+            self.save(best, stem)
+            audio.write(self.folder / f"{stem}.wav", wave)
+
+    def save(self, entry: Entry, stem: str, **more: Any) -> None:
+        """Saves a voice with its facts, and ``more`` of them."""
+        facts = {**self.facts, "step": entry.step, "scores": scores(entry.evaluation), **more}
+        voices.save(self.folder / f"{stem}.pt", entry.voice, facts)
+
+
+def summary(result: Result, heldout: Mapping[str, Sequence[float]], about: Mapping[str, str]) -> str:
+    """The figures of a run as text: best stock voice, start and result, on the scored texts and held out.
+
+    Args:
+        result: of the search.
+        heldout: similarities on the held-out texts, by the label of :func:`compared`.
+        about: further lines, name and text.
+    """
+    lines = []
+    if not result.improved:
+        lines.append(f"no improvement: no candidate scored above the best stock voice, {result.baseline.name}")
+    head = ("", "Score", *LABELS.values(), "Held-out")
+    rows = [head]
+    for label, entry in compared(result).items():
+        parts = [entry.evaluation.parts.get(name) for name in LABELS]
+        cells = ["-" if part is None else f"{part:.3f}" for part in parts]
+        rows.append((label, f"{entry.evaluation.score:.2f}", *cells, f"{np.mean(heldout[label]):.3f}"))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    for row in rows:
+        cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join(cells))
+    lines += [f"{name}: {text}" for name, text in about.items()]
+    return "\n".join(lines)
+
+
+def compared(result: Result) -> dict[str, Entry]:
+    """What a summary compares, by label."""
+    rows = {f"best stock voice, {result.baseline.name}": result.baseline}
+    if result.start:
+        rows["start"] = result.start
+    if result.archive.best:
+        rows[f"result, step {result.archive.best.step}"] = result.archive.best
+    return rows
+
+
+def report(result: Result, heldout: Mapping[str, Sequence[float]], facts: Mapping[str, Any]) -> str:
+    """The same as JSON, with everything in it."""
+    rows = {
+        label: {**scores(entry.evaluation), "status": entry.evaluation.status, "heldout": list(heldout[label])}
+        for label, entry in compared(result).items()
+    }
+    archive = result.archive
+    record = {
+        **facts,
+        "improved": result.improved,
+        "stopped_because": result.reason,
+        "seconds": result.seconds,
+        "evaluations": archive.steps,
+        "complete": archive.complete,
+        "failures": archive.failures,
+        "synthesised_seconds": archive.synthesised,
+        "voices": rows,
+    }
+    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,152 @@
+"""Kokoro-82M through its own KModel and grapheme-to-phoneme code.
+
+Source: ``kokoro.pipeline.KPipeline``, which hears row ``len(phonemes) - 1`` of a voice and lets at most 510 phonemes
+through. Importing this module imports kokoro, which takes seconds: only import it where it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import spacy.util
+import torch
+from kokoro import KModel
+from kokoro.pipeline import LANG_CODES, KPipeline
+from misaki.espeak import EspeakG2P
+
+from kvw import hub
+from kvw.speech import Script, Segment, to_script
+from kvw.types import KvwError, Voice, Wave
+
+log = logging.getLogger(__name__)
+
+SPACY_MODEL = "en_core_web_sm"
+ENGLISH = {"a": "en-us", "b": "en-gb"}
+
+
+class KokoroSynthesizer:
+    """Speaks with Kokoro.
+
+    Args:
+        device: a torch device.
+        language: Kokoro's language letter, one of ``abefhijpz``.
+        model: path of the weights; null takes the hub's.
+        config: path of the architecture's JSON; null takes the hub's.
+
+    Raises:
+        KvwError: the weights or their configuration can't be had or read; the language needs a package that is missing.
+    """
+
+    name = "kokoro"
+
+    def __init__(
+        self, *, device: str = "cpu", language: str = "a", model: str | None = None, config: str | None = None
+    ) -> None:
+        weights = Path(model) if model else hub.fetch(hub.MODEL)
+        self._model = load(weights, Path(config) if config else hub.fetch(hub.CONFIG)).to(device).eval()
+        self.identity = f"kokoro-{language}-{hashlib.sha256(weights.read_bytes()).hexdigest()[:12]}"
+        self._g2p = grapheme_to_phoneme(language)
+
+    def script(self, text: str) -> Script:
+        """Phonemises ``text`` and cuts it, at sentences where it can, into segments of at most 510 phonemes.
+
+        Raises:
+            KvwError: nothing in the text is in Kokoro's vocabulary of phonemes.
+        """
+        return to_script(text, self._phonemes)
+
+    def _phonemes(self, text: str) -> str:
+        phonemes = self._g2p(text).strip()
+        return phonemes if any(symbol.isalpha() and symbol in self._model.vocab for symbol in phonemes) else ""
+
+    def __call__(self, voices: Sequence[Voice], script: Script, seed: int) -> list[Wave]:
+        """Speaks ``script`` in each voice: float32 waves at 24 kHz."""
+        return [np.concatenate([self._speak(voice, segment, seed) for segment in script.segments]) for voice in voices]
+
+    def _speak(self, voice: Voice, segment: Segment, seed: int) -> Wave:
+        device, style = self._model.device, torch.from_numpy(voice[segment.row])
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            wave: Wave = np.atleast_1d(self._model(segment.phonemes, style).numpy())
+        return wave
+
+
+def load(weights: Path, config: Path) -> KModel:
+    """Kokoro's model from its two files.
+
+    KModel itself takes a checkpoint with missing or foreign tensors without a word, and then speaks noise.
+
+    Raises:
+        KvwError: a file is missing or is not Kokoro's.
+    """
+    for key, path in (("synth.model", weights), ("synth.config", config)):
+        if not path.is_file():
+            raise KvwError(f"{key}: expected a file of Kokoro's; there is none at {path}; check the path")
+    try:
+        with warnings.catch_warnings():  # of torch about how Kokoro is written, which is not the user's affair
+            warnings.simplefilter("ignore")
+            model = KModel(repo_id=hub.REPO, config=str(config), model=str(weights))
+        found = torch.load(weights, map_location="meta", weights_only=True)
+        given = {f"{part}.{name.removeprefix('module.')}" for part, state in found.items() for name in state}
+    except Exception as error:  # whatever a foreign file makes torch, json or kokoro raise
+        raise KvwError(
+            f"synth.model, synth.config: expected Kokoro's weights and their configuration; "
+            f"{weights} with {config} fails: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        ) from error
+    wanted = {name for name, _ in model.named_parameters()}
+    if missing := wanted - given:
+        message = (
+            f"synth.model: {weights} lacks {len(missing)} of Kokoro's {len(wanted)} tensors, such as {min(missing)}"
+        )
+        if len(missing) > len(wanted) / 10:
+            raise KvwError(f"{message}; give the weights that belong to {config}")
+        log.warning("%s; they stay random", message)
+    return model
+
+
+def grapheme_to_phoneme(language: str) -> Callable[[str], str]:
+    """The function that turns text of ``language`` into phonemes, as KPipeline would choose it.
+
+    misaki's English code ends the process when its spaCy model can't be downloaded, so that is settled before.
+
+    Raises:
+        KvwError: a package for the language is missing.
+    """
+    if language in ENGLISH and not _spacy_model():
+        log.warning(
+            "spaCy's %s is missing: English is phonemised by espeak, a little less well; "
+            "python -m spacy download %s mends it",
+            SPACY_MODEL,
+            SPACY_MODEL,
+        )
+        espeak = EspeakG2P(language=ENGLISH[language])
+        return lambda text: str(espeak(text)[0])
+    try:
+        g2p = KPipeline(lang_code=language, repo_id=hub.REPO, model=False).g2p
+    except ImportError as error:
+        extra = {"j": "ja", "z": "zh"}.get(language, "en")
+        message = f"language={language}: {LANG_CODES[language]} needs a package; pip install misaki[{extra}]"
+        raise KvwError(message) from error
+    return lambda text: str(g2p(text)[0] or "")
+
+
+def _spacy_model() -> bool:
+    """Whether spaCy's English model is there, or could be fetched."""
+    if spacy.util.is_package(SPACY_MODEL):
+        return True
+    if not hub.reachable():
+        return False
+    # in a process of its own: spaCy's downloader exits the one that calls it when it fails
+    command = [sys.executable, "-m", "spacy", "download", SPACY_MODEL]
+    try:
+        subprocess.run(command, capture_output=True, timeout=120, check=True)
+    except (subprocess.SubprocessError, OSError):
+        return False
+    return bool(spacy.util.is_package(SPACY_MODEL))

@@ -1,0 +1,52 @@
+"""The words that every module shares: array types and constants, each with its unit, and the one error kvw raises.
+
+Read this first, then :mod:`kvw.candidate`, :mod:`kvw.fitness` and :mod:`kvw.search`.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Voice: TypeAlias = NDArray[np.float32]
+"""A Kokoro voice: float32 ``(510, 1, 256)``, finite. Row ``n - 1`` is heard for a text of ``n`` phonemes."""
+
+Genome: TypeAlias = NDArray[np.float64]
+"""What a strategy varies: float64 ``(space.dim,)``."""
+
+Wave: TypeAlias = NDArray[np.float32]
+"""Mono audio: float32 ``(samples,)`` at :data:`SAMPLE_RATE`, nominally in [-1, 1]."""
+
+Embedding: TypeAlias = NDArray[np.float32]
+"""A speaker embedding: float32 ``(256,)``, unit length, no negative entry."""
+
+SAMPLE_RATE = 24_000
+"""Hz. Kokoro's output rate, and the rate of every :data:`Wave`."""
+
+MAX_PHONEMES = 510
+"""Rows of a voice: the longest text, in phonemes, that Kokoro speaks in one go."""
+
+STYLE_WIDTH = 256
+"""Numbers in one row of a voice: columns 0:128 steer timbre, 128:256 prosody (duration, pitch, energy)."""
+
+VOICE_SHAPE = (MAX_PHONEMES, 1, STYLE_WIDTH)
+
+EXIT_ITEMS_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_TOO_MANY_FAILURES = 6
+EXIT_INTERRUPTED = 130
+
+
+class KvwError(Exception):
+    """One line for a person: what was expected, what came, what to do.
+
+    Args:
+        message: that line; several problems found together are several lines.
+        code: the exit status of a single run (see README, "Exit codes").
+    """
+
+    def __init__(self, message: str, code: int = EXIT_BAD_INPUT) -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,96 @@
+"""What several tests share: real models, loaded once, and where the real data is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kvw import audio
+from kvw.executor import limit_threads
+from kvw.fitness import HybridFitness, Lossless, Margin
+from kvw.speaker import SpeakerEncoder
+from kvw.speech import Script, Segment
+from kvw.speech.embedded import EmbeddedSynthesizer, stock_voices
+from kvw.types import Voice, Wave
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+WEIGHTS = {"target": 0.48, "self": 0.5, "feature": 0.02}
+SHORT = {"target_text": "The ships are at sea tonight.", "other_text": "A cold wind came over the hill."}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Equality of numbers is promised for equal numbers of threads."""
+    limit_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The real voices and targets, which are not in the repository."""
+    if not SHARED.is_dir():
+        pytest.skip("the real voices and targets are not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def encoder() -> SpeakerEncoder:
+    return SpeakerEncoder("cpu")
+
+
+@pytest.fixture(scope="session")
+def embedded() -> EmbeddedSynthesizer:
+    return EmbeddedSynthesizer()
+
+
+@pytest.fixture(scope="session")
+def bank() -> dict[str, Voice]:
+    return stock_voices()
+
+
+@pytest.fixture(scope="session")
+def demo() -> Wave:
+    return audio.read_target(ROOT / "kvw" / "data" / "demo.flac")
+
+
+@pytest.fixture(scope="session")
+def fitness(embedded: EmbeddedSynthesizer, encoder: SpeakerEncoder, demo: Wave) -> HybridFitness:
+    """The default fitness on the embedded synthesiser, with short texts."""
+    return HybridFitness(
+        synthesizer=embedded,
+        encoder=encoder,
+        target=demo,
+        **SHORT,
+        seed=0,
+        weights=WEIGHTS,
+        gates={"target": Margin(), "self": Lossless()},
+    )
+
+
+class Recorded:
+    """A synthesiser that plays given waves: for faults that no real one has at hand. Counts what it speaks."""
+
+    name = "embedded"
+    identity = "recorded"
+
+    def __init__(self, waves: Sequence[Wave], other: Wave) -> None:
+        self.waves, self.other = waves, other
+        self.spoken: list[str] = []
+
+    def script(self, text: str) -> Script:
+        return Script(text, (Segment(text, text[:510]),))
+
+    def __call__(self, voices: Sequence[Voice], script: Script, seed: int) -> list[Wave]:
+        """A voice's first number is the index of its wave."""
+        self.spoken += [script.text] * len(voices)
+        if script.text == SHORT["other_text"]:
+            return [self.other for _ in voices]
+        return [self.waves[int(voice[0, 0, 0])] for voice in voices]
+
+
+def numbered(index: int) -> Voice:
+    """A voice that :class:`Recorded` speaks with its wave ``index``."""
+    return np.full((510, 1, 256), index, dtype=np.float32)

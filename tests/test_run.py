@@ -1,0 +1,222 @@
+"""Whole runs through the command line, on the embedded synthesiser and on Kokoro's real architecture."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from kvw import cli, voices
+from kvw.types import SAMPLE_RATE
+from tests import random_kokoro
+from tests.conftest import SHORT
+
+TEXTS = [f"{key}={text}" for key, text in SHORT.items()]
+
+
+@pytest.fixture
+def kvw(tmp_path, monkeypatch):
+    """Runs kvw in an empty folder with one short held-out text; gives the exit status and the folders of its runs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "held out.txt").write_text("Nobody was there.\n")
+
+    def run(*arguments):
+        before = set(tmp_path.glob("outputs/**/run.db"))
+        code = cli.run([*TEXTS, "heldout_texts=held out.txt", *arguments])
+        return code, sorted(path.parent for path in set(tmp_path.glob("outputs/**/run.db")) - before)
+
+    return run
+
+
+def test_a_run_keeps_every_improvement_and_ends_with_a_better_voice(kvw, capsys):
+    code, (folder,) = kvw("synth=embedded", "step_limit=25", "output_name=mine.wav")
+    assert code == 0
+    out = capsys.readouterr().out
+    assert "Target Sim: " in out
+    assert "Diversity: " in out
+
+    result = json.loads((folder / "result.json").read_text())
+    rows = list(result["voices"].values())
+    stock, start, best = rows
+    assert best["score"] > start["score"]
+    assert result["evaluations"] == 25
+    assert all(len(row["heldout"]) == 1 for row in rows)
+
+    improvements = sorted(folder.glob("mine_*.pt"), key=lambda path: int(path.name.split("_")[1]))
+    scores = [float(path.name.split("_")[2]) for path in improvements]
+    assert len(scores) > 1
+    assert scores == sorted(set(scores))
+    assert improvements[-1].name.endswith("_demo.pt")
+    best_voice = voices.load(folder / "best.pt")
+    assert np.array_equal(voices.load(improvements[-1]), best_voice)
+    for path in [*improvements, folder / "best.pt"]:
+        facts = json.loads(path.with_suffix(".json").read_text())
+        assert facts["synthesiser"] == "embedded"
+        assert facts["target_sha256"] == result["target_sha256"]
+        assert len(facts["base_voices"]) == 10
+        assert set(facts["scores"]) == {"score", "target_similarity", "self_similarity", "feature_similarity"}
+        wave, rate = soundfile.read(path.with_suffix(".wav"))
+        assert rate == SAMPLE_RATE
+        assert 0.01 < np.sqrt(np.mean(wave**2)) < 0.5
+    assert json.loads((folder / "best.json").read_text())["heldout"] == pytest.approx(np.mean(best["heldout"]))
+
+    summary = (folder / "summary.txt").read_text()
+    assert summary.strip() in out
+    assert summary.startswith("no improvement") == (best["score"] <= stock["score"])
+    assert "target_text: The ships" in (folder / "config.yaml").read_text()
+    assert "Score: " in (folder / "kvw.log").read_text()
+    target, _ = soundfile.read(folder / "target.wav")
+    assert 12 < len(target) / SAMPLE_RATE < 13  # the demo without its held-out last quarter
+
+
+def test_the_record_has_every_candidate_with_the_rows_it_was_heard_through(kvw):
+    _, (folder,) = kvw("synth=embedded", "step_limit=8")
+    with sqlite3.connect(f"file:{folder / 'run.db'}?mode=ro", uri=True) as db:
+        steps = db.execute(
+            "SELECT step, generation, status, score, parts, rows FROM candidates ORDER BY step"
+        ).fetchall()
+        assert [(step, generation) for step, generation, *_ in steps] == [(n, n) for n in range(8)]
+        assert {status for _, _, status, *_ in steps} <= {"complete", "stopped"}
+        best = max(steps, key=lambda row: row[3])
+        heard = np.frombuffer(best[5], np.float32).reshape(2, 256)
+        voice = voices.load(folder / "best.pt")
+        assert all((row == voice[:, 0]).all(axis=1).any() for row in heard)
+        assert json.loads(best[4]).keys() == {"target", "self", "feature"}
+        stages = dict(db.execute("SELECT stage, count(*) FROM stock GROUP BY stage"))
+        assert stages == {"ranked": 24, "full": 10}
+        facts = {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM run")}
+        assert facts["synthesiser"] == "embedded"
+
+
+def test_the_same_seed_gives_the_same_voice_bit_for_bit_and_another_seed_another(kvw):
+    arguments = ("synth=embedded", "step_limit=8", "population_limit=3")
+    found = [voices.load(kvw(*arguments, f"seed={seed}")[1][0] / "best.pt") for seed in (1, 1, 2)]
+    assert np.array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
+
+
+def test_processes_find_the_voice_that_the_local_executor_finds(kvw):
+    arguments = ("synth=embedded", "step_limit=4", "population_limit=3")
+    local, processes = (kvw(*arguments, f"executor={name}")[1][0] for name in ("local", "processes"))
+    assert (local / "best.pt").read_bytes() == (processes / "best.pt").read_bytes()
+
+
+def test_a_run_starts_from_the_result_of_another_and_from_a_folder_of_embedded_voices(kvw, tmp_path):
+    _, (first,) = kvw("synth=embedded", "step_limit=3", "population_limit=3")
+    folder = tmp_path / "my voices (1)"
+    folder.mkdir()
+    for name in ("best.pt", "best.json"):
+        (folder / name).write_bytes((first / name).read_bytes())
+    code, (second,) = kvw(
+        "synth=embedded", "step_limit=1", f"voices_folder={folder}", f"starting_voice={folder / 'best.pt'}"
+    )
+    assert code == 0
+    assert np.array_equal(voices.load(second / "best.pt"), voices.load(first / "best.pt"))
+    assert (second / "summary.txt").read_text().startswith("no improvement")
+
+
+def test_voices_of_one_synthesiser_are_refused_by_another(kvw, shared, tmp_path, capsys):
+    real = shared / "voices"
+    assert kvw("synth=embedded", f"voice_folder={real}")[0] == 2
+    assert "holds kokoro's" in capsys.readouterr().err
+    assert kvw("synth=embedded", f"starting_voice={real / 'af_heart.pt'}")[0] == 2
+    assert "starting_voice" in capsys.readouterr().err
+
+
+def test_two_runs_that_start_in_the_same_second_have_folders_of_their_own(tmp_path):
+    from kvw.results import new_folder
+
+    assert len({new_folder(tmp_path, "same") for _ in range(5)}) == 5
+
+
+def test_a_multirun_goes_on_past_a_failed_job_and_says_so(kvw, tmp_path, capsys):
+    code, folders = kvw("-m", "synth=embedded", "step_limit=2", "population_limit=3", "stop_score=200,1", "seed=5")
+    assert code == 1
+    assert len(folders) == 1
+    assert "Job 0 failed: stop_score" in capsys.readouterr().out
+
+
+def test_a_dry_run_plans_and_writes_nothing(kvw, tmp_path, capsys):
+    assert kvw("synth=embedded", "dry_run=true") == (0, [])
+    out = capsys.readouterr().out
+    assert "up to 10000 candidates, about" in out
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_a_recording_with_an_awkward_name_and_held_out_files_of_its_speaker(kvw, shared, tmp_path):
+    speaker = [shared / "targets" / f"2609-156975-{number}.flac" for number in ("0004", "0007")]
+    clip = tmp_path / "my clip (1).wav"
+    wave, rate = soundfile.read(speaker[0])
+    soundfile.write(clip, wave, rate)
+    code, (folder,) = kvw(
+        "synth=embedded",
+        "step_limit=2",
+        "population_limit=2",
+        "target_audio=my clip (1).wav",
+        f"heldout_audio=[{speaker[1]}]",
+    )
+    assert code == 0
+    assert folder.name.endswith("-my_clip_1-random_walk-0")
+    assert "against heldout_audio" in (folder / "summary.txt").read_text()
+
+
+def test_kokoros_architecture_goes_through_the_whole_search(kvw, shared, tmp_path, capsys):
+    weights, config = tmp_path / "random weights.pth", shared / "kokoro_config.json"
+    random_kokoro.make(weights, config)
+    stock = tmp_path / "voices"
+    stock.mkdir()
+    for name in ("af_heart", "am_adam", "bf_emma"):
+        (stock / f"{name}.pt").write_bytes((shared / "voices" / f"{name}.pt").read_bytes())
+    code, (folder,) = kvw(
+        "synth=kokoro",
+        f"synth.model={weights}",
+        f"synth.config={config}",
+        "target_text=Ships at sea.",
+        "other_text=A short one.",
+        "step_limit=2",
+    )
+    assert code == 0, capsys.readouterr().err
+    facts = json.loads((folder / "best.json").read_text())
+    assert facts["synthesiser"] == "kokoro"
+    loaded = torch.load(folder / "best.pt", weights_only=True)
+    assert (loaded.shape, loaded.dtype) == ((510, 1, 256), torch.float32)
+    assert json.loads((folder / "result.json").read_text())["evaluations"] == 2
+
+    from kvw.speech.kokoro import KokoroSynthesizer
+
+    synthesizer = KokoroSynthesizer(model=str(weights), config=str(config))
+    check_kokoro(synthesizer, stock)
+    truncated = tmp_path / "truncated.pth"
+    truncated.write_bytes(weights.read_bytes()[:1_000_000])
+    for wrong, words in ((truncated, "truncated.pth"), (config, "kokoro_config.json"), (tmp_path / "no.pth", "no.pth")):
+        assert kvw("synth=kokoro", f"synth.model={wrong}", f"synth.config={config}")[0] == 2
+        assert words in capsys.readouterr().err
+
+
+def check_kokoro(synthesizer, stock: Path) -> None:
+    """The synthesiser says what kokoro's own pipeline says, seeded alike; it is pure, and cuts long texts."""
+    from kokoro import KPipeline
+
+    pair = [voices.load(stock / f"{name}.pt") for name in ("af_heart", "am_adam")]
+    script = synthesizer.script("Ships at sea.")
+    state = torch.get_rng_state()
+    waves = synthesizer(pair, script, seed=7)
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(np.array_equal(*both) for both in zip(waves, synthesizer(pair, script, seed=7), strict=True))
+    assert not np.array_equal(waves[0], synthesizer(pair[:1], script, seed=8)[0])
+    for voice, wave in zip(pair, waves, strict=True):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(7)
+            own = KPipeline.infer(
+                synthesizer._model, script.segments[0].phonemes, torch.from_numpy(voice)
+            ).audio.numpy()
+        assert np.array_equal(wave, own)
+    long = synthesizer.script("The tide comes in and the tide goes out again. " * 30)
+    assert len(long.segments) > 1
+    assert all(1 <= len(segment.phonemes) <= 510 for segment in long.segments)
+    assert "".join(segment.text for segment in long.segments).count("tide") == 60

@@ -1,0 +1,260 @@
+"""The loop and the walk, on a landscape without speech, so that every number can be foretold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kvw.candidate import Candidate, Evaluation
+from kvw.fitness import OPEN
+from kvw.search import Budget, rank, search
+from kvw.space import Coherent, Elementwise
+from kvw.strategy import Finished
+from kvw.types import VOICE_SHAPE, KvwError
+from strategies.random_walk import RandomWalk
+
+
+def voice(level):
+    return np.full(VOICE_SHAPE, level, dtype=np.float32)
+
+
+BANK = {f"af_{name}": voice(level) for name, level in zip("abcdef", (0.5, -0.3, 0.9, 0.2, -0.8, 0.1), strict=True)}
+
+
+class Landscape:
+    """An executor: the nearer the voice's mean is to ``goal``, the better. Remembers what it was asked."""
+
+    def __init__(self, goal=1.0, fail=lambda number: False):
+        self.goal, self.fail = goal, fail
+        self.calls = []
+
+    def __call__(self, voices, gate):
+        self.calls.append((len(voices), gate))
+        return [self.evaluate(one, gate) for one in voices]
+
+    def evaluate(self, one, gate):
+        if self.fail(sum(count for count, _ in self.calls)):
+            return Evaluation("silent", detail="foretold")
+        similarity = 1 / (1 + abs(float(one.mean(dtype=np.float64)) - self.goal))
+        if gate.stages or similarity < 0.98 * gate.target_similarity:
+            return Evaluation("stopped", 0.0, similarity, {"target": similarity})
+        return Evaluation("complete", 100 * similarity, similarity, {"target": similarity})
+
+    def close(self):
+        pass
+
+
+class Watcher:
+    def __init__(self):
+        self.done, self.top, self.generations = [], None, []
+
+    def ranking(self, done, total):
+        self.done.append((done, total))
+
+    def ranked(self, ranking, top):
+        self.order, self.top = [entry.name for entry in ranking], [entry.name for entry in top]
+
+    def __call__(self, generation, population, archive):
+        self.generations.append((generation, list(population), archive.steps))
+
+
+def go(executor=None, space=Elementwise, strategy=RandomWalk, budget=None, seed=0, **more):
+    watcher = Watcher()
+    result = search(
+        bank=BANK,
+        executor=executor or Landscape(),
+        space=space,
+        strategy=strategy,
+        rng=np.random.default_rng(seed),
+        budget=budget or Budget(step_limit=30),
+        observers=[watcher],
+        population_limit=3,
+        **more,
+    )
+    return result, watcher
+
+
+def test_the_bank_is_ranked_by_one_stage_and_only_the_top_is_completed():
+    executor = Landscape()
+    ranking, top = rank(BANK, executor, 3)
+    assert [entry.name for entry in ranking] == ["af_c", "af_a", "af_d", "af_f", "af_b", "af_e"]
+    assert [entry.name for entry in top] == ["af_c", "af_a", "af_d"]
+    assert all(entry.evaluation.complete for entry in top)
+    assert sum(count for count, gate in executor.calls if gate.stages == 1) == 6
+    assert sum(count for count, gate in executor.calls if gate == OPEN) == 3
+
+
+def test_a_bank_that_can_not_be_scored_ends_the_search_with_its_own_code():
+    with pytest.raises(KvwError, match="silent") as caught:
+        go(Landscape(fail=lambda number: True))
+    assert caught.value.code == 6
+
+
+def test_the_walk_starts_at_the_mean_of_the_top_voices():
+    result, _ = go(budget=Budget(step_limit=1))
+    assert np.allclose(result.start.voice, np.mean([BANK["af_c"], BANK["af_a"], BANK["af_d"]], axis=0), atol=1e-7)
+    assert result.start.step == 0
+
+
+def test_the_walk_starts_at_the_starting_voice_if_there_is_one():
+    result, _ = go(budget=Budget(step_limit=1), starting_voice=voice(0.77))
+    assert np.array_equal(result.start.voice, voice(0.77))
+
+
+@pytest.mark.parametrize("space", [Elementwise, Coherent])
+def test_the_walk_improves_and_reports_a_voice_with_the_evaluation_of_that_voice(space):
+    executor = Landscape()
+    result, _ = go(executor, space=space, budget=Budget(step_limit=200))
+    best = result.archive.best
+    assert best.evaluation.score > result.start.evaluation.score
+    assert executor.evaluate(best.voice, OPEN) == best.evaluation
+
+
+def test_the_step_limit_counts_every_candidate_after_the_ranking():
+    result, watcher = go(budget=Budget(step_limit=17))
+    assert result.archive.steps == 17
+    assert watcher.generations[-1][2] == 17
+    assert result.reason == "step_limit 17 reached"
+
+
+def test_seeds_that_a_space_can_not_hold_are_evaluated_again_and_count():
+    executor = Landscape()
+    curved = {
+        name: one + np.linspace(0, k, 510, dtype=np.float32)[:, None, None]
+        for k, (name, one) in enumerate(BANK.items())
+    }
+    watcher = Watcher()
+    result = search(
+        bank=curved,
+        executor=executor,
+        space=Coherent,
+        strategy=RandomWalk,
+        rng=np.random.default_rng(0),
+        budget=Budget(step_limit=10),
+        observers=[watcher],
+        population_limit=3,
+    )
+    first, population, steps = watcher.generations[0]
+    assert (first, len(population), steps) == (0, 3, 3)
+    assert result.archive.steps == 10
+    assert result.start.step == 3
+
+
+def test_seeds_that_a_space_holds_exactly_keep_their_evaluation():
+    executor = Landscape()
+    go(executor, budget=Budget(step_limit=5))
+    assert sum(count for count, _ in executor.calls) == 6 + 3 + 5
+
+
+@pytest.mark.parametrize(
+    ("budget", "reason"),
+    [
+        (Budget(10_000, stop_score=65.0), "stop_score"),
+        (Budget(10_000, minutes=1e-9), "minutes"),
+        (Budget(10_000, patience=3), "no better voice in 3"),
+    ],
+)
+def test_every_budget_ends_the_search_and_says_so(budget, reason):
+    result, _ = go(budget=budget)
+    assert reason in result.reason
+    assert result.archive.steps < 10_000
+
+
+def test_the_gate_is_the_walks_current_voice():
+    executor = Landscape()
+    _, watcher = go(executor, budget=Budget(step_limit=20))
+    gates = [gate for count, gate in executor.calls[-20:]]
+    assert gates[0] == OPEN
+    current = None
+    for gate, (_, population, _) in zip(gates, watcher.generations, strict=True):
+        if current:
+            assert (gate.score, gate.target_similarity) == current.fitness.values
+        if current is None or population[0].fitness.values[0] > current.fitness.values[0]:
+            current = population[0]
+
+
+def test_a_failed_candidate_is_counted_and_never_the_best():
+    result, _ = go(Landscape(fail=lambda number: number > 12 and number % 2 == 0))
+    assert result.archive.failures == {"silent": sum(result.archive.failures.values())}
+    assert result.archive.failures["silent"] > 5
+    assert result.archive.best.evaluation.complete
+
+
+def test_the_same_seed_finds_the_same_voice_and_another_seed_another():
+    first, again, other = go(seed=3)[0], go(seed=3)[0], go(seed=4)[0]
+    assert np.array_equal(first.archive.best.voice, again.archive.best.voice)
+    assert not np.array_equal(first.archive.best.voice, other.archive.best.voice)
+
+
+def test_a_strategy_that_is_finished_ends_the_search_with_its_reason():
+    class Once:
+        def __init__(self, *, space, seeds, rng):
+            self.left = [Candidate(space.origin)]
+
+        def generate(self):
+            if not self.left:
+                raise Finished("nothing is left")
+            return self.left
+
+        def update(self, population):
+            self.left = []
+
+    result, _ = go(strategy=Once)
+    assert (result.reason, result.archive.steps) == ("nothing is left", 1)
+
+
+def walk(**settings):
+    space = Elementwise(bank=list(BANK.values()), top=list(BANK.values()), base=voice(0.0))
+    seeds = [Candidate(space.encode(one)) for one in BANK.values()]
+    return RandomWalk(space=space, seeds=seeds, rng=np.random.default_rng(0), **settings)
+
+
+def scored(candidate, score, similarity=0.5):
+    candidate.evaluate(Evaluation("complete" if score else "stopped", score, similarity))
+    return [candidate]
+
+
+def test_the_walk_accepts_only_a_higher_score():
+    strategy = walk()
+    (start,) = strategy.generate()
+    strategy.update(scored(start, 50.0))
+    for score, similarity, accepted in ((50.0, 0.9, False), (0.0, 0.99, False), (49.9, 0.9, False), (50.1, 0.1, True)):
+        (mutant,) = strategy.generate()
+        strategy.update(scored(mutant, score, similarity))
+        assert (strategy.reference() is mutant) == accepted
+
+
+def test_a_mutation_has_the_spread_of_the_top_voices_times_the_factor():
+    strategy = walk(diversity=(0.1, 0.1))
+    (start,) = strategy.generate()
+    strategy.update(scored(start, 50.0))
+    (mutant,) = strategy.generate()
+    levels = [float(one.flat[0]) for one in BANK.values()]
+    assert mutant.notes == {"Diversity": pytest.approx(0.1)}
+    assert np.std(mutant.genome - start.genome) == pytest.approx(0.1 * np.std(levels, ddof=1), rel=0.02)
+
+
+def test_clip_keeps_every_number_within_the_top_voices():
+    strategy = walk(diversity=(5.0, 5.0), clip=True)
+    (start,) = strategy.generate()
+    strategy.update(scored(start, 50.0))
+    genome = strategy.generate()[0].genome
+    assert genome.min() == pytest.approx(-0.8)
+    assert genome.max() == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("diversity", [(0.2, 0.1), (0.0, 0.1), (0.1,), "wide", (float("nan"), 1.0), None])
+def test_a_range_of_diversity_that_is_none_is_refused(diversity):
+    with pytest.raises(KvwError, match="diversity"):
+        walk(diversity=diversity)
+
+
+def test_a_walk_goes_on_from_the_state_of_another():
+    strategy = walk()
+    (start,) = strategy.generate()
+    strategy.update(scored(start, 50.0))
+    copy = walk()
+    copy.load_state_dict(strategy.state_dict())
+    copy.rng.bit_generator.state = strategy.rng.bit_generator.state
+    assert np.array_equal(copy.generate()[0].genome, strategy.generate()[0].genome)
+    assert copy.reference().fitness.values == strategy.reference().fitness.values
