@@ -88,6 +88,8 @@ def search(cfg: DictConfig) -> float:
     logging.getLogger("kvw").addHandler(log_file)
     write_whole(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
     audio.write(folder / "target.wav", inputs.target)
+    for number, wave in enumerate(inputs.heldout, start=1):
+        audio.write(folder / f"heldout_{number}.wav", wave)
     synthesizer, _ = settings.models()
     log.info("Synthesiser %s on %s; run folder %s", synthesizer.name, device, folder)
     facts = {

@@ -11,6 +11,7 @@ from kvw import features
 from kvw.fitness import OPEN, Gate, HybridFitness, Lossless, Margin, harmonic_mean
 from kvw.types import SAMPLE_RATE, KvwError
 from tests.conftest import SHORT, WEIGHTS, Recorded, numbered
+from tests.reference import own_embedding
 
 SIMILARITY = st.floats(0.01, 1.0)
 
@@ -53,12 +54,9 @@ def test_a_score_is_what_resemblyzers_own_functions_and_the_formula_say(fitness,
     spoken = {text: fitness.ear.speak([voice], embedded.script(text))[0] for text in SHORT.values()}
     own = resemblyzer.VoiceEncoder("cpu", verbose=False)
 
-    def embed(wave):
-        return own.embed_utterance(resemblyzer.preprocess_wav(wave, source_sr=SAMPLE_RATE))
-
     target_wave, other_wave = spoken[SHORT["target_text"]], spoken[SHORT["other_text"]]
-    target = float(np.inner(embed(target_wave), embed(demo)))
-    itself = float(np.inner(embed(target_wave), embed(other_wave)))
+    target = float(np.inner(own_embedding(own, target_wave), own_embedding(own, demo)))
+    itself = float(np.inner(own_embedding(own, target_wave), own_embedding(own, other_wave)))
     feature = features.capped_similarity(features.statistics(target_wave), features.statistics(demo))
     (evaluation,) = fitness([voice])
     assert evaluation.complete

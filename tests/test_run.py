@@ -33,7 +33,7 @@ def kvw(tmp_path, monkeypatch):
     return run
 
 
-def test_a_run_keeps_every_improvement_and_ends_with_a_better_voice(kvw, capsys):
+def test_a_run_keeps_every_improvement_and_ends_with_a_better_voice(kvw, demo, capsys):
     code, (folder,) = kvw("synth=embedded", "step_limit=25", "output_name=mine.wav")
     assert code == 0
     out = capsys.readouterr().out
@@ -71,7 +71,9 @@ def test_a_run_keeps_every_improvement_and_ends_with_a_better_voice(kvw, capsys)
     assert "target_text: The ships" in (folder / "config.yaml").read_text()
     assert "Score: " in (folder / "kvw.log").read_text()
     target, _ = soundfile.read(folder / "target.wav")
-    assert 12 < len(target) / SAMPLE_RATE < 13  # the demo without its held-out last quarter
+    heldout, _ = soundfile.read(folder / "heldout_1.wav")
+    assert 12 < len(target) / SAMPLE_RATE < 13
+    assert len(target) + len(heldout) == len(demo), "the converted clip is kept, in its two parts"
 
 
 def test_the_record_has_every_candidate_with_the_rows_it_was_heard_through(kvw):
@@ -126,6 +128,18 @@ def test_voices_of_one_synthesiser_are_refused_by_another(kvw, shared, tmp_path,
     assert "holds kokoro's" in capsys.readouterr().err
     assert kvw("synth=embedded", f"starting_voice={real / 'af_heart.pt'}")[0] == 2
     assert "starting_voice" in capsys.readouterr().err
+
+
+def test_the_coherent_space_and_the_originals_formula_run_and_move_all_rows_alike(kvw, bank):
+    code, (folder,) = kvw(
+        "synth=embedded", "space=coherent", "fitness=kvoicewalk", "step_limit=12", "population_limit=3"
+    )
+    assert code == 0
+    facts = json.loads((folder / "best.json").read_text())
+    base = np.mean([bank[name] for name in facts["base_voices"]], axis=0)
+    moved = voices.load(folder / "best.pt") - base
+    assert np.ptp(moved, axis=0).max() < 1e-6
+    assert np.abs(moved).max() > 1e-3
 
 
 def test_two_runs_that_start_in_the_same_second_have_folders_of_their_own(tmp_path):

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from kvw import hub
+from kvw.types import KvwError
 
 log = logging.getLogger(__name__)
 
@@ -18,31 +19,30 @@ def automatic(*, voice_folder: Path, model: str | None = None, config: str | Non
 
     Args:
         voice_folder: where Kokoro's stock voices are, or belong.
-        model: path of Kokoro's weights; null looks in the hub's cache.
-        config: path of their configuration; null looks in the hub's cache.
-
-    Raises:
-        KvwError: the hub answers, but what is missing can't be fetched from it.
+        model: path of Kokoro's weights; null looks in the hub's cache, then on the hub.
+        config: path of their configuration; null as for ``model``.
     """
-    missing = []
-    if not (model or hub.find(hub.MODEL)) or not (config or hub.find(hub.CONFIG)):
-        missing.append("Kokoro's weights")
-    if not any(voice_folder.glob("*.pt")):
-        missing.append(f"its stock voices in {voice_folder}")
-    kokoro: dict[str, object] = {"_target_": KOKORO, "model": model, "config": config}
-    if not missing:
-        return kokoro
-    if hub.reachable():
-        log.info("Fetching %s from the hub, once (about 350 MB)", " and ".join(missing))
-        if len(missing) > 1 or "weights" not in missing[0]:
-            hub.fetch_voices(voice_folder)
-        return kokoro
+    missing = [name for name, path in ((hub.MODEL, model), (hub.CONFIG, config)) if not (path or hub.find(name))]
+    without_voices = not any(voice_folder.glob("*.pt"))
+    wanted = [*missing, f"the stock voices in {voice_folder}"] if without_voices else missing
+    why = f"{hub.REPO} can't be reached"
+    if wanted and hub.reachable():
+        log.info("Fetching %s from %s, once (350 MB in all)", ", ".join(wanted), hub.REPO)
+        try:
+            for name in missing:
+                hub.fetch(name)
+            if without_voices:
+                hub.fetch_voices(voice_folder)
+            wanted = []
+        except KvwError as error:
+            why = str(error)
+    if not wanted:
+        return {"_target_": KOKORO, "model": model, "config": config}
     log.warning(
-        "Using the embedded synthesiser, because %s %s missing and %s can't be reached. Its voices are not Kokoro's: "
-        "nothing made now loads in Kokoro. With a network, python -m kvw fetches Kokoro by itself; without one, give "
-        "synth=kokoro synth.model=PATH synth.config=PATH voice_folder=FOLDER (see README, Offline)",
-        " and ".join(missing),
-        "is" if len(missing) == 1 else "are",
-        hub.REPO,
+        "Using the embedded synthesiser: Kokoro lacks %s, and %s. The embedded voices are not Kokoro's, and mean "
+        "nothing to it. With a network, python -m kvw fetches Kokoro by itself; without one, give synth=kokoro "
+        "synth.model=PATH synth.config=PATH voice_folder=FOLDER",
+        ", ".join(wanted),
+        why,
     )
     return {"_target_": EMBEDDED}

@@ -1,0 +1,1 @@
+"""Benchmarks; :mod:`tests.bench.__main__` prints them."""

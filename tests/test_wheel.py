@@ -1,0 +1,71 @@
+"""The built wheel, installed where nothing of the checkout is, with a user's own strategy beside it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, SHORT
+
+MINE = '''
+from strategies.random_walk import RandomWalk
+
+
+class Mine(RandomWalk):
+    """A walk of one stride."""
+
+    def __init__(self, *, space, seeds, rng, stride=0.1):
+        super().__init__(space=space, seeds=seeds, rng=rng, diversity=(stride, stride))
+'''
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
+    subprocess.run(command, check=True, capture_output=True)
+    return next(folder.glob("kvw-*.whl"))
+
+
+def test_the_wheel_carries_configs_strategies_and_data_and_no_tests(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for name in ("kvw/conf/kvw.yaml", "strategies/random_walk.py", "kvw/data/demo.flac", "kvw/data/heldout.txt"):
+        assert name in names
+    assert not [name for name in names if name.startswith(("tests/", "conf/", "outputs/", "voices/"))]
+    assert "strategies/__init__.py" not in names
+
+
+def test_the_wheel_runs_in_an_empty_folder_and_finds_a_users_strategy(wheel, tmp_path):
+    site, work = tmp_path / "site", tmp_path / "some where"
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", site, wheel]
+    subprocess.run(command, check=True, capture_output=True)
+    (work / "strategies").mkdir(parents=True)
+    (work / "conf" / "strategy").mkdir(parents=True)
+    (work / "strategies" / "mine.py").write_text(MINE)
+    (work / "conf" / "strategy" / "mine.yaml").write_text("_target_: strategies.mine.Mine\nstride: 0.05\n")
+    environment = {**os.environ, "PYTHONPATH": str(site)}  # comes before the checkout, which is installed editable
+
+    def kvw(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, site / "bin" / "kvw", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=work,
+            env=environment,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    where = "import kvw, strategies.random_walk as s; print(kvw.__file__, s.__file__)"
+    found = subprocess.run([sys.executable, "-c", where], capture_output=True, text=True, cwd=work, env=environment)
+    assert found.stdout.count(str(site)) == 2
+    assert "mine, random_walk" in kvw("--help")
+    texts = [f"{key}={text}" for key, text in SHORT.items()]
+    out = kvw("strategy=mine", "synth=embedded", "step_limit=3", "population_limit=2", *texts)
+    (best,) = work.glob("outputs/*/*-demo-mine-0/best.pt")
+    assert str(best) in out
