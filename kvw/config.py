@@ -30,7 +30,7 @@ if typing.TYPE_CHECKING:
 LANGUAGES = "abefhijpz"
 """Kokoro's language letters."""
 
-DATA = resources.files("kvw") / "data"
+DATA = Path(str(resources.files("kvw"))) / "data"
 
 
 @dataclass
@@ -127,13 +127,13 @@ def read_inputs(cfg: DictConfig) -> Inputs:
     Raises:
         KvwError: a line for each thing that is wrong.
     """
-    from kvw import audio, voices  # here, because numpy and codecs are slow to import and --help needs none
+    from kvw import audio, voices  # here, because codecs are slow to import and --help needs none
 
     problems = Problems()
     check_numbers(cfg, problems)
     notes = []
 
-    path = Path(cfg.target_audio) if cfg.target_audio else Path(str(DATA / "demo.flac"))
+    path = Path(cfg.target_audio) if cfg.target_audio else DATA / "demo.flac"
     target = problems.attempt(audio.read_target, path)
     if cfg.target_text is None and cfg.target_audio:
         notes.append("target_text is not given: a default text is spoken; the words of the recording serve better")
@@ -142,13 +142,9 @@ def read_inputs(cfg: DictConfig) -> Inputs:
     target_text = problems.attempt(text, given_text, "target_text")
     other_text = problems.attempt(text, cfg.other_text, "other_text")
 
-    if cfg.heldout_texts:
-        lines = problems.attempt(read_text, Path(cfg.heldout_texts), "heldout_texts") or ""
-    else:
-        lines = (DATA / "heldout.txt").read_text("utf-8")
-        if cfg.language not in ("a", "b"):
-            notes.append(f"the held-out texts are English: give heldout_texts=FILE for language={cfg.language}")
-    heldout_texts = [line.strip() for line in lines.splitlines() if line.strip()]
+    if not cfg.heldout_texts and cfg.language not in ("a", "b"):
+        notes.append(f"the held-out texts are English: give heldout_texts=FILE for language={cfg.language}")
+    heldout_texts = problems.attempt(read_lines, Path(cfg.heldout_texts or DATA / "heldout.txt"), "heldout_texts")
 
     given = cfg.heldout_audio
     paths = list(given) if isinstance(given, (list, ListConfig)) else [given] if given else []
@@ -224,6 +220,18 @@ def read_text(path: Path, key: str) -> str:
         raise KvwError(f"{key}: expected a text file; {path}: {error.strerror}; check the path") from None
 
 
+def read_lines(path: Path, key: str) -> list[str]:
+    """The lines of a text file that are not empty.
+
+    Raises:
+        KvwError: there are none, or the file can't be read.
+    """
+    lines = [line.strip() for line in read_text(path, key).splitlines() if line.strip()]
+    if not lines:
+        raise KvwError(f"{key}: expected a file with a text on each line; {path} is empty")
+    return lines
+
+
 def pick_device(name: str) -> str:
     """The torch device to use: for ``auto`` CUDA, else Apple's MPS, else the CPU.
 
@@ -239,6 +247,8 @@ def pick_device(name: str) -> str:
         kind = torch.device(name).type
     except RuntimeError:
         raise KvwError(f"device: expected auto, cuda, cuda:N, mps or cpu; got {name!r}") from None
+    if kind == "cuda" and has["cuda"]:
+        has["cuda"] = (torch.device(name).index or 0) < torch.cuda.device_count()
     if not has.get(kind):
         there = ", ".join(kind for kind, yes in has.items() if yes)
         raise KvwError(f"device: torch {torch.__version__} finds no {name} here, only {there}; use device=auto")

@@ -162,9 +162,13 @@ def conclude(
             f"none of {result.archive.steps} candidates could be scored ({counts}); see {folder / 'run.db'}",
             EXIT_TOO_MANY_FAILURES,
         )
-    log.info("Judging the result on held-out texts and audio")
+    log.info("Judging on held-out texts and audio")
     rows = results.compared(result)
-    by_step = {entry.step: heldout(entry.voice) for entry in rows.values()}  # the start may be the result
+    by_step: dict[int, list[float]] = {}
+    for label, entry in rows.items():
+        if entry.step not in by_step:  # the start may be the result
+            by_step[entry.step] = heldout(entry.voice)
+            log.info("  %s: %.3f", label, np.mean(by_step[entry.step]))
     judged = {label: by_step[entry.step] for label, entry in rows.items()}
     improvements.save(best, "best", heldout=float(np.mean(by_step[best.step])))
     lengths = [script.phonemes for script in heldout.scripts]

@@ -134,6 +134,7 @@ def test_the_documents_dashes_are_answered_with_what_to_type(arguments, typed, c
         (["target_audio=none.wav"], ["none.wav"]),
         (["heldout_audio=none.wav"], ["none.wav"]),
         (["starting_voice=none.pt"], ["none.pt"]),
+        (["heldout_texts=none.txt"], ["heldout_texts", "none.txt"]),
         (["voice_folder=nowhere"], ["nowhere"]),
         (["seed"], ["seed"]),
         (["seed=-1"], ["seed", "-1"]),
