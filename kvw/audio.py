@@ -26,6 +26,9 @@ from kvw.types import SAMPLE_RATE, KvwError, Wave
 MIN_SPEECH_SECONDS = 3.0
 """Seconds of speech (frames that the voice activity detector accepts) that a target needs."""
 
+MIN_HELDOUT_SPEECH_SECONDS = 1.0
+"""Seconds of speech that is needed in what is cut off a clip to judge by."""
+
 MAX_SECONDS = 600.0
 """Seconds of audio beyond which a file is refused: never more than this is decoded into memory (58 MB)."""
 
@@ -142,6 +145,19 @@ def split_at_pause(wave: Wave, fraction: float = 0.75) -> tuple[Wave, Wave] | No
     middles = first + quietest + SPLIT_PAUSE // 2
     cut = int(middles[np.argmin(np.abs(middles - fraction * len(wave)))])
     return wave[:cut].copy(), wave[cut:].copy()
+
+
+def hold_out(wave: Wave) -> tuple[Wave, Wave] | None:
+    """Cuts the last quarter off a target, at a pause, to judge the result by.
+
+    Returns:
+        The target and what is held out; None where the clip is too short, or one of them would have too little speech
+        (:data:`MIN_SPEECH_SECONDS`, :data:`MIN_HELDOUT_SPEECH_SECONDS`).
+    """
+    parts = split_at_pause(wave)
+    if parts is None or _speech_seconds(parts[0]) < MIN_SPEECH_SECONDS:
+        return None
+    return parts if _speech_seconds(parts[1]) >= MIN_HELDOUT_SPEECH_SECONDS else None
 
 
 def write(path: Path, wave: Wave) -> None:
@@ -269,7 +285,7 @@ def _speech_seconds(wave: Wave) -> float:
     """Seconds that the voice activity detector takes for speech, after Resemblyzer's ``preprocess_wav``."""
     quiet = soxr.resample(wave, SAMPLE_RATE, VAD_RATE)
     level = float(np.sqrt(np.mean(np.square(quiet, dtype=np.float64))))
-    loud = quiet * max(1.0, VAD_LEVEL / level)
+    loud = quiet * max(1.0, VAD_LEVEL / max(level, 1e-9))
     pcm = np.round(np.clip(loud, -1.0, 1.0) * 32767).astype("<i2")
     detector = webrtcvad.Vad(VAD_MODE)
     frames = pcm[: len(pcm) // VAD_FRAME * VAD_FRAME].reshape(-1, VAD_FRAME)

@@ -7,6 +7,7 @@ the task that needs them, so that ``--help`` does not wait for torch.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import re
@@ -77,8 +78,11 @@ class Console(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one message."""
-        tqdm.write(self.format(record), file=sys.stdout)
-        sys.stdout.flush()
+        try:
+            tqdm.write(self.format(record), file=sys.stdout)
+            sys.stdout.flush()
+        except BrokenPipeError:  # nobody reads any more, as under `| head`: the run and its files go on
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - it stays open until the end
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="kvw")
@@ -94,11 +98,14 @@ def main(cfg: DictConfig) -> float:
     except KvwError as error:
         failures.append(error)
     except OSError as error:
-        failures.append(
-            KvwError(f"{error.filename or ''}: {error.strerror or error}; check the path and its permissions")
-        )
+        failures.append(refused(error))
+    except Exception as error:  # a defect: it has to be seen, and must not end a sweep
+        if HydraConfig.get().mode != RunMode.MULTIRUN:
+            raise
+        log.exception("Job %s: a defect", HydraConfig.get().job.num)
+        failures.append(KvwError(f"{type(error).__name__}: {error}"))
     if cfg.debug:
-        logging.getLogger("kvw").exception("debug=true", exc_info=failures[-1])
+        log.error("debug=true", exc_info=failures[-1])
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         log.error("Job %s failed: %s", HydraConfig.get().job.num, failures[-1])
     return 0.0
@@ -121,6 +128,8 @@ def run(arguments: list[str]) -> int:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a console may lack the letters of a path; that must not end a run
+        sys.stdout.reconfigure(errors="backslashreplace")
     # torch reads it when it is imported: Kokoro on Apple's MPS needs the fallback
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     # Hydra would print its own errors and exit with 1
@@ -138,18 +147,20 @@ def run(arguments: list[str]) -> int:
     except (HydraException, OmegaConfBaseException) as error:
         if "debug=true" in arguments:
             raise
-        sys.stderr.write(f"kvw: {explained(error)}\n")
+        sys.stderr.write(f"kvw: {explained(error, arguments)}\n")
         return EXIT_BAD_INPUT
     except OSError as error:  # Hydra makes the output folder before it calls main
-        sys.stderr.write(f"kvw: {unwritable(error)}\n")
+        sys.stderr.write(f"kvw: {refused(error)}\n")
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return EXIT_ITEMS_FAILED if failures else 0
 
 
-def unwritable(error: OSError) -> KvwError:
+def refused(error: OSError) -> KvwError:
     """A line for a file or folder that the system refuses."""
+    if isinstance(error, FileExistsError):
+        return KvwError(f"{error.filename}: expected a folder; got a file of that name; move it away")
     return KvwError(f"{error.filename or 'a file'}: {error.strerror or error}; check the path and its permissions")
 
 
@@ -172,7 +183,7 @@ def user_plugins() -> None:
 def quoted(arguments: list[str]) -> list[str]:
     """Hydra arguments in which free text and paths are quoted, so that they arrive as they were typed.
 
-    ``null`` stays null; a list ``[a,b]`` of ``heldout_audio`` and, in a multirun, ``choice(a,b)`` stay Hydra's.
+    ``null`` stays null; ``heldout_audio`` can be a list ``[a,b]``; in a multirun ``choice(a,b)`` stays Hydra's.
 
     Raises:
         KvwError: an argument is written ``--key value``.
@@ -180,19 +191,19 @@ def quoted(arguments: list[str]) -> list[str]:
     multirun = not MULTIRUN.isdisjoint(arguments)
     ready = []
     for position, argument in enumerate(arguments):
-        dashed = re.match(r"--([a-z_.]+)(=?)(.*)", argument, re.DOTALL)
-        if dashed and dashed[1].replace("-", "_") in Config.__dataclass_fields__:
+        dashed = re.match(r"--([a-z_.-]+)(=?)(.*)", argument, re.DOTALL)
+        if dashed and (key := dashed[1].replace("-", "_")) in Config.__dataclass_fields__:
             value = dashed[3] if dashed[2] else "".join(arguments[position + 1 : position + 2])
             value = "true" if not value or value.startswith("--") else value
-            raise KvwError(f"{argument.split('=')[0]}: kvw's arguments are key=value; type {dashed[1]}={shell(value)}")
+            raise KvwError(f"{argument.split('=')[0]}: kvw's arguments are key=value; type {key}={shell(value)}")
         key, equals, value = argument.partition("=")
-        grammar = (
-            value == "null"
-            or (key == "heldout_audio" and value.startswith("[") and value.endswith("]"))
-            or (multirun and re.fullmatch(r"choice\(.*\)", value, re.DOTALL))
-        )
-        verbatim = equals and key.lstrip("+") in VERBATIM and not grammar
-        ready.append(f"{key}={quote(value)}" if verbatim else argument)
+        grammar = value == "null" or (multirun and re.fullmatch(r"choice\(.*\)", value, re.DOTALL))
+        if not equals or key.lstrip("+") not in VERBATIM or grammar:
+            ready.append(argument)
+        elif key == "heldout_audio" and value.startswith("[") and value.endswith("]"):
+            ready.append(f"{key}=[{','.join(quote(path.strip()) for path in value[1:-1].split(','))}]")
+        else:
+            ready.append(f"{key}={quote(value)}")
     # Hydra's parser takes no flag between overrides
     return sorted(ready, key=lambda argument: argument not in MULTIRUN)
 
@@ -209,15 +220,15 @@ def quote(value: str) -> str:
     return f"'{value}'"
 
 
-def explained(error: Exception) -> str:
+def explained(error: Exception, arguments: list[str]) -> str:
     """One line for an error that Hydra or OmegaConf found in the config, with the nearest valid name."""
     message = str(error)
     cause = f"{message}\n{error.__cause__ or ''}"
     if match := re.search(r"Could not find '([^/']+)/([^']*)'", message):
-        names = re.findall(r"^\t(.+)$", message, re.MULTILINE)
+        names = re.findall(r"^\t([\w-]+)$", message, re.MULTILINE)
         return f"{match[1]}: there is no {match[1]} {match[2]!r}{nearest(match[2], names)}"
     if match := re.search(r"Could not override '([^']+)'", message):
-        return f"{match[1]}: kvw has no such key{nearest(match[1], keys())}"
+        return f"{match[1]}: kvw has no such key{nearest(match[1], keys(arguments))}"
     if match := re.search(
         r"Value '(.*)' of type '\w+' could not be converted to (\w+)\s+full_key: (\S+)", cause, re.DOTALL
     ):
@@ -226,13 +237,16 @@ def explained(error: Exception) -> str:
     return f"{line} (the form is key=value; python -m kvw --help lists the keys)"
 
 
-def keys() -> list[str]:
-    """Every key of the default config, with its groups' settings."""
+def keys(arguments: list[str]) -> list[str]:
+    """Every key of the config that ``arguments`` choose, with its groups' settings."""
+    groups = {path.name for folder in (CONF, Path.cwd() / "conf") for path in folder.glob("*/")}
+    chosen = [argument for argument in arguments if argument.partition("=")[0] in groups]
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = hydra.compose("kvw")
+        cfg = hydra.compose("kvw", overrides=chosen)
 
     def names(node: Any, prefix: str) -> list[str]:
         children = node.items() if isinstance(node, dict) else ()
         return [prefix, *(name for key, value in children for name in names(value, f"{prefix}.{key}".lstrip(".")))]
 
-    return names(OmegaConf.to_container(cfg, resolve=False), "")[1:]
+    found = names(OmegaConf.to_container(cfg, resolve=False), "")[1:]
+    return [name for name in found if not name.endswith("_target_")]

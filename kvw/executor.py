@@ -5,7 +5,11 @@ Workers get arrays and a gate and return evaluations; they never see a candidate
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -67,8 +71,19 @@ _fitness: HybridFitness
 def _start(fitness: Callable[[], HybridFitness], threads: int) -> None:
     """Makes the fitness of a worker process, once."""
     global _fitness
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches every process; the driver answers it
+    threading.Thread(target=_end_with_driver, daemon=True).start()
+    logging.getLogger("kvw").addHandler(logging.NullHandler())  # the driver has said it all
     limit_threads(threads)
     _fitness = fitness()
+
+
+def _end_with_driver() -> None:
+    """Ends this worker when the driver is gone, however it went."""
+    driver = multiprocessing.parent_process()
+    assert driver is not None
+    driver.join()
+    os._exit(1)
 
 
 def _evaluate(voice: Voice, gate: Gate) -> Evaluation:
@@ -94,6 +109,7 @@ class ProcessExecutor:
         if workers < 1:
             raise ValueError(f"executor.workers: expected 1 or more; got {workers}")
         limit_threads(threads)
+        fitness()  # here first: a setting that is wrong is an error, not a dead worker
         # spawn: a fork of a process that has started torch's threads can hang, and CUDA does not survive one
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(fitness, threads))

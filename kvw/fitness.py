@@ -108,14 +108,12 @@ class Trial:
 
     def evaluation(self, weights: Mapping[str, float]) -> Evaluation:
         """What became of it."""
-        shared = {"parts": self.parts, "synthesised": self.synthesised}
-        if self.status and self.status != "stopped":
-            return Evaluation(self.status, stage=self.stage, detail=self.detail, **shared)  # type: ignore[arg-type]
-        similarity = self.parts["target"]
-        if self.status:
-            return Evaluation("stopped", 0.0, similarity, stage=self.stage, **shared)  # type: ignore[arg-type]
-        score = harmonic_mean(self.parts, weights)
-        return Evaluation("complete", score, similarity, **shared)  # type: ignore[arg-type]
+        if self.status not in ("", "stopped"):
+            return Evaluation(self.status, 0.0, -1.0, self.parts, self.synthesised, self.stage, self.detail)
+        score = 0.0 if self.status else harmonic_mean(self.parts, weights)
+        return Evaluation(
+            self.status or "complete", score, self.parts["target"], self.parts, self.synthesised, self.stage
+        )
 
 
 def fault(wave: Wave, script: Script) -> tuple[str, str] | None:
@@ -253,8 +251,6 @@ class HybridFitness:
 
     Attributes:
         ear: what speaks and hears.
-        script: the target text.
-        scripts: every text that voices are scored on.
 
     Raises:
         ValueError: weights are missing, negative or all zero; a gate or the formula has an unknown name; no speech is
@@ -272,14 +268,22 @@ class HybridFitness:
         other_text: str,
         seed: int,
         weights: Mapping[str, float],
-        gates: Mapping[str, Rule | None],
+        gates: Mapping[str, Rule | None] | None,
         formula: str = "capped",
     ) -> None:
-        self.ear = Ear(synthesizer, encoder, seed)
-        self.script, other = synthesizer.script(target_text), synthesizer.script(other_text)
-        self.scripts = (self.script, other)
         if formula not in FORMULAS:
             raise ValueError(f"formula: expected {' or '.join(FORMULAS)}; got {formula!r}")
+        names = (TargetSimilarity.name, SelfSimilarity.name, FeatureSimilarity.name)
+        if set(weights) != set(names) or not all(isinstance(w, (int, float)) and w >= 0 for w in weights.values()):
+            raise ValueError(f"weights: expected a number of 0 or more for each of {', '.join(names)}; got {weights}")
+        if sum(weights.values()) <= 0:
+            raise ValueError("weights: expected at least one above 0; got none")
+        rules = gates or {}
+        if not set(rules) <= set(names[:-1]) or not all(rule is None or callable(rule) for rule in rules.values()):
+            raise ValueError(f"gates: expected a rule, or null, for {' and '.join(names[:-1])}; got {rules}")
+        self.weights, self.gates = dict(weights), dict(rules)
+        self.ear = Ear(synthesizer, encoder, seed)
+        self.script, other = synthesizer.script(target_text), synthesizer.script(other_text)
         (embedding,) = encoder([target])
         if embedding is None:
             raise ValueError("no speech is heard in the target")
@@ -288,13 +292,6 @@ class HybridFitness:
             SelfSimilarity(self.ear, self.script, other),
             FeatureSimilarity(self.script, features.statistics(target), FORMULAS[formula]),
         ]
-        names = [stage.name for stage in self.stages]
-        if set(weights) != set(names) or min(weights.values()) < 0 or sum(weights.values()) <= 0:
-            raise ValueError(f"weights: expected a number of 0 or more for each of {', '.join(names)}; got {weights}")
-        if not set(gates) <= set(names[:-1]):
-            raise ValueError(f"gates: expected rules for {' or '.join(names[:-1])}; got {', '.join(gates)}")
-        self.weights = dict(weights)
-        self.gates = dict(gates)
 
     def __call__(self, voices: Sequence[Voice], gate: Gate = OPEN) -> list[Evaluation]:
         """Evaluates voices, stage by stage, each stage on those that passed the one before.
@@ -303,7 +300,10 @@ class HybridFitness:
             One evaluation a voice, in order.
         """
         trials = [Trial(voice) for voice in voices]
-        running = trials
+        for trial in trials:
+            if not np.isfinite(trial.voice).all():
+                trial.fail("not finite", "NaN or infinity in the voice")
+        running = [trial for trial in trials if not trial.status]
         for reached, stage in enumerate(self.stages, start=1):
             stage(running)
             rule = self.gates.get(stage.name)

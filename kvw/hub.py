@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import logging
-import shutil
 import threading
 import urllib.error
 import urllib.request
@@ -18,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from huggingface_hub import constants
 
 from kvw import voices
+from kvw.disk import write_whole
 from kvw.types import KvwError
 
 REPO = "hexgrad/Kokoro-82M"
@@ -150,13 +150,8 @@ def _place(name: str, folder: Path) -> None:
     source = fetch(filename)
     if not _loads(source):  # a damaged cache must not fail for ever
         source = _download(filename, force=True)
-    partial = folder / f".{name}.part"
-    try:
-        shutil.copyfile(source, partial)
-        voices.load(partial)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    voices.load(source)
+    write_whole(target, source.read_bytes())
 
 
 def _loads(path: Path) -> bool:

@@ -57,7 +57,7 @@ class Progress:
             self._seen = archive.improvements
             log.info("Step %d: %s", best.step, figures(best.evaluation, best.notes))
         score = f"best {best.evaluation.score:.2f}" if best else "none scored yet"
-        stopped = 1 - archive.complete / archive.steps
+        stopped = archive.stopped / archive.steps
         self._show(archive.steps, self.step_limit, "searching", f"{score}, {stopped:.0%} stopped early")
 
     def close(self) -> None:

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -33,19 +33,16 @@ def figures(evaluation: Evaluation, notes: Mapping[str, float] | None = None) ->
     return ", ".join([*parts, outcome.strip(), *more])
 
 
-def new_folder(root: Path, name: str) -> Path:
-    """Makes ``root/date/time-name``, with a number behind it where another run of this second has it already.
+def new_folder(parent: Path, name: str) -> Path:
+    """Makes ``parent/name``, with a number behind it where that is taken: runs may start in the same second.
 
     Raises:
-        KvwError: it can't be made or written to.
+        KvwError: it can't be made.
     """
-    now = datetime.datetime.now()
-    day = root / now.strftime("%Y-%m-%d")
-    stem = f"{now.strftime('%H-%M-%S')}-{name}"
     try:
-        day.mkdir(parents=True, exist_ok=True)
-        for attempt in range(1000):
-            folder = day / (f"{stem}-{attempt + 1}" if attempt else stem)
+        parent.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(1):
+            folder = parent / (f"{name}-{number}" if number > 1 else name)
             try:
                 folder.mkdir()
             except FileExistsError:
@@ -53,10 +50,10 @@ def new_folder(root: Path, name: str) -> Path:
             return folder
     except OSError as error:
         raise KvwError(
-            f"output folder: expected to write to {day}; {error.strerror}; mend it or choose another with "
+            f"output folder: expected to write to {parent}; got {error.strerror}; mend it, or choose another with "
             "hydra.run.dir=FOLDER"
         ) from error
-    raise KvwError(f"output folder: expected a free name like {stem} in {day}; a thousand are taken; move some away")
+    raise AssertionError("itertools.count ended")
 
 
 def versions() -> dict[str, str]:

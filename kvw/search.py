@@ -84,33 +84,43 @@ class Archive:
         improvements: how often ``best`` changed.
         steps: candidates seen.
         complete: candidates that passed every gate.
+        stopped: candidates that a gate stopped.
         synthesised: seconds of audio synthesised for all of them.
         failures: how many candidates failed, by status.
     """
 
-    def __init__(self, decode: Callable[[Genome], Voice]) -> None:
+    def __init__(self, decode: Callable[[Genome], Voice], bank: Iterable[Voice] = ()) -> None:
         self.decode = decode
+        self._stock = {voice.tobytes() for voice in bank}
         self.best: Entry | None = None
         self.improvements = 0
         self.steps = 0
         self.complete = 0
+        self.stopped = 0
         self.synthesised = 0.0
         self.failures: dict[str, int] = {}
 
     def update(self, population: Iterable[Candidate]) -> None:
         """Takes in an evaluated generation; DEAP calls it before the strategy learns."""
-        for candidate in population:
+        for step, candidate in enumerate(population, start=self.steps):
             evaluation = candidate.evaluation
             assert evaluation is not None
-            if evaluation.complete and (not self.best or evaluation.score > self.best.evaluation.score):
-                voice = self.decode(candidate.genome)
-                self.best = Entry("", voice, evaluation, self.steps, dict(candidate.notes))
-                self.improvements += 1
+            self.steps += 1
+            self.complete += evaluation.complete
+            self.stopped += evaluation.status == "stopped"
+            self.synthesised += evaluation.synthesised
             if evaluation.failed:
                 self.failures[evaluation.status] = self.failures.get(evaluation.status, 0) + 1
-            self.complete += evaluation.complete
-            self.synthesised += evaluation.synthesised
-            self.steps += 1
+            if evaluation.complete and (not self.best or evaluation.score > self.best.evaluation.score):
+                voice = self.decode(candidate.genome)
+                if voice.tobytes() not in self._stock:
+                    self.best = Entry("", voice, evaluation, step, dict(candidate.notes))
+                    self.improvements += 1
+
+    @property
+    def failed(self) -> int:
+        """Candidates that could not be scored."""
+        return sum(self.failures.values())
 
 
 class Observer(Protocol):
@@ -228,8 +238,8 @@ def search(
     voices = [entry.voice for entry in top]
     origin = np.mean(voices, axis=0, dtype=np.float64).astype(np.float32) if starting_voice is None else starting_voice
     genes = space(bank=list(bank.values()), top=voices, base=origin)
-    archive = Archive(genes.decode)
-    seeds, changed = encode(top, genes, executor)
+    archive = Archive(genes.decode, bank.values())
+    seeds, changed = encode(top, genes, executor, budget.step_limit)
     proposer = strategy(space=genes, seeds=seeds, rng=rng)
     start, generation = None, 0
     if changed:
@@ -275,11 +285,13 @@ def search(
     return Result(ranking, top, start, archive, reason, time.monotonic() - started)
 
 
-def encode(top: Sequence[Entry], space: Space, executor: Executor) -> tuple[list[Candidate], list[Candidate]]:
+def encode(
+    top: Sequence[Entry], space: Space, executor: Executor, limit: int
+) -> tuple[list[Candidate], list[Candidate]]:
     """The seeds as candidates of ``space``.
 
     A seed never carries the score of a voice that it does not decode to: where the space can't hold a stock voice
-    exactly, its nearest voice is evaluated, and counts against the budget.
+    exactly, its nearest voice is evaluated, and counts against the budget: seeds beyond ``limit`` are left out.
 
     Returns:
         the seeds, best first; and those of them that had to be evaluated.
@@ -290,6 +302,8 @@ def encode(top: Sequence[Entry], space: Space, executor: Executor) -> tuple[list
             seed.evaluate(entry.evaluation)
         else:
             changed.append(seed)
+    seeds = [seed for seed in seeds if seed not in changed[limit:]]
+    changed = changed[:limit]
     if changed:
         for seed, evaluation in zip(changed, executor([space.decode(s.genome) for s in changed], OPEN), strict=True):
             seed.evaluate(evaluation)

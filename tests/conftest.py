@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,24 @@ def fitness(embedded: EmbeddedSynthesizer, encoder: SpeakerEncoder, demo: Wave) 
         weights=WEIGHTS,
         gates={"target": Margin(), "self": Lossless()},
     )
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    """The messages that kvw logs during a test."""
+    messages: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            messages.append(record.getMessage())
+
+    logger, listener = logging.getLogger("kvw"), Listener()
+    before = logger.level
+    logger.addHandler(listener)
+    logger.setLevel(logging.INFO)
+    yield messages
+    logger.removeHandler(listener)
+    logger.setLevel(before)
 
 
 class Recorded:

@@ -2,7 +2,8 @@
 
     python -m tests.random_kokoro OUT.pth CONFIG.json
 
-It speaks noise at the pace of speech: the predictor's durations are brought to about three frames a phoneme.
+It speaks noise at the pace of speech: the predictor's durations are brought to about three frames a phoneme. As in the
+real checkpoint, names begin with ``module.`` and InstanceNorm layers have no tensors.
 """
 
 import sys
@@ -24,7 +25,16 @@ def make(path: Path, config: Path, seed: int = 0) -> None:
     with torch.no_grad():
         duration.weight.mul_(0.3)
         duration.bias.fill_(-2.75)
-    torch.save({part: getattr(model, part).state_dict() for part in PARTS}, path)
+    later = {name for name, module in model.named_modules() if isinstance(module, torch.nn.InstanceNorm1d)}
+    checkpoint = {
+        part: {
+            f"module.{name}": value
+            for name, value in getattr(model, part).state_dict().items()
+            if f"{part}.{name}".rpartition(".")[0] not in later
+        }
+        for part in PARTS
+    }
+    torch.save(checkpoint, path)
 
 
 if __name__ == "__main__":

@@ -515,3 +515,10 @@ def test_writing_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["a.wav"]
     with pytest.raises(FileNotFoundError):
         audio.write(tmp_path / "no folder" / "a.wav", np.zeros(10, np.float32))
+
+
+def test_a_clip_whose_end_is_silent_is_not_split(demo: np.ndarray) -> None:
+    silence = np.zeros(6 * SAMPLE_RATE, np.float32)
+    assert audio.hold_out(demo) is not None
+    assert audio.hold_out(np.concatenate([demo[: 12 * SAMPLE_RATE], silence])) is None
+    assert audio.hold_out(np.concatenate([np.zeros(24 * SAMPLE_RATE, np.float32), demo[: 8 * SAMPLE_RATE]])) is None

@@ -87,7 +87,7 @@ def test_values_of_other_keys_stay_hydras_and_a_sweep_can_choose_among_targets()
         "target_audio=choice(a.wav,b.wav)",
         "starting_voice=null",
     ]
-    assert cli.quoted(["heldout_audio=[a.wav,b.wav]"]) == ["heldout_audio=[a.wav,b.wav]"]
+    assert cli.quoted(["heldout_audio=[a (1).wav, b.wav]"]) == ["heldout_audio=['a (1).wav','b.wav']"]
     assert cli.quoted(["target_audio=choice(1).wav"]) == ["target_audio='choice(1).wav'"]
 
 
@@ -97,6 +97,7 @@ def test_values_of_other_keys_stay_hydras_and_a_sweep_can_choose_among_targets()
         (["--target_audio", "a.wav"], "type target_audio=a.wav"),
         (["--target_text", "it's $5"], 'type target_text="it\'s \\$5"'),
         (["--step_limit=5"], "type step_limit=5"),
+        (["--target-audio", "my clip.wav"], 'type target_audio="my clip.wav"'),
     ],
 )
 def test_the_documents_dashes_are_answered_with_what_to_type(arguments, typed, capsys):
@@ -122,6 +123,15 @@ def test_the_documents_dashes_are_answered_with_what_to_type(arguments, typed, c
         (["strategy._target_=os.system"], ["strategy._target_", "os.system"]),
         (["strategy._target_=strategies.nothing.At"], ["strategy._target_", "strategies.nothing"]),
         (["fitness.gates.target._target_=subprocess.run"], ["_target_", "subprocess.run"]),
+        (["strategy._target_=kvw.run.torch.load"], ["strategy._target_", "kvw.run.torch.load"]),
+        (["fitness.gates.target._target_=kvw.run.torch.load"], ["fitness.gates.target", "kvw.run.torch.load"]),
+        (["fitness.gates.target=0.98"], ["fitness", "gates", "0.98"]),
+        (["fitness.weights.target=abc"], ["fitness", "weights", "abc"]),
+        (["synth=foo"], ["foo", "auto, embedded, kokoro"]),
+        (["target_audio="], ["target_audio"]),
+        (["starting_voice="], ["starting_voice"]),
+        (["other_text=One and the same.", "target_text=One and the same."], ["other_text", "the same"]),
+        (["dry_run=true", "executor.threads=0"], ["executor.threads"]),
         (["language=x"], ["language", "'x'"]),
         (["stop_score=101"], ["stop_score", "(0, 100]"]),
         (["minutes=0"], ["minutes"]),
@@ -150,7 +160,7 @@ def test_bad_input_is_one_clear_line_and_exit_2_and_writes_nothing(arguments, wo
     (line,) = err.splitlines()
     assert line.startswith("kvw: ")
     assert all(word in line for word in words), line
-    assert not list(tmp_path.rglob("*.pt"))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_every_problem_is_reported_at_once(tmp_path, monkeypatch, capsys):

@@ -144,6 +144,13 @@ def test_bad_audio_is_a_named_failure_and_harms_no_neighbour(status, wave, speec
     assert good.complete
 
 
+def test_a_voice_with_infinity_in_a_row_that_nobody_hears_is_a_failure(fitness, bank):
+    voice = bank["af_iris"].copy()
+    voice[500, 0, 0] = np.inf
+    (evaluation,) = fitness([voice])
+    assert (evaluation.status, evaluation.score, evaluation.synthesised) == ("not finite", 0.0, 0.0)
+
+
 def test_audio_that_fails_in_the_second_stage_is_a_failure_too(speech, encoder, demo):
     fitness, _ = recorded_fitness([speech], np.zeros(SAMPLE_RATE * 2, np.float32), encoder, demo)
     (evaluation,) = fitness([numbered(0)])

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -115,11 +120,12 @@ def test_a_run_starts_from_the_result_of_another_and_from_a_folder_of_embedded_v
     for name in ("best.pt", "best.json"):
         (folder / name).write_bytes((first / name).read_bytes())
     code, (second,) = kvw(
-        "synth=embedded", "step_limit=1", f"voices_folder={folder}", f"starting_voice={folder / 'best.pt'}"
+        "synth=embedded", "step_limit=4", f"voices_folder={folder}", f"starting_voice={folder / 'best.pt'}"
     )
     assert code == 0
-    assert np.array_equal(voices.load(second / "best.pt"), voices.load(first / "best.pt"))
-    assert (second / "summary.txt").read_text().startswith("no improvement")
+    report = json.loads((second / "result.json").read_text())["voices"]
+    assert report["start"]["score"] == report["best stock voice, best"]["score"]
+    assert not np.array_equal(voices.load(second / "best.pt"), voices.load(first / "best.pt")), "no stock voice is ours"
 
 
 def test_voices_of_one_synthesiser_are_refused_by_another(kvw, shared, tmp_path, capsys):
@@ -145,21 +151,27 @@ def test_the_coherent_space_and_the_originals_formula_run_and_move_all_rows_alik
 def test_two_runs_that_start_in_the_same_second_have_folders_of_their_own(tmp_path):
     from kvw.results import new_folder
 
-    assert len({new_folder(tmp_path, "same") for _ in range(5)}) == 5
+    assert sorted(new_folder(tmp_path / "day", "same").name for _ in range(3)) == ["same", "same-2", "same-3"]
 
 
 def test_a_multirun_goes_on_past_a_failed_job_and_says_so(kvw, tmp_path, capsys):
     code, folders = kvw("-m", "synth=embedded", "step_limit=2", "population_limit=3", "stop_score=200,1", "seed=5")
     assert code == 1
     assert len(folders) == 1
+    assert folders[0].parent.name == "1"
     assert "Job 0 failed: stop_score" in capsys.readouterr().out
+
+
+def test_a_budget_that_the_ranking_uses_up_is_a_line_of_its_own(kvw, capsys):
+    assert kvw("synth=embedded", "minutes=1e-9", "population_limit=1")[0] == 2
+    assert "minutes: expected more than the ranking takes" in capsys.readouterr().err
 
 
 def test_a_dry_run_plans_and_writes_nothing(kvw, tmp_path, capsys):
     assert kvw("synth=embedded", "dry_run=true") == (0, [])
     out = capsys.readouterr().out
     assert "up to 10000 candidates, about" in out
-    assert not list(tmp_path.rglob("*.pt"))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "held out.txt"]
 
 
 def test_a_recording_with_an_awkward_name_and_held_out_files_of_its_speaker(kvw, shared, tmp_path):
@@ -234,3 +246,59 @@ def check_kokoro(synthesizer, stock: Path) -> None:
     assert len(long.segments) > 1
     assert all(1 <= len(segment.phonemes) <= 510 for segment in long.segments)
     assert "".join(segment.text for segment in long.segments).count("tide") == 60
+
+
+def start(folder, *arguments):
+    """Starts a long run in a process group of its own and waits for its first candidate."""
+    command = [sys.executable, "-u", "-m", "kvw", "synth=embedded", "step_limit=100000", "population_limit=2", *TEXTS]
+    process = subprocess.Popen(
+        [*command, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    for line in process.stdout:
+        if line.startswith("Step 0"):
+            return process
+    raise AssertionError(process.stderr.read())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
+@pytest.mark.parametrize("executor", ["local", "processes"])
+def test_an_interrupted_run_says_where_its_results_are_and_exits_130(executor, tmp_path):
+    process = start(tmp_path, f"executor={executor}")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process of the group gets it
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    (folder,) = tmp_path.glob("outputs/*/*")
+    assert f"Interrupted: what was found so far is in {folder}" in out
+    assert voices.load(folder / "best.pt").shape == (510, 1, 256)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
+def test_workers_end_when_their_driver_is_killed(tmp_path):
+    process = start(tmp_path, "executor=processes")
+    group = process.pid
+    assert len(members(group)) >= 3
+    process.kill()
+    process.communicate()
+    for _ in range(100):
+        if not members(group):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"still there: {members(group)}")
+
+
+def members(group: int) -> list[str]:
+    """The processes of a session that are alive."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+        except (OSError, ValueError):
+            continue
+        if int(session) == group and state != "Z":
+            found.append(stat.parent.name)
+    return found

@@ -140,6 +140,16 @@ def test_seeds_that_a_space_can_not_hold_are_evaluated_again_and_count():
     assert result.start.step == 3
 
 
+def test_seeds_do_not_overspend_the_budget_and_no_stock_voice_is_the_result():
+    curved = {name: one + np.linspace(0, 1, 510, dtype=np.float32)[:, None, None] for name, one in BANK.items()}
+    curved["af_a"] = voice(0.7)
+    settings = {"executor": Landscape(), "strategy": RandomWalk, "rng": np.random.default_rng(0), "population_limit": 5}
+    assert search(bank=curved, space=Coherent, budget=Budget(2), **settings).archive.steps == 2
+    alone = search(bank={"af_a": voice(0.7)}, space=Elementwise, budget=Budget(1), **settings)
+    assert alone.start.evaluation.complete
+    assert alone.archive.best is None
+
+
 def test_seeds_that_a_space_holds_exactly_keep_their_evaluation():
     executor = Landscape()
     go(executor, budget=Budget(step_limit=5))

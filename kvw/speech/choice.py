@@ -10,6 +10,7 @@ from kvw.types import KvwError
 
 log = logging.getLogger(__name__)
 
+AUTOMATIC = "kvw.speech.choice.automatic"
 KOKORO = "kvw.speech.kokoro.KokoroSynthesizer"
 EMBEDDED = "kvw.speech.embedded.EmbeddedSynthesizer"
 
@@ -27,13 +28,13 @@ def automatic(*, voice_folder: Path, model: str | None = None, config: str | Non
     wanted = [*missing, f"the stock voices in {voice_folder}"] if without_voices else missing
     why = f"{hub.REPO} can't be reached"
     if wanted and hub.reachable():
+        why = f"{hub.REPO} doesn't have them"
         log.info("Fetching %s from %s, once (350 MB in all)", ", ".join(wanted), hub.REPO)
         try:
             for name in missing:
                 hub.fetch(name)
-            if without_voices:
-                hub.fetch_voices(voice_folder)
-            wanted = []
+            if not without_voices or hub.fetch_voices(voice_folder)[0]:
+                wanted = []
         except KvwError as error:
             why = str(error)
     if not wanted:

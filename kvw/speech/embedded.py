@@ -53,8 +53,7 @@ class EmbeddedSynthesizer:
     def __init__(self, *, device: str = "cpu", language: str = "a") -> None:
         if language not in espeak.LANGUAGES:
             raise KvwError(f"expected a language letter among {', '.join(espeak.LANGUAGES)}, got {language!r}: use one")
-        # Apple's MPS has no float64, which the phase of the pulses needs
-        self._device = torch.device("cpu" if device == "mps" else device)
+        self._device = torch.device(device)
         self._espeak_voice = espeak.LANGUAGES[language]
         self.identity = f"embedded-{language}-{_fingerprint(self._espeak_voice)}"
 

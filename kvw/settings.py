@@ -1,0 +1,67 @@
+"""The shared fitness from its settings, in whichever process evaluates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from kvw.config import build
+from kvw.fitness import Ear, HybridFitness
+from kvw.inputs import Inputs
+from kvw.speaker import SpeakerEncoder
+from kvw.speech import Script, Synthesizer
+
+
+@dataclass(frozen=True)
+class FitnessSettings:
+    """All that a worker needs to make the fitness; picklable.
+
+    Attributes:
+        synth: config node of the synthesiser.
+        fitness: config node of the fitness.
+        device: torch device.
+        language: Kokoro's language letter.
+        seed: of the synthesiser's noise.
+        inputs: target and texts.
+    """
+
+    synth: dict[str, Any]
+    fitness: dict[str, Any]
+    device: str
+    language: str
+    seed: int
+    inputs: Inputs
+
+    def models(self) -> tuple[Synthesizer, SpeakerEncoder]:
+        """The models, loaded once in a process, whatever number of runs it does."""
+        return _models(tuple(self.synth.items()), self.device, self.language)
+
+    def scripts(self) -> tuple[Script, Script]:
+        """The two texts that voices are scored on: the target text and the other one."""
+        synthesizer, _ = self.models()
+        return synthesizer.script(self.inputs.target_text), synthesizer.script(self.inputs.other_text)
+
+    def ear(self, seed: int) -> Ear:
+        """Synthesis and speaker embeddings with a noise seed of their own."""
+        return Ear(*self.models(), seed)
+
+    def __call__(self) -> HybridFitness:
+        """Makes the fitness."""
+        synthesizer, encoder = self.models()
+        made: HybridFitness = build(
+            self.fitness,
+            "fitness",
+            synthesizer=synthesizer,
+            encoder=encoder,
+            target=self.inputs.target,
+            target_text=self.inputs.target_text,
+            other_text=self.inputs.other_text,
+            seed=self.seed,
+        )
+        return made
+
+
+@lru_cache(maxsize=2)
+def _models(synth: tuple[tuple[str, Any], ...], device: str, language: str) -> tuple[Synthesizer, SpeakerEncoder]:
+    return build(dict(synth), "synth", device=device, language=language), SpeakerEncoder(device)

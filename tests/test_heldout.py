@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kvw.fitness import Ear
+from kvw.heldout import HeldOut
+from kvw.speaker import cosine
+from kvw.types import SAMPLE_RATE, KvwError
+from tests.conftest import SHORT, Recorded, numbered
+
+TEXTS = ["Nobody was there.", "The harbour was quiet, and the boats lay still."]
+
+
+def test_a_voice_is_compared_with_the_audio_on_every_text(embedded, encoder, bank, demo):
+    ear = Ear(embedded, encoder, seed=11)
+    clips = [demo[: 6 * SAMPLE_RATE], demo[8 * SAMPLE_RATE :]]
+    first, second = encoder(clips)
+    speaker = (first + second) / np.linalg.norm(first + second)
+    expected = []
+    for text in TEXTS:
+        (embedding,) = encoder(ear.speak([bank["af_iris"]], embedded.script(text)))
+        expected.append(cosine(embedding, speaker))
+    assert HeldOut(ear, TEXTS, clips)(bank["af_iris"]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_text_that_a_voice_fails_to_speak_counts_as_nothing(embedded, encoder, bank, demo):
+    good = embedded([bank["af_iris"]], embedded.script(TEXTS[1]), 0)[0]
+    ear = Ear(Recorded([np.zeros(SAMPLE_RATE, np.float32)], good), encoder, seed=0)
+    silent, spoken = HeldOut(ear, ["Silence.", SHORT["other_text"]], [demo])(numbered(0))
+    assert silent == 0.0
+    assert 0 < spoken < 1
+
+
+def test_audio_without_speech_is_refused(embedded, encoder, demo):
+    with pytest.raises(KvwError, match="heldout_audio"):
+        HeldOut(Ear(embedded, encoder, 0), TEXTS, [demo, np.zeros(SAMPLE_RATE * 5, np.float32)])

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kvw import progress
+from kvw.candidate import Candidate, Evaluation
+from kvw.progress import Progress, duration, step_seconds
+from kvw.search import Archive, Entry
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (89, "89 s"), (91, "2 min"), (3600, "60 min"), (5400, "1.5 h"), (36000, "10.0 h")],
+)
+def test_lengths_of_time_are_said_as_people_say_them(seconds, words):
+    assert duration(seconds) == words
+
+
+def test_a_candidate_is_estimated_from_the_stopped_and_the_complete_evaluations_of_the_ranking():
+    # 8 voices through the first stage in 1 s each, then 2 complete ones in 3 s each
+    ranked_at = [(0, 100.0), (4, 104.0), (8, 108.0), (10, 114.0)]
+    assert step_seconds(ranked_at, 8) == pytest.approx(1 + progress.SCORED_SHARE * 2)
+
+
+def test_in_a_pipe_lines_tell_how_far_it_is_and_every_improvement_is_one(monkeypatch, said):
+    monkeypatch.setattr(progress, "PIPE_SECONDS", 0.0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
+    seen = Evaluation("complete", 80.0, 0.7, {"target": 0.7, "self": 0.9, "feature": 0.5})
+    watcher = Progress(step_limit=4)
+    watcher.ranking(1, 2)
+    watcher.ranking(2, 2)
+    watcher.ranked([Entry("af_a", np.zeros(1), seen)], [Entry("af_a", np.zeros(1), seen)])
+    archive = Archive(lambda genome: genome.astype(np.float32))
+    for evaluation in (seen, Evaluation("stopped", 0.0, 0.2, {"target": 0.2})):
+        candidate = Candidate([1.0], notes={"Diversity": 0.07})
+        candidate.evaluate(evaluation)
+        archive.update([candidate])
+        watcher(0, [candidate], archive)
+    watcher.close()
+    assert said[0].startswith("ranking: 1 of 2, ")
+    figures = "Target Sim: 0.700, Self Sim: 0.900, Feature Sim: 0.500, Score: 80.00"
+    assert any("af_a" in line and figures in line for line in said)
+    assert said.count(f"Step 0: {figures}, Diversity: 0.07") == 1
+    assert said[-1].startswith("searching: 2 of 4, ")
+    assert said[-1].endswith("best 80.00, 50% stopped early")
