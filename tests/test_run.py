@@ -81,6 +81,17 @@ def test_a_run_keeps_every_improvement_and_ends_with_a_better_voice(kvw, demo, c
     assert len(target) + len(heldout) == len(demo), "the converted clip is kept, in its two parts"
 
 
+def test_the_demo_with_the_default_texts_soon_beats_the_best_stock_voice(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(["synth=embedded", "step_limit=30"]) == 0
+    (report,) = tmp_path.glob("outputs/*/*/result.json")
+    result = json.loads(report.read_text())
+    assert result["improved"]
+    stock, _, best = result["voices"].values()
+    assert best["score"] > stock["score"]
+    assert len(best["heldout"]) == 5
+
+
 def test_the_record_has_every_candidate_with_the_rows_it_was_heard_through(kvw):
     _, (folder,) = kvw("synth=embedded", "step_limit=8")
     with sqlite3.connect(f"file:{folder / 'run.db'}?mode=ro", uri=True) as db:
