@@ -13,13 +13,14 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import spacy.util
 import torch
 from kokoro import KModel
 from kokoro.pipeline import LANG_CODES, KPipeline
-from misaki.espeak import EspeakG2P
+from misaki.espeak import EspeakFallback
 
 from kvw import hub
 from kvw.speech import Script, Segment, to_script
@@ -28,7 +29,8 @@ from kvw.types import KvwError, Voice, Wave
 log = logging.getLogger(__name__)
 
 SPACY_MODEL = "en_core_web_sm"
-ENGLISH = {"a": "en-us", "b": "en-gb"}
+ENGLISH = "ab"
+"""Kokoro's letters of American and British English."""
 
 
 class KokoroSynthesizer:
@@ -128,8 +130,13 @@ def grapheme_to_phoneme(language: str) -> tuple[Callable[[str], str], str]:
             SPACY_MODEL,
             SPACY_MODEL,
         )
-        espeak = EspeakG2P(language=ENGLISH[language])
-        return lambda text: str(espeak(text)[0]), "espeak"
+        espeak = EspeakFallback(british=language == "b")  # misaki's own for words that it does not know
+
+        def phonemes(text: str) -> str:
+            spoken, _ = espeak(SimpleNamespace(text=text))  # a token, of which it reads the text alone
+            return (spoken or "").replace("ɹɹ", "ɹ")  # it writes ɚɹ, as in "never imagined", with two
+
+        return phonemes, "espeak"
     try:
         g2p = KPipeline(lang_code=language, repo_id=hub.REPO, model=False).g2p
     except ImportError as error:
