@@ -83,7 +83,7 @@ def test_a_run_keeps_every_improvement_and_ends_with_a_better_voice(kvw, demo, c
 
 def test_the_demo_with_the_default_texts_soon_beats_the_best_stock_voice(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert cli.run(["synth=embedded", "step_limit=30"]) == 0
+    assert cli.run(["synth=embedded", "step_limit=15"]) == 0
     (report,) = tmp_path.glob("outputs/*/*/result.json")
     result = json.loads(report.read_text())
     assert result["improved"]
