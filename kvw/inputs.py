@@ -116,7 +116,7 @@ def read_inputs(cfg: DictConfig) -> Inputs:
             note = f"the target's last {seconds:.1f} s, which the search does not use"
         else:
             heldout = [target]
-            note = "the target itself, which is too short to split; heldout_audio=FILE gives a figure to believe"
+            note = "the target itself, which has no speech to spare; heldout_audio=FILE gives a figure to believe"
 
     start, owner = None, ""
     if cfg.starting_voice:
