@@ -126,11 +126,12 @@ def maker(node: Any, where: str, **runtime: Any) -> Callable[..., Any]:
     from hydra.utils import instantiate
 
     target = locate(node, where)
-    check_nested({key: value for key, value in node.items() if key != "_target_"}, where)
+    settings = {key: value for key, value in node.items() if key != "_target_"}
+    check_nested(settings, where)
     parameters = inspect.signature(target).parameters
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     if not takes_all:
-        check_settings({key: value for key, value in node.items() if key != "_target_"}, target, where)
+        check_settings(settings, target, where)
     try:
         partial = instantiate(dict(node), _partial_=True, _convert_="all")
     except InstantiationException as error:

@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 
 from kvw import audio, voices
-from kvw.types import EXIT_BAD_INPUT, SAMPLE_RATE, KvwError, Voice, Wave
+from kvw.types import SAMPLE_RATE, KvwError, Voice, Wave
 
 LANGUAGES = "abefhijpz"
 """Kokoro's language letters."""
@@ -72,7 +72,7 @@ class Problems:
     def raise_any(self) -> None:
         """Raises one KvwError with a line for each problem, if there are any."""
         if self.lines:
-            raise KvwError("\n".join(self.lines), EXIT_BAD_INPUT)
+            raise KvwError("\n".join(self.lines))
 
 
 def read_inputs(cfg: DictConfig) -> Inputs:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import itertools
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -39,21 +38,21 @@ def new_folder(parent: Path, name: str) -> Path:
     Raises:
         KvwError: it can't be made.
     """
+    folder, number = parent / name, 1
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        for number in itertools.count(1):
-            folder = parent / (f"{name}-{number}" if number > 1 else name)
+        while True:
             try:
                 folder.mkdir()
+                return folder
             except FileExistsError:
-                continue
-            return folder
+                number += 1
+                folder = parent / f"{name}-{number}"
     except OSError as error:
         raise KvwError(
             f"output folder: expected to write to {parent}; got {error.strerror}; mend it, or choose another with "
             "hydra.run.dir=FOLDER"
         ) from error
-    raise AssertionError("itertools.count ended")
 
 
 def versions() -> dict[str, str]:

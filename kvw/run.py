@@ -33,7 +33,7 @@ from kvw.settings import FitnessSettings
 from kvw.space import Space
 from kvw.speech import choice
 from kvw.strategy import Strategy
-from kvw.types import EXIT_BAD_INPUT, EXIT_TOO_MANY_FAILURES, SAMPLE_RATE, KvwError, Voice
+from kvw.types import EXIT_TOO_MANY_FAILURES, SAMPLE_RATE, KvwError, Voice
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ def conclude(
             f"minutes: expected more than the ranking takes; it took {took}: nothing was searched; allow more"
         )
     if best is None and not result.archive.failures:
-        raise KvwError("every candidate was a stock voice; allow more steps", EXIT_BAD_INPUT)
+        raise KvwError("every candidate was a stock voice; allow more steps")
     if best is None:
         counts = ", ".join(f"{count} {status}" for status, count in result.archive.failures.items())
         raise KvwError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,18 +58,16 @@ def demo() -> Wave:
     return audio.read_target(ROOT / "kvw" / "data" / "demo.flac")
 
 
+def default_fitness(**given: Any) -> HybridFitness:
+    """``fitness=hybrid``, but for what is given."""
+    gates = {"target": Margin(), "self": Lossless()}
+    return HybridFitness(**{"seed": 0, "weights": WEIGHTS, "gates": gates, **given})
+
+
 @pytest.fixture(scope="session")
 def fitness(embedded: EmbeddedSynthesizer, encoder: SpeakerEncoder, demo: Wave) -> HybridFitness:
     """The default fitness on the embedded synthesiser, with short texts."""
-    return HybridFitness(
-        synthesizer=embedded,
-        encoder=encoder,
-        target=demo,
-        **SHORT,
-        seed=0,
-        weights=WEIGHTS,
-        gates={"target": Margin(), "self": Lossless()},
-    )
+    return default_fitness(synthesizer=embedded, encoder=encoder, target=demo, **SHORT)
 
 
 @pytest.fixture

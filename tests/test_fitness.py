@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kvw import features
 from kvw.fitness import OPEN, Gate, HybridFitness, Lossless, Margin, harmonic_mean
 from kvw.types import SAMPLE_RATE, KvwError
-from tests.conftest import SHORT, WEIGHTS, Recorded, numbered
+from tests.conftest import SHORT, WEIGHTS, Recorded, default_fitness, numbered
 from tests.reference import own_embedding
 
 SIMILARITY = st.floats(0.01, 1.0)
@@ -96,10 +96,7 @@ def speech(fitness, embedded, bank):
 
 def recorded_fitness(waves, other, encoder, demo, **settings):
     synthesizer = Recorded(waves, other)
-    defaults = {"weights": WEIGHTS, "gates": {"target": Margin(), "self": Lossless()}}
-    made = HybridFitness(
-        synthesizer=synthesizer, encoder=encoder, target=demo, **SHORT, seed=0, **(defaults | settings)
-    )
+    made = default_fitness(synthesizer=synthesizer, encoder=encoder, target=demo, **SHORT, **settings)
     return made, synthesizer
 
 

@@ -11,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +20,15 @@ from resemblyzer import VoiceEncoder
 
 from kvw import audio, features, store
 from kvw.executor import limit_threads
-from kvw.fitness import OPEN, Gate, HybridFitness, Lossless, Margin
+from kvw.fitness import OPEN, Gate, HybridFitness
 from kvw.search import Budget, search
 from kvw.space import Elementwise
 from kvw.speaker import SpeakerEncoder
+from kvw.speech import Script
 from kvw.speech.embedded import EmbeddedSynthesizer, stock_voices
 from kvw.types import SAMPLE_RATE
 from strategies.random_walk import RandomWalk
-from tests.conftest import ROOT, WEIGHTS
+from tests.conftest import ROOT, default_fitness
 from tests.reference import own_embedding, separate_calls
 
 ROUNDS = 7
@@ -46,17 +47,9 @@ def main() -> None:
     voice = bank["af_grace"]
     demo = audio.read_target(ROOT / "kvw" / "data" / "demo.flac")
     target, target_statistics = own_embedding(own, demo), features.statistics(demo)
-    fitness = HybridFitness(
-        synthesizer=synthesizer,
-        encoder=encoder,
-        target=demo,
-        target_text=TARGET_TEXT,
-        other_text=OTHER_TEXT,
-        seed=0,
-        weights=WEIGHTS,
-        gates={"target": Margin(), "self": Lossless()},
-    )
-    script, other = fitness.scripts
+    texts = {"target_text": TARGET_TEXT, "other_text": OTHER_TEXT}
+    fitness = default_fitness(synthesizer=synthesizer, encoder=encoder, target=demo, **texts)
+    scripts = script, other = tuple(synthesizer.script(text) for text in texts.values())
     wave = fitness.ear.speak([voice], script)[0]
 
     def documents(complete: bool) -> None:
@@ -83,7 +76,7 @@ def main() -> None:
         say(f"{name:20}{1000 * mine:7.0f} ms{1000 * reference:9.0f} ms{reference / mine:8.2f}")
     speaking, _ = interleaved(lambda: synthesizer([voice], script, 0), lambda: None)
     say(f"\nembedded synthesiser: {seconds / speaking:.0f} s of audio a second")
-    say(f"framework share of a walk (time outside evaluations): {framework_share(fitness, bank):.1%}")
+    say(f"framework share of a walk (time outside evaluations): {framework_share(fitness, scripts, bank):.1%}")
 
 
 def interleaved(ours: Callable[[], object], theirs: Callable[[], object]) -> tuple[float, float]:
@@ -98,7 +91,7 @@ def interleaved(ours: Callable[[], object], theirs: Callable[[], object]) -> tup
     return statistics.median(times[0]), statistics.median(times[1])
 
 
-def framework_share(fitness: HybridFitness, bank: dict[str, np.ndarray]) -> float:
+def framework_share(fitness: HybridFitness, scripts: Sequence[Script], bank: dict[str, np.ndarray]) -> float:
     """Share of a walk's time that is not spent in evaluations: space, strategy, DEAP and the record."""
     spent = 0.0
 
@@ -114,7 +107,7 @@ def framework_share(fitness: HybridFitness, bank: dict[str, np.ndarray]) -> floa
             pass
 
     with tempfile.TemporaryDirectory() as folder:
-        record = store.Store(Path(folder) / "run.db", {}, [script.segments[0].row for script in fitness.scripts])
+        record = store.Store(Path(folder) / "run.db", {}, [script.segments[0].row for script in scripts])
         started = time.perf_counter()
         search(
             bank=dict(list(bank.items())[:4]),
