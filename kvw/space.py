@@ -1,25 +1,54 @@
 """Spaces: how a genome becomes a voice.
 
 Real Kokoro voices are smooth and nearly rank two across their 510 rows, and one text is heard through one row. A space
-decides whether a search may tear the rows apart (:class:`Elementwise`, the documents' behaviour) or moves them together
-(:class:`Coherent`), which is what makes a voice hold on texts that were never scored.
+decides whether a search may tear the rows apart (:class:`Elementwise`, the documents' behaviour) or moves them
+together, which is what makes a voice hold on texts that were never scored. :class:`Blend` and :class:`PCA` stay among
+the stock voices; a target need not lie there, so :class:`PCAOffset` and :class:`Coherent` do not. In each of them
+timbre or prosody can be frozen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import helmert
+from scipy.optimize import nnls
+from scipy.special import softmax
 
-from kvw.types import STYLE_WIDTH, VOICE_SHAPE, Genome, Voice
+from kvw.types import MAX_PHONEMES, STYLE_WIDTH, Genome, Voice
+
+Array: TypeAlias = NDArray[np.float64]
+Voices: TypeAlias = Sequence[Voice]
+
+TIMBRE = slice(0, 128)
+"""Columns of a voice that steer Kokoro's decoder."""
+
+PROSODY = slice(128, STYLE_WIDTH)
+"""Columns of a voice that steer duration, pitch and energy."""
+
+VOICE_STD = 0.14
+"""Elementwise standard deviation between Kokoro's 54 stock voices."""
+
+LEAST_STD = 1e-4
+"""The smallest standard deviation, in a voice's own numbers, of a principal direction; below it float32 is rough."""
+
+LEAST_WEIGHT = 1e-5
+"""A stock voice of less weight is taken to be absent from a blend; below it float32 is rough."""
+
+ABSENT = 0.05
+"""The weight that a softmax blend gives to all of its absent voices together, at most: its logarithms need some."""
 
 
 class Space(Protocol):
     """Maps genomes to voices and back. ``encode(decode(genome))`` is the genome, to float32 accuracy.
 
     A constructor takes, keyword-only, ``bank`` (every stock voice), ``top`` (the best of them for this target, best
-    first) and ``base`` (the voice to start from), then its own settings.
+    first), ``base`` (the voice to start from) and ``freeze`` (``timbre`` or ``prosody``: the columns that keep the
+    numbers of ``base`` in every decoded voice; or None), then its own settings. It raises ValueError where one of
+    them is out of its range.
 
     Attributes:
         dim: length of a genome.
@@ -38,50 +67,231 @@ class Space(Protocol):
         """The genome whose voice comes nearest to ``voice``."""
 
 
-VOICE_STD = 0.14
-"""Elementwise standard deviation between Kokoro's 54 stock voices."""
-
-
 def spread(genomes: Sequence[Genome]) -> Genome:
     """Sample standard deviation of each gene, ``(dim,)``; that of Kokoro's voices where the genomes have none."""
     deviation: Genome = np.std(genomes, axis=0, ddof=1) if len(genomes) > 1 else np.zeros_like(genomes[0])
     return np.where(deviation > 0, deviation, VOICE_STD)
 
 
+class Free:
+    """The columns of the base voice that a genome may change; ``width`` of them, 256 or 128.
+
+    Raises:
+        ValueError: ``freeze`` is neither ``timbre`` nor ``prosody`` nor None.
+    """
+
+    def __init__(self, base: Voice, freeze: str | None) -> None:
+        free = {None: slice(0, STYLE_WIDTH), "timbre": PROSODY, "prosody": TIMBRE}
+        if freeze not in free:
+            raise ValueError(f"freeze: expected timbre, prosody or null; got {freeze!r}")
+        self.base = base.astype(np.float32)
+        self.columns = free[freeze]
+        self.width = self.columns.stop - self.columns.start
+
+    def read(self, voice: Voice) -> Array:
+        """The free columns of a voice, ``(510, width)``; exact."""
+        return voice[:, 0, self.columns].astype(np.float64)
+
+    def mean(self, voice: Voice) -> Array:
+        """Their mean row, ``(width,)``."""
+        row: Array = self.read(voice).mean(axis=0)
+        return row
+
+    def write(self, numbers: NDArray[np.floating]) -> Voice:
+        """The base voice with other numbers in its free columns, of any shape that has 510 x width, in float32."""
+        voice = self.base.copy()
+        voice[:, 0, self.columns] = numbers.reshape(MAX_PHONEMES, self.width)
+        return voice
+
+
 class Elementwise:
     """The documents' space: every one of the 510 x 256 numbers is a gene of its own."""
 
-    dim = int(np.prod(VOICE_SHAPE))
-
-    def __init__(self, *, bank: Sequence[Voice], top: Sequence[Voice], base: Voice) -> None:
+    def __init__(self, *, bank: Voices, top: Voices, base: Voice, freeze: str | None = None) -> None:
+        self._free = Free(base, freeze)
+        self.dim = MAX_PHONEMES * self._free.width
         self.scale = spread([self.encode(voice) for voice in top])
         self.origin = self.encode(base)
 
     def decode(self, genome: Genome) -> Voice:
-        """Reshapes ``(130560,)`` to a voice, rounded to float32."""
-        return genome.astype(np.float32).reshape(VOICE_SHAPE)
+        """Reshapes ``(130560,)``, or half of it, to the free columns, rounded to float32."""
+        return self._free.write(genome)
 
     def encode(self, voice: Voice) -> Genome:
-        """Flattens a voice to ``(130560,)``; exact."""
-        return voice.astype(np.float64).reshape(-1)
+        """Flattens the free columns to ``(130560,)``, or half of it; exact."""
+        return self._free.read(voice).reshape(-1)
 
 
-class Coherent:
-    """One 256-number offset, added to every row of the base voice: its row curve stays as it was trained."""
+class Offset:
+    """Moves all rows of the base voice together: its mean row becomes ``centre + genome @ directions``.
 
-    dim = STYLE_WIDTH
+    Args:
+        free: the columns to move.
+        directions: ``(dim, width)``, orthogonal to each other, of any length above 0: one unit of their gene.
+        centre: ``(width,)``, the mean row of genome 0.
+    """
 
-    def __init__(self, *, bank: Sequence[Voice], top: Sequence[Voice], base: Voice) -> None:
-        self._rows = base.astype(np.float64)
-        self._mean = self._rows.mean(axis=0)
-        self.scale = spread([self.encode(voice) for voice in top])
-        self.origin = np.zeros(self.dim)
+    def __init__(self, free: Free, directions: Array, centre: Array) -> None:
+        self._free, self._directions, self._centre = free, directions, centre
+        self._inverse = directions.T / np.sum(directions**2, axis=1)
+        self._rows = free.read(free.base) + (centre - free.mean(free.base))
+        self.dim = len(directions)
+        self.scale = np.ones(self.dim)
+        self.origin = self.encode(free.base)
 
     def decode(self, genome: Genome) -> Voice:
-        """Adds the offset ``(256,)`` to each row of the base voice."""
-        return (self._rows + genome).astype(np.float32)
+        """Adds the offset of ``(dim,)`` to each row: the row curve of the base voice stays as it was trained."""
+        return self._free.write(self._rows + genome @ self._directions)
 
     def encode(self, voice: Voice) -> Genome:
-        """The difference of the mean rows, ``(256,)``: the voice's own row curve is lost."""
-        offset: Genome = (voice.astype(np.float64).mean(axis=0) - self._mean)[0]
-        return offset
+        """The projection of the mean row, ``(dim,)``: the voice's own row curve is lost."""
+        genome: Genome = (self._free.mean(voice) - self._centre) @ self._inverse
+        return genome
+
+
+class Coherent(Offset):
+    """One number for each column, 256 or 128, added to every row of the base voice."""
+
+    def __init__(self, *, bank: Voices, top: Voices, base: Voice, freeze: str | None = None) -> None:
+        free = Free(base, freeze)
+        super().__init__(free, np.eye(free.width), free.mean(base))
+        self.scale = spread([self.encode(voice) for voice in top])
+
+
+def principal(rows: Array, components: int) -> tuple[Array, Array, Array]:
+    """Principal directions, by the SVD of the centred rows, each with its largest entry positive.
+
+    Args:
+        rows: ``(voices, width)``, the mean rows of voices.
+        components: how many are wanted.
+
+    Returns:
+        The mean of the rows, ``(width,)``; the sample standard deviations along the first directions, largest first,
+        ``(k,)``, where k is ``components`` or what the rows have above :data:`LEAST_STD`; and ``(width, width)``, an
+        orthonormal basis that begins with those k directions.
+
+    Raises:
+        ValueError: fewer than one component is wanted.
+    """
+    if components < 1:
+        raise ValueError(f"components: expected 1 or more; got {components}")
+    centre = rows.mean(axis=0)
+    _, singular, basis = np.linalg.svd(rows - centre)
+    largest = np.abs(basis).argmax(axis=1, keepdims=True)
+    basis *= np.sign(np.take_along_axis(basis, largest, axis=1))
+    deviations = singular / np.sqrt(max(len(rows) - 1, 1))
+    return centre, deviations[deviations > LEAST_STD][:components], basis
+
+
+class PCA(Offset):
+    """The main differences between the stock voices: the principal components of their mean rows, each of unit std.
+
+    What lies outside of their span, the base voice's own mean row too, is projected onto it. Components of whole voices
+    would move the row curve as well, beyond what any trained voice has.
+
+    Args:
+        components: how many; fewer where the bank has fewer, which is one less than voices at most.
+
+    Raises:
+        ValueError: fewer than one component; no two voices that differ.
+    """
+
+    def __init__(
+        self, *, bank: Voices, top: Voices, base: Voice, freeze: str | None = None, components: int = 20
+    ) -> None:
+        free = Free(base, freeze)
+        centre, deviations, basis = principal(np.array([free.mean(voice) for voice in bank]), components)
+        if not len(deviations):
+            raise ValueError(f"expected at least two voices that differ in their free columns; got {len(bank)}")
+        super().__init__(free, deviations[:, None] * basis[: len(deviations)], centre)
+
+
+class PCAOffset(Offset):
+    """As :class:`PCA`, and a little of every other direction: a target need not lie among the stock voices.
+
+    Args:
+        components: how many directions have the bank's own standard deviation; fewer where the bank has fewer.
+        remainder: the standard deviation of all others, over the mean one of a number of the mean row between voices.
+
+    Raises:
+        ValueError: fewer than one component; a remainder of 0 or less.
+    """
+
+    def __init__(
+        self,
+        *,
+        bank: Voices,
+        top: Voices,
+        base: Voice,
+        freeze: str | None = None,
+        components: int = 20,
+        remainder: float = 0.3,
+    ) -> None:
+        if not 0 < remainder < np.inf:
+            raise ValueError(f"remainder: expected a number above 0, such as 0.3; got {remainder}")
+        free = Free(base, freeze)
+        rows = np.array([free.mean(voice) for voice in bank])
+        centre, deviations, basis = principal(rows, components)
+        typical = np.std(rows, axis=0, ddof=1).mean() if len(deviations) else VOICE_STD
+        others = np.full(free.width - len(deviations), remainder * typical)
+        super().__init__(free, np.append(deviations, others)[:, None] * basis, centre)
+
+
+class Blend:
+    """Weighted means of the stock voices, row by row: always a plausible voice, never one beyond them.
+
+    Args:
+        weights: what the genes are. ``softmax``: isometric log-ratio coordinates of the weights, one fewer than voices
+            (Egozcue et al. 2003, doi:10.1023/A:1023818214614); softmax alone would have one gene too many, and no
+            inverse. Weights below :data:`LEAST_WEIGHT` do not come back: they become :data:`ABSENT` / voices.
+            ``simplex``: the weights themselves; decoding drops negative ones and makes the sum 1, so that only
+            genomes like that come back.
+
+    Raises:
+        ValueError: another word; fewer than two voices.
+    """
+
+    def __init__(
+        self, *, bank: Voices, top: Voices, base: Voice, freeze: str | None = None, weights: str = "softmax"
+    ) -> None:
+        if weights not in ("softmax", "simplex"):
+            raise ValueError(f"weights: expected softmax or simplex; got {weights!r}")
+        if len(bank) < 2:
+            raise ValueError(f"expected at least two voices to blend; got {len(bank)}")
+        self._free = Free(base, freeze)
+        numbers = np.array([self._free.read(voice).reshape(-1) for voice in bank])
+        self._products = numbers @ numbers.T
+        self._bank = numbers.astype(np.float32)  # decoding is as fast as memory is
+        self._contrasts = helmert(len(bank)) if weights == "softmax" else None
+        pure = self._genes(np.eye(len(bank)))
+        self.dim = pure.shape[1]
+        self.scale = spread(list(pure))
+        self.origin = self.encode(base)
+
+    def decode(self, genome: Genome) -> Voice:
+        """The voice of the weights that ``(dim,)`` stands for; equal weights where a simplex has none above 0."""
+        if self._contrasts is not None:
+            weights = softmax(genome @ self._contrasts)
+        else:
+            weights = np.maximum(genome, 0)
+            weights = weights / weights.sum() if weights.any() else np.full(self.dim, 1 / self.dim)
+        return self._free.write(weights.astype(np.float32) @ self._bank)
+
+    def encode(self, voice: Voice) -> Genome:
+        """The genome of the nearest blend (least squares), ``(dim,)``; of any such, if voices are blends of others."""
+        numbers = self._free.read(voice).reshape(-1)
+        along, count = self._bank @ numbers, len(self._bank)
+        # A blend's squared distance is a quadratic form of its weights. Its root, with the sum of the weights as one
+        # more equation, is a non-negative least squares problem: exact, once scaled, whatever that equation weighs.
+        squares, axes = np.linalg.eigh(self._products - along[:, None] - along + numbers @ numbers)
+        root = np.sqrt(np.maximum(squares, 0))[:, None] * axes.T
+        weights, _ = nnls(np.vstack([root, np.ones(count)]), np.append(np.zeros(count), 1), 30 * count)
+        return self._genes(weights / weights.sum())
+
+    def _genes(self, weights: Array) -> Genome:
+        """The genes of weights ``(..., voices)``."""
+        if self._contrasts is None:
+            return weights
+        present = np.where(weights < LEAST_WEIGHT, ABSENT / weights.shape[-1], weights)
+        genes: Genome = np.log(present) @ self._contrasts.T
+        return genes
