@@ -19,7 +19,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from kvw.candidate import Evaluation
-from kvw.fitness import Gate, HybridFitness
+from kvw.fitness import HybridFitness
+from kvw.gate import Gate
 from kvw.types import KvwError, Voice
 
 

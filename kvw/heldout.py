@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kvw.fitness import Ear, Trial
 from kvw.speaker import cosine
+from kvw.stages import Ear, Trial
 from kvw.types import Embedding, KvwError, Voice, Wave
 
 

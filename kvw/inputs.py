@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from kvw import audio, voices
 from kvw.types import SAMPLE_RATE, KvwError, Voice, Wave
@@ -33,6 +33,7 @@ class Inputs:
         heldout: recordings to judge by; the target itself where there is nothing else.
         heldout_note: how they were come by, for the summary.
         heldout_texts: texts to judge by.
+        other_texts: further texts, of which a fitness may score some.
         starting_voice: where to start, None for the mean of the nearest stock voices.
         starting_synthesizer: whose voice that is.
         notes: what the user should know.
@@ -45,6 +46,7 @@ class Inputs:
     heldout: list[Wave]
     heldout_note: str
     heldout_texts: list[str]
+    other_texts: list[str]
     starting_voice: Voice | None = None
     starting_synthesizer: str = ""
     notes: list[str] = field(default_factory=list)
@@ -84,7 +86,7 @@ def read_inputs(cfg: DictConfig) -> Inputs:
     problems = Problems()
     check_numbers(cfg, problems)
     notes = []
-    for key in ("target_audio", "starting_voice", "heldout_audio", "heldout_texts"):
+    for key in ("target_audio", "starting_voice", "heldout_audio", "heldout_texts", "other_texts"):
         problems.expect(cfg[key] != "", f"{key}: expected a path, or null for the default; got nothing")
 
     path = Path(cfg.target_audio) if cfg.target_audio else DATA / "demo.flac"
@@ -103,6 +105,9 @@ def read_inputs(cfg: DictConfig) -> Inputs:
     if not cfg.heldout_texts and cfg.language not in ("a", "b"):
         notes.append(f"the held-out texts are English: give heldout_texts=FILE for language={cfg.language}")
     heldout_texts = problems.attempt(read_lines, Path(cfg.heldout_texts or DATA / "heldout.txt"), "heldout_texts")
+    if not cfg.other_texts and cfg.language not in ("a", "b") and OmegaConf.select(cfg, "fitness.more_texts"):
+        notes.append(f"the further texts are English: give other_texts=FILE for language={cfg.language}")
+    other_texts = problems.attempt(read_lines, Path(cfg.other_texts or DATA / "other.txt"), "other_texts")
 
     given = cfg.heldout_audio
     paths = list(given) if isinstance(given, (list, ListConfig)) else [given] if given else []
@@ -124,7 +129,7 @@ def read_inputs(cfg: DictConfig) -> Inputs:
         owner = problems.attempt(voices.synthesizer_of, Path(cfg.starting_voice)) or ""
     problems.raise_any()
     name = voices.safe_stem(path.stem)
-    return Inputs(target, name, target_text, other_text, heldout, note, heldout_texts, start, owner, notes)
+    return Inputs(target, name, target_text, other_text, heldout, note, heldout_texts, other_texts, start, owner, notes)
 
 
 def check_numbers(cfg: DictConfig, problems: Problems) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from kvw.config import build
-from kvw.fitness import Ear, HybridFitness
+from kvw.fitness import HybridFitness
 from kvw.inputs import Inputs
+from kvw.prior import Prior
 from kvw.speaker import SpeakerEncoder
 from kvw.speech import Script, Synthesizer
+from kvw.stages import Ear
+from kvw.types import Voice
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class FitnessSettings:
         language: Kokoro's language letter.
         seed: of the synthesiser's noise.
         inputs: target and texts.
+        prior: of the bank, for a fitness that asks for it; see :func:`prior_of`.
     """
 
     synth: dict[str, Any]
@@ -32,15 +37,15 @@ class FitnessSettings:
     language: str
     seed: int
     inputs: Inputs
+    prior: Prior | None = None
 
     def models(self) -> tuple[Synthesizer, SpeakerEncoder]:
         """The models, loaded once in a process, whatever number of runs it does."""
         return _models(tuple(self.synth.items()), self.device, self.language)
 
-    def scripts(self) -> tuple[Script, Script]:
-        """The two texts that voices are scored on: the target text and the other one."""
-        synthesizer, _ = self.models()
-        return synthesizer.script(self.inputs.target_text), synthesizer.script(self.inputs.other_text)
+    def scripts(self) -> tuple[Script, ...]:
+        """The texts that voices are scored on, first the target text."""
+        return self().scripts
 
     def ear(self, seed: int) -> Ear:
         """Synthesis and speaker embeddings with a noise seed of their own."""
@@ -57,9 +62,17 @@ class FitnessSettings:
             target=self.inputs.target,
             target_text=self.inputs.target_text,
             other_text=self.inputs.other_text,
+            further_texts=self.inputs.other_texts,
+            prior=self.prior,
             seed=self.seed,
         )
         return made
+
+
+def prior_of(bank: Iterable[Voice], fitness: Mapping[str, Any]) -> Prior | None:
+    """The bank's prior where the weights of a fitness node name it, else None: workers are not sent what none needs."""
+    weights = fitness.get("weights")
+    return Prior(list(bank)) if isinstance(weights, Mapping) and weights.get("prior") is not None else None
 
 
 @lru_cache(maxsize=2)

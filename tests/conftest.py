@@ -12,7 +12,8 @@ import pytest
 
 from kvw import audio
 from kvw.executor import limit_threads
-from kvw.fitness import HybridFitness, Lossless, Margin
+from kvw.fitness import HybridFitness
+from kvw.gate import Lossless, Margin
 from kvw.speaker import SpeakerEncoder
 from kvw.speech import Script, Segment
 from kvw.speech.embedded import EmbeddedSynthesizer, stock_voices

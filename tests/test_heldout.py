@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kvw.fitness import Ear
 from kvw.heldout import HeldOut
 from kvw.speaker import cosine
+from kvw.stages import Ear
 from kvw.types import SAMPLE_RATE, KvwError
 from tests.conftest import SHORT, Recorded, numbered
 

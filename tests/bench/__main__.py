@@ -20,7 +20,8 @@ from resemblyzer import VoiceEncoder
 
 from kvw import audio, features, store
 from kvw.executor import limit_threads
-from kvw.fitness import OPEN, Gate, HybridFitness
+from kvw.fitness import HybridFitness
+from kvw.gate import OPEN, Gate
 from kvw.search import Budget, search
 from kvw.space import Elementwise
 from kvw.speaker import SpeakerEncoder
@@ -64,7 +65,7 @@ def main() -> None:
     rows: list[tuple[str, Callable[[], object], Callable[[], object]]] = [
         ("embedding", lambda: encoder([wave]), lambda: own_embedding(own, wave)),
         ("statistics", lambda: features.statistics(wave), lambda: separate_calls(wave)),
-        ("stopped candidate", lambda: fitness([voice], Gate(99.0, 1.0)), lambda: documents(complete=False)),
+        ("stopped candidate", lambda: fitness([voice], Gate(99.0, {"target": 1.0})), lambda: documents(complete=False)),
         ("complete candidate", lambda: fitness([voice], OPEN), lambda: documents(complete=True)),
     ]
     seconds = len(wave) / SAMPLE_RATE
