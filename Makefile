@@ -1,7 +1,8 @@
 # make run    sets everything up and evolves a voice for the demo recording
 # make test   sets everything up and runs the tests
 # make venv   is that set-up alone
-.PHONY: run test lint bench venv lock clean
+# make test-all   runs the tests, then those of the optional extras, which it installs
+.PHONY: run test test-all lint bench venv lock clean
 
 # kokoro allows Python 3.10 to 3.12
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
@@ -15,8 +16,15 @@ UV = .venv/bin/python -m uv --quiet pip
 run: venv
 	.venv/bin/python -m kvw synth=embedded step_limit=200
 
+# worksteal: a worker that is done takes over tests of the other; each loads the models once
+PYTEST = .venv/bin/python -m pytest -n $(JOBS) --dist worksteal
+JOBS ?= 2
+
 test: venv
-	.venv/bin/python -m pytest
+	$(PYTEST) -m "not extras"
+
+test-all: test .venv/ready-extras
+	.venv/bin/python -m pytest -m extras
 
 lint: venv
 	.venv/bin/python -m ruff check .
@@ -38,11 +46,23 @@ venv: .venv/ready
 	$(UV) install --no-deps -e .
 	touch .venv/ready
 
-# writes constraints.txt anew. torch is chosen by TORCH, and brings what is its own (CUDA) itself.
+.venv/ready-extras: .venv/ready constraints-extras.txt
+	$(UV) install --no-deps -r constraints-extras.txt
+	touch .venv/ready-extras
+
+# Adds to the lists what pyproject.toml asks for and they lack; make lock UPGRADE=--upgrade moves every pin.
+# torch is chosen by TORCH, and brings what is its own (CUDA) itself. constraints-extras.txt has what the extras add.
+LOCK = $(UV) compile pyproject.toml --universal --python-version 3.10 --no-python-downloads --no-header --no-annotate
+OTHERS = grep -vE '^(torch|triton|nvidia-|cuda-)'
+
 lock: venv
-	$(UV) compile pyproject.toml --extra dev --universal --python-version 3.10 --no-header --no-annotate --upgrade \
-		| grep -vE '^(torch|triton|nvidia-|cuda-)' > constraints.new
-	mv constraints.new constraints.txt
+	cp constraints.txt lock.new
+	$(LOCK) $(UPGRADE) --extra dev --output-file lock.new > /dev/null
+	$(OTHERS) lock.new > constraints.txt
+	cat constraints-extras.txt >> lock.new
+	$(LOCK) $(UPGRADE) --all-extras --output-file lock.new > /dev/null
+	$(OTHERS) lock.new | grep -vxFf constraints.txt > constraints-extras.txt
+	rm lock.new
 
 clean:
 	rm -rf .venv

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import io
 import logging
+import multiprocessing
 import os
 import re
 import sys
+import textwrap
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +25,14 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
+from kvw import sweep
 from kvw.config import Config, locate, nearest, plain
 from kvw.types import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_ITEMS_FAILED, KvwError
 
@@ -47,6 +53,8 @@ VERBATIM = frozenset(
         "starting_voice",
         "heldout_audio",
         "heldout_texts",
+        "other_texts",
+        "fitness.probe_text",
         "synth.model",
         "synth.config",
     }
@@ -56,7 +64,42 @@ VERBATIM = frozenset(
 MULTIRUN = frozenset({"-m", "--multirun"})
 
 failures: list[KvwError] = []
-"""What went wrong in the jobs of this run."""
+"""What went wrong in this run; in a sweep, in the jobs that ran in this process."""
+
+sweeps: list[Sweep] = []
+"""The sweep of this run, if it is one."""
+
+
+class Sweep(Callback):
+    """Notes the folder of a sweep when it begins; Hydra makes it from ``hydra.callbacks``."""
+
+    folder: Path
+    started: float
+    missing: list[Path]
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Called by Hydra before it makes a folder or a job."""
+        self.folder = Path(config.hydra.sweep.dir)
+        self.started = time.time()
+        self.missing = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
+        sweeps.append(self)
+        if str(config.hydra.sweeper.get("direction", "")).endswith("minimize"):
+            log.warning("This sweep looks for the lowest score: for the highest add hydra.sweeper.direction=maximize")
+
+    def conclude(self) -> bool:
+        """Writes the sweep's table, or removes the folders that nothing came of.
+
+        Returns:
+            whether a job failed.
+        """
+        failed = sweep.conclude(self.folder, self.started)
+        files = [path for path in self.folder.rglob("*") if path.is_file()]
+        if self.folder in self.missing and files == [config := self.folder / "multirun.yaml"]:
+            config.unlink()
+        for folder in (*self.folder.glob("*/"), *self.missing):
+            with suppress(OSError):  # not empty: it stays
+                folder.rmdir()
+        return failed
 
 
 class UserConf(SearchPathPlugin):
@@ -93,22 +136,45 @@ def main(cfg: DictConfig) -> float:
         its figure, for sweepers: a search's best score; 0.0 for a job that failed, whose error goes to
         :data:`failures`: raised here it would end the whole of a multirun.
     """
+    prepare()
+    score = 0.0
+    error: KvwError | None = None
+    multirun = HydraConfig.get().mode == RunMode.MULTIRUN
+    if multirun:
+        told = " ".join(HydraConfig.get().overrides.task)
+        log.info("Job %s: %s", HydraConfig.get().job.num, textwrap.shorten(told, 160, placeholder=" ..."))
     try:
-        return float(locate(plain(cfg.task), "task")(cfg))
-    except KvwError as error:
-        failures.append(error)
-    except OSError as error:
-        failures.append(refused(error))
-    except Exception as error:  # a defect: it has to be seen, and must not end a sweep
-        if HydraConfig.get().mode != RunMode.MULTIRUN:
+        score = float(locate(plain(cfg.task), "task")(cfg))
+    except KvwError as raised:
+        error = raised
+    except OSError as raised:
+        error = refused(raised)
+    except Exception as raised:  # a defect: it has to be seen, and must not end a sweep
+        if not multirun:
             raise
         log.exception("Job %s: a defect", HydraConfig.get().job.num)
-        failures.append(KvwError(f"{type(error).__name__}: {error}"))
-    if cfg.debug:
-        log.error("debug=true", exc_info=failures[-1])
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
-        log.error("Job %s failed: %s", HydraConfig.get().job.num, failures[-1])
-    return 0.0
+        error = KvwError(f"{type(raised).__name__}: {raised}")
+    if error:
+        failures.append(error)
+        if cfg.debug:
+            log.error("debug=true", exc_info=error)
+    if multirun:
+        finish(error, dry=cfg.dry_run)
+    return score
+
+
+def finish(error: KvwError | None, *, dry: bool) -> None:
+    """Ends a job of a sweep: it leaves a record for the table, or nothing if it was a dry run that went well."""
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    line = "; ".join(str(error).splitlines()) if error else None
+    if line:
+        log.error("Job %s failed: %s", hydra.job.num, line)
+    if line or not dry:
+        sweep.record(folder, hydra.job.num, hydra.overrides.task, line)
+    else:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def entry() -> None:
@@ -123,22 +189,19 @@ def run(arguments: list[str]) -> int:
         the exit status: 0 done, 1 some items or jobs failed, 2 bad input, 6 too many failed evaluations,
         130 interrupted.
     """
-    logger = logging.getLogger("kvw")
-    logger.handlers = [Console()]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+    prepare()
     logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a console may lack the letters of a path; that must not end a run
-        sys.stdout.reconfigure(errors="backslashreplace")
-    # torch reads it when it is imported: Kokoro on Apple's MPS needs the fallback
-    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     # Hydra would print its own errors and exit with 1
     os.environ["HYDRA_FULL_ERROR"] = "1"
     failures.clear()
+    sweeps.clear()
     try:
         user_plugins()
         sys.argv = [sys.argv[0], *quoted(arguments)]
-        main()
+        try:
+            main()
+        finally:  # an interrupted sweep has a table of what it finished
+            failed = [entry for entry in sweeps if entry.conclude()]
         if failures and MULTIRUN.isdisjoint(arguments):
             raise failures[0]
     except KvwError as error:
@@ -154,7 +217,22 @@ def run(arguments: list[str]) -> int:
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    return EXIT_ITEMS_FAILED if failures else 0
+    return EXIT_ITEMS_FAILED if failures or failed else 0
+
+
+def prepare() -> None:
+    """Prepares this process for a task: a job of a sweep may run in one of its own, where :func:`run` never was."""
+    logger = logging.getLogger("kvw")
+    console = Console()
+    if multiprocessing.current_process().name != "MainProcess":  # jobs speak at the same time
+        console.setFormatter(logging.Formatter(f"[{HydraConfig.get().job.num}] %(message)s"))
+    logger.handlers = [console]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a console may lack the letters of a path; that must not end a run
+        sys.stdout.reconfigure(errors="backslashreplace")
+    # torch reads it when it is imported: Kokoro on Apple's MPS needs the fallback
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 
 def refused(error: OSError) -> KvwError:

@@ -207,12 +207,13 @@ def test_help_names_groups_keys_and_examples(tmp_path):
 
 
 def test_help_does_not_wait_for_heavy_imports():
-    code = "import sys, kvw.cli; print([m for m in ('torch', 'librosa', 'kokoro', 'scipy') if m in sys.modules])"
+    code = "import sys, kvw.cli; print([m for m in ('torch', 'librosa', 'scipy', 'matplotlib') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_every_choice_of_every_group_composes_and_has_settings_that_what_it_names_takes():
+    from kvw.composition import stage
     from kvw.config import locate, maker, plain
 
     groups = {path.parent.name: [] for path in cli.CONF.glob("*/*.yaml")}
@@ -223,6 +224,11 @@ def test_every_choice_of_every_group_composes_and_has_settings_that_what_it_name
         for name in names:
             with hydra.initialize_config_dir(str(cli.CONF), version_base="1.3"):
                 cfg = hydra.compose("kvw", overrides=[f"{group}={name}"])
-            checked = locate if group == "task" else maker  # a task is called with the config, not made
-            assert callable(checked(plain(cfg[group]), group))
+            if group == "experiment":
+                for key, node in plain(cfg.stages).items():
+                    stage(key, node, f"stages.{key}.")
+            else:
+                checked = locate if group == "task" else maker  # a task is called with the config, not made
+                node = {key: value for key, value in plain(cfg[group]).items() if key != "then"}  # kvw.composition's
+                assert callable(checked(node, group))
             assert re.match(r"#\s*\S", (Path(cli.CONF) / group / f"{name}.yaml").read_text()), "opens with a comment"

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from kvw.blend import Blend
 from kvw.candidate import Candidate, Evaluation, Score
 from kvw.config import build, locate, plain
-from kvw.space import PCA, PROSODY, TIMBRE, VOICE_STD, Blend, Coherent, Elementwise, PCAOffset, spread
+from kvw.space import PCA, PROSODY, TIMBRE, VOICE_STD, Coherent, Elementwise, PCAOffset, spread
 from kvw.types import VOICE_SHAPE, KvwError
 from kvw.voices import load_bank
 
