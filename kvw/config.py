@@ -10,7 +10,7 @@ import difflib
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import UnionType
 from typing import Any, Union
 
@@ -30,7 +30,6 @@ class Config:
     """
 
     task: Any
-    strategy: Any
     space: Any
     synth: Any
     fitness: Any
@@ -44,13 +43,18 @@ class Config:
     population_limit: int
     step_limit: int
     seed: int
+    interpolate_start: bool
     dry_run: bool
     debug: bool
+    strategy: Any = field(default_factory=lambda: {"then": None})
+    stages: Any = None
+    experiment: Any = None
     target_audio: str | None = None
     target_text: str | None = None
     starting_voice: str | None = None
     heldout_audio: Any = None
     heldout_texts: str | None = None
+    other_texts: str | None = None
     minutes: float | None = None
     stop_score: float | None = None
     patience: int | None = None

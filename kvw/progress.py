@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import sys
 import time
 from collections.abc import Sequence
 
 from tqdm import tqdm
 
+from kvw.archive import Archive, Entry
 from kvw.candidate import Candidate
+from kvw.chain import Stage
 from kvw.results import figures
-from kvw.search import Archive, Entry
+from kvw.search import Observer
 
 log = logging.getLogger(__name__)
 
@@ -22,16 +25,19 @@ SCORED_SHARE = 0.5
 """Share of candidates that an estimate takes to pass the first gate; a walk on the documents' settings has 0.47."""
 
 
-class Progress:
-    """Tells how a search is getting on; an observer.
+class Progress(Observer):
+    """Tells how a search is getting on.
 
     Args:
-        step_limit: candidates that will be evaluated at most.
+        step_limit: candidates that will be evaluated at most, those apart that no limit counts.
     """
 
     def __init__(self, step_limit: int) -> None:
         self.step_limit = step_limit
-        self._bar = tqdm(total=0, unit="voice", disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
+        self._uncounted = 0
+        alone = multiprocessing.current_process().name == "MainProcess"  # else a sweep's jobs share the terminal
+        quiet = not (alone and sys.stderr.isatty())
+        self._bar = tqdm(total=0, unit="voice", disable=quiet, dynamic_ncols=True, leave=False)
         self._started = self._said = self._searching = time.monotonic()
         self._ranked_at = [(0, self._started)]
         self._seen = 0
@@ -46,9 +52,18 @@ class Progress:
         log.info("The %d stock voices nearest to the target, of %d:", len(top), len(ranking))
         for entry in top:
             log.info("  %-14s %s", entry.name, figures(entry.evaluation))
-        seconds = step_seconds(self._ranked_at, len(ranking))
-        log.info("Up to %d candidates, about %s", self.step_limit, duration(seconds * self.step_limit))
+        self._step_seconds = step_seconds(self._ranked_at, len(ranking))
         self._searching = self._said = time.monotonic()
+
+    def began(self, stage: Stage, total: int | None) -> None:
+        """Says what the stage will take."""
+        self._uncounted += total or 0
+        if total:
+            about = f"{total} candidates, beside step_limit"
+        else:
+            about = f"up to {min(stage.step_limit or self.step_limit, self.step_limit)} candidates"
+        left = total or min(stage.step_limit or self.step_limit, self.step_limit)
+        log.info("%s: %s, about %s", stage.name, about, duration(self._step_seconds * left))
 
     def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
         """Shows how far the search is."""
@@ -58,7 +73,8 @@ class Progress:
             log.info("Step %d: %s", best.step, figures(best.evaluation, best.notes))
         score = f"best {best.evaluation.score:.2f}" if best else "none scored yet"
         stopped = archive.stopped / archive.steps
-        self._show(archive.steps, self.step_limit, "searching", f"{score}, {stopped:.0%} stopped early")
+        limit = self.step_limit + self._uncounted
+        self._show(archive.steps, limit, "searching", f"{score}, {stopped:.0%} stopped early")
 
     def close(self) -> None:
         """Takes the line off the terminal."""

@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from kvw import __version__, audio, voices
+from kvw.archive import Archive, Entry
 from kvw.candidate import Candidate, Evaluation
-from kvw.search import Archive, Entry, Result
+from kvw.chain import Stage
+from kvw.search import Observer, Result
 from kvw.types import KvwError, Voice, Wave
 
 LABELS = {"target": "Target Sim", "self": "Self Sim", "feature": "Feature Sim"}
@@ -75,8 +77,8 @@ def scores(evaluation: Evaluation) -> dict[str, float]:
     return {"score": evaluation.score, **{f"{name}_similarity": value for name, value in evaluation.parts.items()}}
 
 
-class Improvements:
-    """Saves each improvement as ``{name}_{step}_{score}_{similarity}_{target}`` and as ``best``: an observer.
+class Improvements(Observer):
+    """Saves improvements as ``{name}_{step}_{score}_{similarity}_{target}`` and as ``best``, and what strategies keep.
 
     Args:
         folder: of the run.
@@ -93,12 +95,10 @@ class Improvements:
         self.facts = dict(facts)
         self._seen = 0
 
-    def ranking(self, done: int, total: int) -> None:
-        """Nothing to save yet."""
-
     def ranked(self, ranking: Sequence[Entry], top: Sequence[Entry]) -> None:
         """Remembers which stock voices the search starts from."""
         self.facts["base_voices"] = [entry.name for entry in top]
+        self._stock = {entry.voice.tobytes() for entry in ranking}
 
     def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
         """Saves the best candidate if it is new."""
@@ -112,9 +112,22 @@ class Improvements:
             self.save(best, stem)
             audio.write(self.folder / f"{stem}.wav", wave)
 
+    def ended(self, stage: Stage, reason: str, kept: Mapping[str, Sequence[Entry]]) -> None:
+        """Saves what the stage's strategy keeps, in its order: ``{folder}/{number}_{score}_{similarity}_{target}``."""
+        for folder, entries in kept.items():
+            own = [entry for entry in entries if entry.voice.tobytes() not in self._stock]
+            if own:
+                (self.folder / folder).mkdir(exist_ok=True)
+            for number, entry in enumerate(own, start=1):
+                score, similarity = entry.evaluation.score, entry.evaluation.target_similarity
+                stem = f"{folder}/{number:02}_{score:.2f}_{similarity:.2f}_{self.target}"
+                self.save(entry, stem, notes=dict(entry.notes))
+                audio.write(self.folder / f"{stem}.wav", self.speak(entry.voice))
+
     def save(self, entry: Entry, stem: str, **more: Any) -> None:
         """Saves a voice with its facts, and ``more`` of them."""
-        facts = {**self.facts, "step": entry.step, "scores": scores(entry.evaluation), **more}
+        step = {"step": entry.step} if entry.step >= 0 else {}
+        facts = {**self.facts, **step, "scores": scores(entry.evaluation), **more}
         voices.save(self.folder / f"{stem}.pt", entry.voice, facts)
 
 

@@ -6,7 +6,8 @@ import datetime
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,22 +18,23 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from kvw import audio, results, store
+from kvw import audio, composition, results, store
 from kvw import search as searching
 from kvw import voices as voice_files
-from kvw.candidate import Candidate, Evaluation
+from kvw.archive import Entry
+from kvw.candidate import Evaluation
+from kvw.chain import Stage
 from kvw.config import build, maker, pick_device, plain
 from kvw.disk import write_whole
 from kvw.executor import Executor
-from kvw.fitness import OPEN, Gate
+from kvw.gate import OPEN, Gate
 from kvw.heldout import HeldOut
 from kvw.inputs import Inputs, Problems
 from kvw.progress import SCORED_SHARE, Progress, duration
 from kvw.search import Budget, Result
-from kvw.settings import FitnessSettings
-from kvw.space import Space
+from kvw.settings import FitnessSettings, prior_of
 from kvw.speech import choice
-from kvw.strategy import Strategy
+from kvw.strategy import Finished
 from kvw.types import EXIT_TOO_MANY_FAILURES, SAMPLE_RATE, KvwError, Voice
 
 log = logging.getLogger(__name__)
@@ -52,8 +54,7 @@ def run(cfg: DictConfig, inputs: Inputs) -> float:
     """
     problems = Problems()
     device = problems.attempt(pick_device, cfg.device)
-    make_space = problems.attempt(maker, plain(cfg.space), "space")
-    make_strategy = problems.attempt(maker, plain(cfg.strategy), "strategy")
+    stages = problems.attempt(composition.stages, cfg)
     problems.attempt(maker, plain(cfg.fitness), "fitness")
     make_executor = problems.attempt(maker, plain(cfg.executor), "executor")
     problems.raise_any()
@@ -65,9 +66,10 @@ def run(cfg: DictConfig, inputs: Inputs) -> float:
     bank = stock_voices(cfg, synth, inputs)
     for note in inputs.notes:
         log.warning("%s", note)
-    rehearse(make_space, make_strategy, list(bank.values())[: cfg.population_limit])
+    rehearse(stages, list(bank.values()), cfg.population_limit)
     log.info("Loading the models")
-    settings = FitnessSettings(synth, plain(cfg.fitness), device, cfg.language, cfg.seed, inputs)
+    prior = prior_of(bank.values(), plain(cfg.fitness))
+    settings = FitnessSettings(synth, plain(cfg.fitness), device, cfg.language, cfg.seed, inputs, prior)
     executor = make_executor(fitness=settings)
     try:
         if cfg.dry_run:
@@ -77,7 +79,7 @@ def run(cfg: DictConfig, inputs: Inputs) -> float:
         log_file = logging.FileHandler(folder / "kvw.log", encoding="utf-8")
         logging.getLogger("kvw").addHandler(log_file)
         try:
-            find = partial(searching.search, bank=bank, executor=executor, space=make_space, strategy=make_strategy)
+            find = partial(searching.search, bank=bank, executor=executor, stages=stages)
             return search(cfg, settings, find, heldout, folder)
         finally:
             logging.getLogger("kvw").removeHandler(log_file)
@@ -135,17 +137,20 @@ def search(
         record.close()
 
 
-def rehearse(make_space: Callable[..., Space], make_strategy: Callable[..., Strategy], voices: list[Voice]) -> None:
-    """Makes space and strategy once, of unranked voices: a bad setting shows before minutes of ranking, not after.
+def rehearse(stages: Sequence[Stage], bank: list[Voice], limit: int) -> None:
+    """Makes the spaces, the strategies and a first generation once, of unranked voices.
+
+    What is wrong with a setting or a plugin shows before minutes of ranking, not after.
 
     Raises:
-        KvwError: a setting is out of its range.
+        KvwError: a setting is out of its range, or a strategy breaks its contract.
     """
-    space = make_space(bank=voices, top=voices, base=voices[0])
-    seeds = [Candidate(space.encode(voice)) for voice in voices]
-    for seed in seeds:
-        seed.evaluate(Evaluation("complete", 50.0, 0.5, {"target": 0.5, "self": 0.5, "feature": 0.5}))
-    make_strategy(space=space, seeds=seeds, rng=np.random.default_rng(0))
+    known = Evaluation("complete", 50.0, 0.5, {"target": 0.5, "self": 0.5, "feature": 0.5})
+    top = [Entry("", voice, known) for voice in bank[:limit]]
+    for stage in stages:
+        space, _, strategy = stage.make(bank, top, bank[0], np.random.default_rng(0))
+        with suppress(Finished):
+            stage.generate(strategy, space.dim)
 
 
 def conclude(
@@ -196,7 +201,7 @@ def plan(cfg: DictConfig, settings: FitnessSettings, bank: dict[str, Voice], exe
     """Logs what a search would do and what it would take, from two evaluations of the first stock voice."""
     voice = next(iter(bank.values()))
     seconds = []
-    for gate in (OPEN, Gate(stages=1), OPEN):  # the first one warms caches up
+    for gate in (OPEN, Gate(only="target"), OPEN):  # the first one warms caches up
         started = time.monotonic()
         executor([voice], gate)
         seconds.append(time.monotonic() - started)
@@ -260,8 +265,8 @@ def run_folder(inputs: Inputs, seed: int) -> Path:
 
 
 def strategy_name() -> str:
-    """The word that chose the strategy."""
-    return str(HydraConfig.get().runtime.choices["strategy"])
+    """The word that chose the strategy, or the experiment of several."""
+    return composition.chosen("experiment") or str(composition.chosen("strategy"))
 
 
 def reseed(seed: int) -> None:

@@ -1,4 +1,4 @@
-"""The search: rank the bank, build the space, let the strategy run until a budget is spent.
+"""The search: rank the bank, then let a chain of strategies run until a budget is spent.
 
 Read :func:`search` from the top: it is the order of a search. The turn of the loop is DEAP's own
 ``eaGenerateUpdate``; executors take the place of its ``map``.
@@ -7,41 +7,22 @@ Read :func:`search` from the top: it is the order of a search. The turn of the l
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from deap import algorithms, base
 
-from kvw.candidate import Candidate, Evaluation
+from kvw.archive import Archive, Entry
+from kvw.candidate import Candidate
+from kvw.chain import Chain, Stage
 from kvw.executor import Executor
-from kvw.fitness import OPEN, Gate
-from kvw.space import Space
-from kvw.strategy import Finished, Strategy
-from kvw.types import EXIT_TOO_MANY_FAILURES, Genome, KvwError, Voice
+from kvw.gate import OPEN, Gate
+from kvw.strategy import Finished
+from kvw.types import EXIT_TOO_MANY_FAILURES, KvwError, Voice, mean_voice
 
 RANKING_BATCH = 4
 """Stock voices that are evaluated between two signs of life."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A voice that was evaluated, whatever space it came from.
-
-    Attributes:
-        name: of a stock voice; empty for a candidate.
-        voice: the tensor.
-        evaluation: of exactly this tensor.
-        step: the candidate's number, from 0, counted over the search; -1 for a stock voice.
-        notes: the strategy's figures for it.
-    """
-
-    name: str
-    voice: Voice
-    evaluation: Evaluation
-    step: int = -1
-    notes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -60,71 +41,22 @@ class Budget:
     stop_score: float | None = None
     patience: int | None = None
 
-    def spent(self, steps: int, seconds: float, archive: Archive) -> str:
+    def spent(self, archive: Archive, chain: Chain, seconds: float) -> str:
         """The reason to stop now, empty to go on."""
-        if steps >= self.step_limit:
+        if archive.steps - chain.uncounted >= self.step_limit and chain.total is None:
             return f"step_limit {self.step_limit} reached"
         if self.minutes is not None and seconds >= 60 * self.minutes:
             return f"{self.minutes:g} minutes are over"
         if archive.best and self.stop_score is not None and archive.best.evaluation.score >= self.stop_score:
             return f"stop_score {self.stop_score:g} reached"
-        if archive.best and self.patience is not None and steps - archive.best.step > self.patience:
+        latest = max(archive.best.step, chain.entered) if archive.best else 0
+        if archive.best and self.patience is not None and archive.steps - latest > self.patience:
             return f"no better voice in {self.patience} candidates"
         return ""
 
 
-class Archive:
-    """The candidates of a search that matter, as voices: in DEAP's words its hall of fame.
-
-    It never holds a stock voice, and it holds voices rather than genomes, so that it outlives a space.
-
-    Attributes:
-        decode: the voice of a genome.
-        best: the highest score of a complete candidate, the earliest on a tie.
-        improvements: how often ``best`` changed.
-        steps: candidates seen.
-        complete: candidates that passed every gate.
-        stopped: candidates that a gate stopped.
-        synthesised: seconds of audio synthesised for all of them.
-        failures: how many candidates failed, by status.
-    """
-
-    def __init__(self, decode: Callable[[Genome], Voice], bank: Iterable[Voice] = ()) -> None:
-        self.decode = decode
-        self._stock = {voice.tobytes() for voice in bank}
-        self.best: Entry | None = None
-        self.improvements = 0
-        self.steps = 0
-        self.complete = 0
-        self.stopped = 0
-        self.synthesised = 0.0
-        self.failures: dict[str, int] = {}
-
-    def update(self, population: Iterable[Candidate]) -> None:
-        """Takes in an evaluated generation; DEAP calls it before the strategy learns."""
-        for step, candidate in enumerate(population, start=self.steps):
-            evaluation = candidate.evaluation
-            assert evaluation is not None
-            self.steps += 1
-            self.complete += evaluation.complete
-            self.stopped += evaluation.status == "stopped"
-            self.synthesised += evaluation.synthesised
-            if evaluation.failed:
-                self.failures[evaluation.status] = self.failures.get(evaluation.status, 0) + 1
-            if evaluation.complete and (not self.best or evaluation.score > self.best.evaluation.score):
-                voice = self.decode(candidate.genome)
-                if voice.tobytes() not in self._stock:
-                    self.best = Entry("", voice, evaluation, step, dict(candidate.notes))
-                    self.improvements += 1
-
-    @property
-    def failed(self) -> int:
-        """Candidates that could not be scored."""
-        return sum(self.failures.values())
-
-
-class Observer(Protocol):
-    """Watches a search: store, saved improvements, progress."""
+class Observer:
+    """Watches a search, as store, saved improvements and progress do; a method that is not overridden does nothing."""
 
     def ranking(self, done: int, total: int) -> None:
         """``done`` of ``total`` evaluations of the ranking are there."""
@@ -132,8 +64,14 @@ class Observer(Protocol):
     def ranked(self, ranking: Sequence[Entry], top: Sequence[Entry]) -> None:
         """The bank has been ranked: every stock voice by target similarity, and the complete top ones by score."""
 
+    def began(self, stage: Stage, total: int | None) -> None:
+        """A stage begins, of ``total`` candidates that count against no limit if that is given."""
+
     def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
         """A generation has been evaluated and learnt from."""
+
+    def ended(self, stage: Stage, reason: str, kept: Mapping[str, Sequence[Entry]]) -> None:
+        """A stage has ended; ``kept`` are the voices that its strategy wants to be saved, by folder."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +129,7 @@ def rank(
                 observer.ranking(before + len(entries), total)
         return entries
 
-    ranking = evaluate(bank, Gate(stages=1), 0)
+    ranking = evaluate(bank, Gate(only="target"), 0)
     ranking.sort(key=lambda entry: -entry.evaluation.target_similarity)
     top = evaluate({entry.name: entry.voice for entry in ranking[:limit]}, OPEN, len(bank))
     top.sort(key=lambda entry: (-entry.evaluation.score, -entry.evaluation.target_similarity))
@@ -209,8 +147,7 @@ def search(
     *,
     bank: Mapping[str, Voice],
     executor: Executor,
-    space: Callable[..., Space],
-    strategy: Callable[..., Strategy],
+    stages: Sequence[Stage],
     rng: np.random.Generator,
     budget: Budget,
     population_limit: int = 10,
@@ -222,41 +159,41 @@ def search(
     Args:
         bank: stock voices by name, at least one.
         executor: evaluates voices.
-        space: makes the space, of ``bank``, ``top`` and ``base``.
-        strategy: makes the strategy, of ``space``, ``seeds`` and ``rng``.
-        rng: the randomness of the strategy.
+        stages: strategies and their spaces, one after the other, at least one.
+        rng: the randomness of the strategies.
         budget: when to stop.
         population_limit: how many of the bank, the nearest to the target, are seeds; all of a smaller bank.
         starting_voice: where to start; the mean of the seeds if None.
         observers: called after the ranking and after each generation, in order.
+
+    Raises:
+        KvwError: no stock voice could be scored, or a strategy breaks its contract.
     """
     started = time.monotonic()
     ranking, top = rank(bank, executor, population_limit, observers)
     for observer in observers:
         observer.ranked(ranking, top)
 
-    voices = [entry.voice for entry in top]
-    origin = np.mean(voices, axis=0, dtype=np.float64).astype(np.float32) if starting_voice is None else starting_voice
-    genes = space(bank=list(bank.values()), top=voices, base=origin)
-    archive = Archive(genes.decode, bank.values())
-    seeds, changed = encode(top, genes, executor, budget.step_limit)
-    proposer = strategy(space=genes, seeds=seeds, rng=rng)
-    start, generation = None, 0
-    if changed:
-        archive.update(changed)
+    def began(stage: Stage, total: int | None) -> None:
         for observer in observers:
-            observer(generation, changed, archive)
-        generation += 1
+            observer.began(stage, total)
 
-    def reference() -> Candidate | Entry | None:
-        own = getattr(proposer, "reference", None)
-        return own() if own else archive.best
+    def ended(stage: Stage, reason: str, kept: Mapping[str, Sequence[Entry]]) -> None:
+        for observer in observers:
+            observer.ended(stage, reason, kept)
+
+    voices = [entry.voice for entry in top]
+    origin = mean_voice(voices) if starting_voice is None else starting_voice
+    archive = Archive(bank.values())
+    chain = Chain(
+        stages, bank=list(bank.values()), top=top, base=origin, rng=rng, archive=archive, began=began, ended=ended
+    )
 
     def evaluate_all(_: object, population: Sequence[Candidate]) -> list[tuple[float, ...]]:
-        compared = reference()
-        seen = compared.evaluation if compared else None
-        gate = Gate(seen.score, seen.target_similarity) if seen else OPEN
-        evaluations = executor([genes.decode(candidate.genome) for candidate in population], gate)
+        reference = chain.reference()
+        seen = reference.evaluation if reference else None
+        gate = Gate(seen.score, seen.parts) if seen else OPEN
+        evaluations = executor([chain.space.decode(candidate.genome) for candidate in population], gate)
         for candidate, evaluation in zip(population, evaluations, strict=True):
             candidate.evaluate(evaluation)
         return [candidate.fitness.values for candidate in population]
@@ -264,10 +201,11 @@ def search(
     toolbox = base.Toolbox()
     toolbox.register("map", evaluate_all)
     toolbox.register("evaluate", executor)  # DEAP hands it to map, which knows it already
-    toolbox.register("generate", proposer.generate)
-    toolbox.register("update", proposer.update)
+    toolbox.register("generate", chain.generate)
+    toolbox.register("update", chain.update)
 
-    while not (reason := budget.spent(archive.steps, time.monotonic() - started, archive)):
+    start, generation = None, 0
+    while not (reason := budget.spent(archive, chain, time.monotonic() - started)):
         try:
             population, _ = algorithms.eaGenerateUpdate(toolbox, ngen=1, halloffame=archive, verbose=False)
         except Finished as finished:
@@ -276,35 +214,10 @@ def search(
         if start is None:
             first = population[0]
             assert first.evaluation is not None
-            start = Entry(
-                "", genes.decode(first.genome), first.evaluation, archive.steps - len(population), first.notes
-            )
+            start = Entry("", archive.decode(first.genome), first.evaluation, 0, first.notes)
         for observer in observers:
             observer(generation, population, archive)
         generation += 1
+    else:
+        chain.end(reason)
     return Result(ranking, top, start, archive, reason, time.monotonic() - started)
-
-
-def encode(
-    top: Sequence[Entry], space: Space, executor: Executor, limit: int
-) -> tuple[list[Candidate], list[Candidate]]:
-    """The seeds as candidates of ``space``.
-
-    A seed never carries the score of a voice that it does not decode to: where the space can't hold a stock voice
-    exactly, its nearest voice is evaluated, and counts against the budget: seeds beyond ``limit`` are left out.
-
-    Returns:
-        the seeds, best first; and those of them that had to be evaluated.
-    """
-    seeds, changed = [Candidate(space.encode(entry.voice)) for entry in top], []
-    for seed, entry in zip(seeds, top, strict=True):
-        if np.array_equal(space.decode(seed.genome), entry.voice):
-            seed.evaluate(entry.evaluation)
-        else:
-            changed.append(seed)
-    seeds = [seed for seed in seeds if seed not in changed[limit:]]
-    changed = changed[:limit]
-    if changed:
-        for seed, evaluation in zip(changed, executor([space.decode(s.genome) for s in changed], OPEN), strict=True):
-            seed.evaluate(evaluation)
-    return sorted(seeds, key=lambda seed: seed.fitness, reverse=True), changed

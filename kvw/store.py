@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from kvw.archive import Archive, Entry
 from kvw.candidate import Candidate, Evaluation
-from kvw.search import Archive, Entry
+from kvw.search import Observer
 
 SCHEMA = 1
 """``PRAGMA user_version`` of the layout below."""
@@ -47,8 +48,8 @@ def _columns(evaluation: Evaluation) -> tuple[object, ...]:
     )
 
 
-class Store:
-    """Writes the record of one run; a search's observer.
+class Store(Observer):
+    """Writes the record of one run.
 
     Args:
         path: of the new database.
@@ -68,9 +69,6 @@ class Store:
     def _transaction(self) -> sqlite3.Connection:
         self._db.execute("BEGIN IMMEDIATE")
         return self._db  # as a context manager it commits, or rolls back
-
-    def ranking(self, done: int, total: int) -> None:
-        """Waits for the whole ranking."""
 
     def ranked(self, ranking: Sequence[Entry], top: Sequence[Entry]) -> None:
         """Records the ranking of the bank."""

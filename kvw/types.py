@@ -5,6 +5,7 @@ Read this first, then :mod:`kvw.candidate`, :mod:`kvw.fitness` and :mod:`kvw.sea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -37,6 +38,12 @@ EXIT_ITEMS_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_TOO_MANY_FAILURES = 6
 EXIT_INTERRUPTED = 130
+
+
+def mean_voice(voices: Sequence[Voice]) -> Voice:
+    """The mean of voices, number by number."""
+    mean: Voice = np.asarray(np.mean(voices, axis=0, dtype=np.float64), dtype=np.float32)
+    return mean
 
 
 class KvwError(Exception):

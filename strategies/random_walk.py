@@ -7,17 +7,15 @@ Source: KVoiceWalk's ``random_walk`` and ``generate_voice``. The walk starts at 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from kvw.candidate import Candidate, Evaluation
-from kvw.space import Space
+from kvw import Candidate, Space
 from kvw.types import KvwError
 
 
 class RandomWalk:
-    """One candidate a step: noise x the top voices' standard deviation x a factor drawn for each step.
+    """Each step mutants of the current voice: noise x the top voices' standard deviation x a factor drawn for each.
 
     Args:
         space: where to walk; its scale is that standard deviation.
@@ -25,9 +23,12 @@ class RandomWalk:
         rng: the only source of randomness.
         diversity: the range ``[low, high]``, both positive, that a step's factor is drawn from.
         clip: keep every gene between the smallest and the largest of the seeds.
+        batch: mutants of a step, of which the best may be taken, 1 or more.
+        half_life: candidates after which the range has halved, above 0; null keeps it as it is.
 
     Raises:
         KvwError: ``diversity`` is not two numbers ``0 < low <= high``.
+        ValueError: another setting is out of its range.
     """
 
     def __init__(
@@ -38,6 +39,8 @@ class RandomWalk:
         rng: np.random.Generator,
         diversity: Sequence[float] = (0.01, 0.15),
         clip: bool = False,
+        batch: int = 1,
+        half_life: float | None = None,
     ) -> None:
         try:
             low, high = (float(bound) for bound in diversity)
@@ -47,42 +50,36 @@ class RandomWalk:
             raise KvwError(
                 f"strategy.diversity: expected two numbers 0 < low <= high, such as [0.01,0.15]; got {diversity!r}"
             )
-        self.diversity = (low, high)
-        self.space = space
-        self.rng = rng
+        if batch < 1 or (half_life is not None and not half_life > 0):
+            raise ValueError(f"expected batch of 1 or more and half_life above 0; got {batch} and {half_life}")
+        self._space, self._rng = space, rng
+        self._diversity, self._batch, self._half_life = (low, high), batch, half_life
         genomes = [seed.genome for seed in seeds]
-        self.bounds = (np.min(genomes, axis=0), np.max(genomes, axis=0)) if clip else None
+        self._bounds = (np.min(genomes, axis=0), np.max(genomes, axis=0)) if clip else None
         self.current: Candidate | None = None
+        self.steps = 0
 
     def reference(self) -> Candidate | None:
         """The current voice: a candidate is stopped early by comparison with it."""
         return self.current
 
     def generate(self) -> list[Candidate]:
-        """The start, then one mutant of the current voice."""
-        if self.current is None:
-            return [Candidate(self.space.origin)]
-        factor = self.rng.uniform(*self.diversity)
-        genome = self.current.genome + self.rng.standard_normal(self.space.dim) * self.space.scale * factor
-        if self.bounds:
-            genome = genome.clip(*self.bounds)
-        return [Candidate(genome, notes={"Diversity": factor})]
+        """The start, then mutants of the current voice."""
+        return [Candidate(self._space.origin)] if self.current is None else [self._mutant() for _ in range(self._batch)]
+
+    def _mutant(self) -> Candidate:
+        assert self.current is not None
+        factor = self._rng.uniform(*self._diversity)
+        if self._half_life:
+            factor *= 0.5 ** (self.steps / self._half_life)
+        genome = self.current.genome + self._rng.standard_normal(self._space.dim) * self._space.scale * factor
+        if self._bounds:
+            genome = genome.clip(*self._bounds)
+        return Candidate(genome, notes={"Diversity": factor})
 
     def update(self, population: list[Candidate]) -> None:
-        """Accepts the mutant if its score is higher."""
-        (candidate,) = population
-        if self.current is None or candidate.fitness.values[0] > self.current.fitness.values[0]:
-            self.current = candidate
-
-    def state_dict(self) -> dict[str, Any]:
-        """The current voice and its evaluation."""
-        if self.current is None or self.current.evaluation is None:
-            return {}
-        return {"genome": self.current.genome.copy(), "evaluation": vars(self.current.evaluation).copy()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up the current voice of another walk."""
-        self.current = None
-        if state:
-            self.current = Candidate(state["genome"])
-            self.current.evaluate(Evaluation(**state["evaluation"]))
+        """Accepts the best mutant if its score is higher."""
+        self.steps += len(population)
+        best = max(population, key=lambda candidate: candidate.fitness)
+        if self.current is None or best.fitness.values[0] > self.current.fitness.values[0]:
+            self.current = best

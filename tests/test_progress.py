@@ -31,7 +31,8 @@ def test_in_a_pipe_lines_tell_how_far_it_is_and_every_improvement_is_one(monkeyp
     watcher.ranking(1, 2)
     watcher.ranking(2, 2)
     watcher.ranked([Entry("af_a", np.zeros(1), seen)], [Entry("af_a", np.zeros(1), seen)])
-    archive = Archive(lambda genome: genome.astype(np.float32))
+    archive = Archive()
+    archive.decode = lambda genome: genome.astype(np.float32)
     for evaluation in (seen, Evaluation("stopped", 0.0, 0.2, {"target": 0.2})):
         candidate = Candidate([1.0], notes={"Diversity": 0.07})
         candidate.evaluate(evaluation)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
 from kvw.candidate import Candidate, Evaluation
-from kvw.fitness import OPEN
-from kvw.search import Budget, rank, search
-from kvw.space import Coherent, Elementwise
+from kvw.chain import Stage
+from kvw.gate import OPEN
+from kvw.search import Budget, Observer, rank, search
+from kvw.space import Coherent, Elementwise, Space
 from kvw.strategy import Finished
 from kvw.types import VOICE_SHAPE, KvwError
 from strategies.random_walk import RandomWalk
@@ -36,7 +39,7 @@ class Landscape:
         if self.fail(sum(count for count, _ in self.calls)):
             return Evaluation("silent", detail="foretold")
         similarity = 1 / (1 + abs(float(one.mean(dtype=np.float64)) - self.goal))
-        if gate.stages or similarity < 0.98 * gate.target_similarity:
+        if gate.only or similarity < 0.98 * gate.parts.get("target", 0.0):
             return Evaluation("stopped", 0.0, similarity, {"target": similarity})
         return Evaluation("complete", 100 * similarity, similarity, {"target": similarity})
 
@@ -44,9 +47,9 @@ class Landscape:
         pass
 
 
-class Watcher:
+class Watcher(Observer):
     def __init__(self):
-        self.done, self.top, self.generations = [], None, []
+        self.done, self.top, self.generations, self.stages = [], None, [], []
 
     def ranking(self, done, total):
         self.done.append((done, total))
@@ -54,17 +57,22 @@ class Watcher:
     def ranked(self, ranking, top):
         self.order, self.top = [entry.name for entry in ranking], [entry.name for entry in top]
 
+    def began(self, stage, total):
+        self.stages.append((stage.name, total))
+
     def __call__(self, generation, population, archive):
         self.generations.append((generation, list(population), archive.steps))
 
+    def ended(self, stage, reason, kept):
+        self.stages.append((stage.name, reason, kept))
 
-def go(executor=None, space=Elementwise, strategy=RandomWalk, budget=None, seed=0, **more):
+
+def go(executor=None, space=Elementwise, strategy=RandomWalk, budget=None, seed=0, stages=None, bank=BANK, **more):
     watcher = Watcher()
     result = search(
-        bank=BANK,
+        bank=bank,
         executor=executor or Landscape(),
-        space=space,
-        strategy=strategy,
+        stages=stages or [Stage("only", space, strategy)],
         rng=np.random.default_rng(seed),
         budget=budget or Budget(step_limit=30),
         observers=[watcher],
@@ -80,7 +88,7 @@ def test_the_bank_is_ranked_by_one_stage_and_only_the_top_is_completed():
     assert [entry.name for entry in ranking] == ["af_c", "af_a", "af_d", "af_f", "af_b", "af_e"]
     assert [entry.name for entry in top] == ["af_c", "af_a", "af_d"]
     assert all(entry.evaluation.complete for entry in top)
-    assert sum(count for count, gate in executor.calls if gate.stages == 1) == 6
+    assert sum(count for count, gate in executor.calls if gate.only == "target") == 6
     assert sum(count for count, gate in executor.calls if gate == OPEN) == 3
 
 
@@ -117,35 +125,38 @@ def test_the_step_limit_counts_every_candidate_after_the_ranking():
     assert result.reason == "step_limit 17 reached"
 
 
-def test_seeds_that_a_space_can_not_hold_are_evaluated_again_and_count():
+SLOPE = np.linspace(0, 1, 510, dtype=np.float32)[:, None, None]
+CURVED = {name: one + SLOPE * number for number, (name, one) in enumerate(BANK.items())}
+
+
+class Seeds:
+    """Keeps the seeds that it is given."""
+
+    given: ClassVar[list[Candidate]] = []
+    space: ClassVar[Space]
+
+    def __init__(self, *, seeds, space, rng):
+        Seeds.given, Seeds.space = seeds, space
+
+    def generate(self):
+        return [Candidate(self.space.origin)]
+
+    def update(self, population):
+        pass
+
+
+def test_a_seed_has_a_score_only_where_its_genome_decodes_to_the_very_voice():
     executor = Landscape()
-    curved = {
-        name: one + np.linspace(0, k, 510, dtype=np.float32)[:, None, None]
-        for k, (name, one) in enumerate(BANK.items())
-    }
-    watcher = Watcher()
-    result = search(
-        bank=curved,
-        executor=executor,
-        space=Coherent,
-        strategy=RandomWalk,
-        rng=np.random.default_rng(0),
-        budget=Budget(step_limit=10),
-        observers=[watcher],
-        population_limit=3,
-    )
-    first, population, steps = watcher.generations[0]
-    assert (first, len(population), steps) == (0, 3, 3)
-    assert result.archive.steps == 10
-    assert result.start.step == 3
+    go(executor, space=Coherent, strategy=Seeds, bank=CURVED, budget=Budget(2))
+    assert not any(seed.fitness.valid for seed in Seeds.given)
+    go(executor, space=Elementwise, strategy=Seeds, bank=CURVED, budget=Budget(2))
+    for seed in Seeds.given:
+        own = executor.evaluate(Seeds.space.decode(seed.genome), OPEN)
+        assert seed.fitness.values == (own.score, own.target_similarity)
 
 
-def test_seeds_do_not_overspend_the_budget_and_no_stock_voice_is_the_result():
-    curved = {name: one + np.linspace(0, 1, 510, dtype=np.float32)[:, None, None] for name, one in BANK.items()}
-    curved["af_a"] = voice(0.7)
-    settings = {"executor": Landscape(), "strategy": RandomWalk, "rng": np.random.default_rng(0), "population_limit": 5}
-    assert search(bank=curved, space=Coherent, budget=Budget(2), **settings).archive.steps == 2
-    alone = search(bank={"af_a": voice(0.7)}, space=Elementwise, budget=Budget(1), **settings)
+def test_no_stock_voice_is_the_result():
+    alone, _ = go(bank={"af_a": voice(0.7)}, budget=Budget(1))
     assert alone.start.evaluation.complete
     assert alone.archive.best is None
 
@@ -178,7 +189,7 @@ def test_the_gate_is_the_walks_current_voice():
     current = None
     for gate, (_, population, _) in zip(gates, watcher.generations, strict=True):
         if current:
-            assert (gate.score, gate.target_similarity) == current.fitness.values
+            assert (gate.score, gate.parts["target"]) == current.fitness.values
         if current is None or population[0].fitness.values[0] > current.fitness.values[0]:
             current = population[0]
 
@@ -259,12 +270,26 @@ def test_a_range_of_diversity_that_is_none_is_refused(diversity):
         walk(diversity=diversity)
 
 
-def test_a_walk_goes_on_from_the_state_of_another():
-    strategy = walk()
+def test_a_batch_walk_takes_the_best_of_its_batch():
+    strategy = walk(batch=3)
     (start,) = strategy.generate()
     strategy.update(scored(start, 50.0))
-    copy = walk()
-    copy.load_state_dict(strategy.state_dict())
-    copy.rng.bit_generator.state = strategy.rng.bit_generator.state
-    assert np.array_equal(copy.generate()[0].genome, strategy.generate()[0].genome)
-    assert copy.reference().fitness.values == strategy.reference().fitness.values
+    batch = strategy.generate()
+    for candidate, score in zip(batch, (51.0, 53.0, 52.0), strict=True):
+        scored(candidate, score)
+    strategy.update(batch)
+    assert strategy.reference() is batch[1]
+
+
+def test_an_annealed_walk_halves_its_step():
+    strategy = walk(diversity=(0.1, 0.1), half_life=10)
+    strategy.update(scored(strategy.generate()[0], 50.0))
+    for _ in range(9):
+        strategy.update(scored(strategy.generate()[0], 1.0))
+    assert strategy.generate()[0].notes["Diversity"] == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("settings", [{"batch": 0}, {"half_life": 0.0}, {"half_life": float("nan")}])
+def test_settings_of_the_walk_that_make_no_sense_are_refused(settings):
+    with pytest.raises(ValueError, match="batch"):
+        walk(**settings)

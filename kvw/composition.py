@@ -1,0 +1,85 @@
+"""Which strategies a config chains, each with its space: ``strategy`` and its ``then``, or an experiment's stages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from kvw.chain import Stage
+from kvw.config import maker, nearest, plain
+from kvw.types import KvwError
+
+INTERPOLATION = "interpolation"
+"""The strategy of ``interpolate_start``."""
+
+
+def chosen(group: str) -> str | None:
+    """The word that chose ``group``."""
+    word: str | None = HydraConfig.get().runtime.choices.get(group)
+    return word
+
+
+def asked(group: str) -> bool:
+    """Whether the command line itself chose ``group``."""
+    return any(override.partition("=")[0] == group for override in HydraConfig.get().overrides.task)
+
+
+def stages(cfg: DictConfig) -> list[Stage]:
+    """The stages of a search.
+
+    Raises:
+        KvwError: a node is wrong, ``then`` names no strategy or goes in a circle, or an experiment is asked for
+            another strategy than its own.
+    """
+    if cfg.stages:
+        given = [group for group in ("strategy", "space") if asked(group)]
+        if given or cfg.interpolate_start:
+            raise KvwError(
+                f"{given[0] if given else 'interpolate_start'}: experiment={chosen('experiment')} chooses its own "
+                "strategies and spaces; leave it out, or set stages.NAME.strategy and the like"
+            )
+        return [stage(name, node, f"stages.{name}.") for name, node in plain(cfg.stages).items()]
+    first = {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}
+    nodes = {str(chosen("strategy")): first}
+    if cfg.interpolate_start:
+        if INTERPOLATION in nodes:
+            raise KvwError("interpolate_start: strategy=interpolation is that start already; leave one of them out")
+        nodes = {INTERPOLATION: composed(INTERPOLATION, cfg), **nodes}
+    while follower := list(nodes.values())[-1]["strategy"].get("then"):
+        if follower in nodes:
+            raise KvwError(f"strategy.then: {' -> '.join(nodes)} -> {follower} goes in a circle; end it with then=null")
+        nodes[follower] = composed(follower, cfg)
+    return [stage(name, node, "") for name, node in nodes.items()]
+
+
+def composed(name: str, cfg: DictConfig) -> dict[str, Any]:
+    """The nodes ``strategy`` and ``space`` of ``strategy=name``; the space is the command line's where that has one.
+
+    Raises:
+        KvwError: there is no such strategy.
+    """
+    names = GlobalHydra.instance().config_loader().get_group_options("strategy")
+    if name not in names:
+        raise KvwError(f"strategy.then: there is no strategy {name!r}{nearest(name, names)}")
+    other = compose("kvw", overrides=[f"strategy={name}"])
+    return {"strategy": plain(other.strategy), "space": plain(cfg.space if asked("space") else other.space)}
+
+
+def stage(name: str, node: dict[str, Any], where: str) -> Stage:
+    """A stage of its config.
+
+    Raises:
+        KvwError: a part is missing or wrong.
+    """
+    unknown = set(node) - {"strategy", "space", "step_limit"}
+    if unknown or not {"strategy", "space"} <= set(node):
+        raise KvwError(f"stages.{name}: expected strategy, space and step_limit; got {', '.join(node)}")
+    limit = node.get("step_limit")
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise KvwError(f"stages.{name}.step_limit: expected 1 or more, or null; got {limit!r}")
+    strategy = {key: value for key, value in node["strategy"].items() if key != "then"}
+    return Stage(name, maker(node["space"], f"{where}space"), maker(strategy, f"{where}strategy"), limit)

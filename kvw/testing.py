@@ -1,0 +1,174 @@
+"""The contract that every strategy keeps, built in or not, as a test: ``check_strategy("mine")``.
+
+In your own tests::
+
+    import pytest
+    from kvw.testing import check_strategy, spaces
+
+    @pytest.mark.parametrize("space", spaces())
+    def test_mine(space):
+        check_strategy("mine", space)
+
+It needs no speech and no models: voices are scored by a landscape, some are stopped, some fail.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import hydra
+import numpy as np
+from hydra.core.global_hydra import GlobalHydra
+
+from kvw import composition
+from kvw.archive import Entry
+from kvw.candidate import Candidate, Evaluation
+from kvw.chain import Stage
+from kvw.cli import CONF, user_plugins
+from kvw.config import plain
+from kvw.space import VOICE_STD
+from kvw.strategy import Finished, load_state_dict, pack, state_dict
+from kvw.types import VOICE_SHAPE, Voice, mean_voice
+
+GENERATIONS = 4
+"""Of each search of the test."""
+
+
+def names(group: str) -> list[str]:
+    """The choices of a config group, those in the working directory's ``conf`` among them."""
+    user_plugins()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        hydra.compose("kvw")
+        return list(GlobalHydra.instance().config_loader().get_group_options(group))
+
+
+def strategies() -> list[str]:
+    """Every strategy that ``strategy=`` can name."""
+    return names("strategy")
+
+
+def spaces() -> list[str]:
+    """Every space that ``space=`` can name."""
+    return names("space")
+
+
+def check_strategy(name: str, space: str | None = None) -> None:
+    """Checks that a strategy keeps the contract of :class:`kvw.strategy.Strategy`.
+
+    Args:
+        name: as in ``strategy=name``.
+        space: as in ``space=name``; None is the strategy's own.
+
+    Raises:
+        AssertionError: it breaks the contract; the message says where.
+        KvwError: it refuses that space, or a generation is none.
+    """
+    user_plugins()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = hydra.compose("kvw", overrides=[f"strategy={name}", *([f"space={space}"] if space else [])])
+    stage = composition.stage(name, {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}, "")
+    one, twin, resumed = Rehearsal(stage), Rehearsal(stage), None
+    for generation in range(GENERATIONS):
+        where = f"strategy {name}, generation {generation}"
+        population = one.generate()
+        random.seed(generation)  # a strategy must not depend on what else draws from the global generators
+        np.random.seed(generation)  # noqa: NPY002
+        wrong = "the same seed gave other genomes: rng must be the only randomness (see kvw.strategy.deap_random)"
+        assert genomes(twin.generate()) == genomes(population), f"{where}: {wrong}"
+        if resumed:
+            wrong = "one that took up its state goes on differently: state_dict() lacks something that changes"
+            assert genomes(resumed.generate()) == genomes(population), f"{where}: {wrong}"
+        if not population:
+            break
+        seeds = genomes(one.seeds)
+        given, before, evaluations = list(population), genomes(population), one.evaluate(population)
+        stage.update(one.strategy, population)
+        assert given == population, f"{where}: update() changed the list that it was given"
+        assert before == genomes(population), f"{where}: update() changed the genomes that it was given"
+        kept = [candidate.evaluation for candidate in population]
+        assert kept == evaluations, f"{where}: update() changed the evaluations that it was given"
+        assert seeds == genomes(one.seeds), f"{where}: the seeds were changed"
+        twin.learn()
+        resumed = one.resumed()
+    for folder, candidates in getattr(one.strategy, "keep", dict)().items():
+        complete = all(isinstance(candidate, Candidate) and candidate.evaluation for candidate in candidates)
+        assert isinstance(folder, str), f"strategy {name}: keep() must have names of folders for keys; got {folder!r}"
+        assert complete, f"strategy {name}: keep() must give evaluated candidates"
+
+
+class Rehearsal:
+    """A strategy at work on a landscape: target similarity falls with the distance of a voice's mean row to a goal."""
+
+    def __init__(self, stage: Stage) -> None:
+        draw = np.random.default_rng(0)
+        self.goal = draw.normal(0, VOICE_STD, VOICE_SHAPE[1:])
+        rows = draw.normal(0, VOICE_STD, (6, *VOICE_SHAPE[1:]))
+        curve = np.linspace(0, VOICE_STD, VOICE_SHAPE[0])[:, None, None]
+        self.bank: list[Voice] = [(row + curve).astype(np.float32) for row in rows]
+        self.stage, self.evaluated = stage, 0
+        top = [Entry("", voice, self.hear(voice)) for voice in self.bank[:4]]
+        self.rng = np.random.default_rng(1)
+        base = mean_voice(self.bank[:4])
+        self.space, self.seeds, self.strategy = stage.make(self.bank, top, base, self.rng)
+        self.population: list[Candidate] = []
+
+    def hear(self, voice: Voice) -> Evaluation:
+        """A complete evaluation."""
+        distance = float(np.sqrt(np.mean((voice.mean(axis=0, dtype=np.float64) - self.goal) ** 2))) / VOICE_STD
+        parts = {"target": 1 / (1 + distance), "self": 1 / (1 + distance / 4), "feature": 0.5}
+        return Evaluation("complete", 100 * parts["target"], parts["target"], parts, 10.0)
+
+    def generate(self) -> list[Candidate]:
+        """The next generation; empty when the strategy is finished."""
+        try:
+            self.population = self.stage.generate(self.strategy, self.space.dim)
+        except Finished:
+            self.population = []
+        return self.population
+
+    def evaluate(self, population: Sequence[Candidate]) -> list[Evaluation]:
+        """Evaluates: every fourth candidate is stopped, every seventh fails, and so does a whole generation."""
+        evaluations = []
+        failing = self.evaluated > 0 and self.evaluated < 12
+        for candidate in population:
+            self.evaluated += 1
+            seen = self.hear(self.space.decode(candidate.genome))
+            if self.evaluated % 7 == 0 or failing:
+                seen = Evaluation("silent", stage="target", detail="as rehearsed")
+            elif self.evaluated % 4 == 0:
+                seen = Evaluation("stopped", 0.0, seen.target_similarity, {"target": seen.target_similarity}, 5.0)
+            candidate.evaluate(seen)
+            evaluations.append(seen)
+        return evaluations
+
+    def learn(self) -> None:
+        """Evaluates the latest generation and lets the strategy learn."""
+        self.evaluate(self.population)
+        self.stage.update(self.strategy, self.population)
+
+    def resumed(self) -> Rehearsal:
+        """Another one, that goes on from this one's state."""
+        other = Rehearsal(self.stage)
+        load_state_dict(other.strategy, plainly(state_dict(self.strategy)))
+        other.rng.bit_generator.state = self.rng.bit_generator.state
+        return other
+
+
+def plainly(state: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a state, if it is made of numpy arrays and JSON values.
+
+    Raises:
+        AssertionError: it is not.
+    """
+    try:
+        copy: dict[str, Any] = pack(state)
+    except TypeError as error:
+        raise AssertionError(f"state_dict(): expected numpy arrays and JSON values; {error}") from None
+    return copy
+
+
+def genomes(population: Sequence[Candidate]) -> list[bytes]:
+    """Genomes to compare bit for bit."""
+    return [candidate.genome.tobytes() for candidate in population]

@@ -1,0 +1,137 @@
+"""CMA-ES: a normal distribution that learns where, how far and along which directions to draw.
+
+Source: Hansen & Ostermeier 2001, in DEAP's implementation; restarts after Auger & Hansen 2005 (IPOP). Genes are
+searched in units of ``space.scale``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from deap import cma
+
+from kvw import Candidate, Space
+from kvw.strategy import deap_random, pack, unpack
+from kvw.surrogate import Array, Surrogate
+from kvw.types import Genome, KvwError
+
+LARGEST = 1_000
+"""Dimensions; beyond, the covariance matrix costs more than the evaluations."""
+
+
+class CMA:
+    """CMA-ES with restarts.
+
+    Args:
+        space: where to search, of 1,000 dimensions at most.
+        seeds: the best stock voices.
+        rng: the only source of randomness.
+        sigma: first standard deviation in units of ``space.scale``, above 0.
+        population: candidates of a generation, 2 or more; null is CMA-ES's own, 4 + 3 log(dimensions).
+        parents: the start is the mean of so many seeds, weighted by their rank as CMA-ES weights its parents; 0 is the
+            space's origin.
+        screen: so many times as many are drawn, and those that a surrogate model expects most of are evaluated; 1
+            evaluates all.
+        patience: generations without a better candidate until it starts again around the best one, with twice the
+            population; 1 or more.
+
+    Raises:
+        ValueError: a setting is out of its range.
+        KvwError: the space is too large.
+    """
+
+    engine = cma.Strategy
+    largest = LARGEST
+
+    def __init__(
+        self,
+        *,
+        space: Space,
+        seeds: Sequence[Candidate],
+        rng: np.random.Generator,
+        sigma: float = 0.6,
+        population: int | None = None,
+        parents: int = 0,
+        screen: int = 1,
+        patience: int = 20,
+    ) -> None:
+        few = min(patience, screen, 1 + parents, population or 1) < 1 or population == 1
+        if few or not 0 < sigma < np.inf:
+            raise ValueError(
+                "expected sigma above 0, population of 2 or more, parents of 0 or more, screen and patience of 1 or "
+                f"more; got {sigma}, {population}, {parents}, {screen} and {patience}"
+            )
+        if space.dim > self.largest:
+            raise KvwError(
+                f"strategy: expected a space of {self.largest} dimensions at most for a full covariance matrix; got "
+                f"{space.dim}; use strategy=sep_cma, or space=pca"
+            )
+        self._space, self._rng, self._sigma, self._patience = space, rng, sigma, patience
+        self._size = population or int(4 + 3 * np.log(space.dim))
+        self._screen = screen
+        self.rows: list[Array] = []
+        self.similarities: list[float] = []
+        self.best: Candidate | None = None
+        ranked = seeds[:parents]
+        weights = np.log(len(ranked) + 0.5) - np.log(np.arange(1, len(ranked) + 1))
+        start = np.average([seed.genome for seed in ranked], axis=0, weights=weights) if ranked else space.origin
+        self._start(start, self._size)
+
+    def _start(self, genome: Genome, size: int) -> None:
+        centroid = (genome - self._space.origin) / self._space.scale
+        self._cma = self.engine(centroid, self._sigma, lambda_=size)
+        self.stalled = 0
+
+    def generate(self) -> list[Candidate]:
+        """The mean of the distribution, and draws from it.
+
+        In many dimensions the mean is better than nearly every draw. It takes no part in the update, where it would
+        be taken for a very short step.
+        """
+        wanted = self._cma.lambda_
+        count = self._screen if len(self.rows) >= 2 * wanted else 1
+        with deap_random(self._rng):
+            drawn: list[Candidate] = [one for _ in range(count) for one in self._cma.generate(self._candidate)]
+        if count > 1:
+            expected = Surrogate(np.array(self.rows), self.similarities)(np.array([self._row(one) for one in drawn]))
+            drawn = [drawn[number] for number in np.argsort(-expected, kind="stable")[:wanted]]
+        return [self._candidate(self._cma.centroid), *drawn]
+
+    def _row(self, candidate: Candidate) -> Array:
+        row: Array = self._space.decode(candidate.genome).mean(axis=0, dtype=np.float64)[0]
+        return row
+
+    def _candidate(self, point: Genome) -> Candidate:
+        return Candidate(self._space.origin + point * self._space.scale, notes={"Sigma": float(self._cma.sigma)})
+
+    def update(self, population: list[Candidate]) -> None:
+        """Moves the distribution towards the better half; starts it again where it has stalled."""
+        if self._screen > 1:
+            heard = [one for one in population if one.evaluation and not one.evaluation.failed]
+            self.rows += [self._row(one) for one in heard]
+            self.similarities += [one.fitness.values[1] for one in heard]
+        leader = max(population, key=lambda candidate: candidate.fitness)
+        self.stalled += 1
+        if self.best is None or leader.fitness > self.best.fitness:
+            self.best, self.stalled = leader, 0
+        points = []
+        for candidate in population[1:]:
+            point = Candidate((candidate.genome - self._space.origin) / self._space.scale)
+            point.fitness = candidate.fitness
+            points.append(point)
+        self._cma.update(points)
+        if self.stalled >= self._patience or not 1e-6 < self._cma.sigma < 1e3:
+            self._start(self.best.genome, 2 * self._cma.lambda_)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The distribution, the best candidate, and for how long it has been the best."""
+        known = {"rows": pack(self.rows), "similarities": pack(self.similarities)}
+        return {"cma": pack(vars(self._cma)), "best": pack(self.best), "stalled": self.stalled, **known}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up another one's distribution."""
+        vars(self._cma).update(unpack(state["cma"]))
+        self.best, self.stalled = unpack(state["best"]), state["stalled"]
+        self.rows, self.similarities = unpack(state["rows"]), unpack(state["similarities"])

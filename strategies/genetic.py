@@ -1,0 +1,93 @@
+"""A genetic algorithm: select parents, cross them, mutate the children, keep the elite.
+
+Source: DEAP's ``eaSimple`` with elitism and random immigrants (Grefenstette 1992); the operators are
+:mod:`kvw.operators`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from deap import tools
+
+from kvw import Candidate, Space
+from kvw.operators import Crossover, Mutation, Selection, newcomers
+
+
+class Genetic:
+    """A population that starts as the seeds, blends of them and mutants.
+
+    Args:
+        space: where to search.
+        seeds: the best stock voices.
+        rng: the only source of randomness.
+        selection: picks the parents.
+        crossover: makes children of them.
+        mutation: varies the children.
+        size: of the population, 2 or more.
+        elites: the best complete candidates that live on, in [0, size).
+        patience: generations without a better candidate until immigrants come, 1 or more.
+        immigrants: share of a generation's children that are then new ones, [0, 1].
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: Space,
+        seeds: Sequence[Candidate],
+        rng: np.random.Generator,
+        selection: Selection = Selection(),  # noqa: B008 - frozen
+        crossover: Crossover = Crossover(),  # noqa: B008
+        mutation: Mutation = Mutation(),  # noqa: B008
+        size: int = 24,
+        elites: int = 4,
+        patience: int = 5,
+        immigrants: float = 0.3,
+    ) -> None:
+        if not (size >= 2 and 0 <= elites < size and patience >= 1 and 0 <= immigrants <= 1):
+            raise ValueError(
+                "expected size of 2 or more, elites in [0, size), patience of 1 or more and immigrants in [0, 1]; "
+                f"got {size}, {elites}, {patience} and {immigrants}"
+            )
+        self._space, self._seeds, self._rng = space, list(seeds), rng
+        self._select, self._cross, self._mutate = selection, crossover, mutation
+        self._size, self._elites, self._patience, self._immigrants = size, elites, patience, immigrants
+        self.population: list[Candidate] = [seed for seed in seeds if seed.fitness.valid][:size]
+        self.started = False
+        self.stalled = 0
+
+    def generate(self) -> list[Candidate]:
+        """First what fills the population, then the children of a generation."""
+        if not self.started:
+            unknown = [Candidate(seed.genome) for seed in self._seeds if not seed.fitness.valid]
+            missing = self._size - len(self.population)
+            first = [Candidate(self._space.origin), *unknown][:missing]
+            more = newcomers(self._space, self._seeds, missing - len(first), self._rng)
+            if first or more:
+                return first + more
+            self.started = True
+        count = self._size - self._elites
+        new = round(count * self._immigrants) if self.stalled >= self._patience else 0
+        return newcomers(self._space, self._seeds, new, self._rng) + self._children(count - new)
+
+    def _children(self, count: int) -> list[Candidate]:
+        parents = self._select(self.population, count + count % 2, self._rng)
+        children = [Candidate(parent.genome, parent.notes) for parent in parents]
+        for one, two in zip(children[::2], children[1::2], strict=True):
+            self._cross(one, two, self._space, self._rng)
+        for child in children:
+            self._mutate(child, self._space, self._rng)
+        return children[:count]
+
+    def update(self, population: list[Candidate]) -> None:
+        """The elite and the children are the next population."""
+        before = tools.selBest(self.population, 1) if self.population else []
+        elite = [one for one in tools.selBest(self.population, self._elites) if one.evaluation.complete]
+        self.population = (elite if self.started else self.population) + list(population)
+        self.started = True
+        better = not before or max(one.fitness for one in population) > before[0].fitness
+        self.stalled = 0 if better or self.stalled >= self._patience else self.stalled + 1

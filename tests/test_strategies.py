@@ -1,0 +1,256 @@
+"""Every strategy in every space keeps the contract; then, what each of them promises."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from deap import cma
+
+from kvw.candidate import Candidate, Evaluation
+from kvw.operators import Crossover, Mutation
+from kvw.strategy import deap_random
+from kvw.testing import check_strategy, spaces, strategies
+from kvw.types import VOICE_SHAPE, KvwError
+from strategies.cma import CMA
+from strategies.differential import Differential
+from strategies.genetic import Genetic
+from strategies.interpolation import Interpolation
+from strategies.nsga2 import NSGA2
+from strategies.random_search import RandomSearch
+from strategies.random_walk import RandomWalk
+from strategies.sep_cma import Separable, SeparableCMA
+
+REFUSED = {("cma", "elementwise")}
+
+
+@pytest.mark.parametrize("space", spaces())
+@pytest.mark.parametrize("name", strategies())
+def test_every_strategy_keeps_the_contract_in_every_space(name, space):
+    if (name, space) in REFUSED:
+        with pytest.raises(KvwError, match="sep_cma"):
+            check_strategy(name, space)
+    else:
+        check_strategy(name, space)
+
+
+class Valley:
+    """A space of ``dim`` genes; what is sought lies two scales from the origin along each."""
+
+    def __init__(self, dim):
+        self.dim, self.origin = dim, np.zeros(dim)
+        self.scale = np.linspace(0.5, 2, dim)
+        self.goal = 2 * self.scale * np.where(np.arange(dim) % 2, 1, -1)
+
+    def decode(self, genome):
+        return np.resize(genome.astype(np.float32), VOICE_SHAPE)
+
+    def score(self, candidate):
+        away = float(np.sqrt(np.mean(((candidate.genome - self.goal) / self.scale) ** 2)))
+        parts = {"target": 1 / (1 + away), "self": 1 / (1 + away / 9), "feature": 0.5 + 0.1 * np.tanh(candidate[0])}
+        candidate.evaluate(Evaluation("complete", 100 * parts["target"], parts["target"], parts))
+        return parts["target"]
+
+
+def best_of(make, dim, evaluations, seed=0, **settings):
+    """The best target similarity that a strategy finds."""
+    space, rng = Valley(dim), np.random.default_rng(seed)
+    seeds = [Candidate(space.scale * rng.standard_normal(dim)) for _ in range(4)]
+    strategy = make(space=space, rng=rng, **({"seeds": seeds} if make is not RandomSearch else {}), **settings)
+    done, found = 0, 0.0
+    while done < evaluations:
+        population = strategy.generate()
+        found = max(found, *(space.score(candidate) for candidate in population), 0)
+        strategy.update(population)
+        done += len(population)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("make", "settings"),
+    [
+        (CMA, {}),
+        (SeparableCMA, {}),
+        (Genetic, {"mutation": Mutation(sigma=0.4)}),
+        (Differential, {}),
+        (RandomWalk, {"diversity": (0.1, 0.5)}),
+    ],
+)
+def test_every_strategy_that_learns_does_better_than_random_draws(make, settings):
+    floor = best_of(RandomSearch, 30, 600)
+    assert best_of(make, 30, 600, **settings) > 1.2 * floor
+
+
+def test_a_surrogate_that_screens_candidates_saves_evaluations():
+    found = [np.mean([best_of(SeparableCMA, 30, 150, seed, screen=screen) for seed in range(5)]) for screen in (1, 5)]
+    assert found[1] > found[0]
+
+
+def test_cma_is_deaps_own_on_scaled_genes():
+    space = Valley(6)
+    ours = CMA(space=space, seeds=[], rng=np.random.default_rng(0), sigma=0.5, population=8)
+    deaps = cma.Strategy(np.zeros(6), 0.5, lambda_=8)
+    for _ in range(10):
+        population = ours.generate()
+        for candidate in population:
+            space.score(candidate)
+        points = [Candidate(candidate.genome / space.scale) for candidate in population]
+        for point, candidate in zip(points, population, strict=True):
+            point.fitness = candidate.fitness
+        ours.update(population)
+        deaps.update(points)
+        state = ours.state_dict()["cma"]
+        assert state["centroid"] == pytest.approx(deaps.centroid)
+        assert state["C"] == pytest.approx(deaps.C)
+        assert state["sigma"] == pytest.approx(deaps.sigma)
+
+
+def test_separable_cma_is_cma_where_there_is_one_gene():
+    one, other = Separable(np.zeros(1), 0.5, lambda_=6), cma.Strategy(np.zeros(1), 0.5, lambda_=6)
+    space, rng = Valley(1), np.random.default_rng(0)
+    for _ in range(10):
+        points = [Candidate(one.centroid + one.sigma * rng.standard_normal(1)) for _ in range(6)]
+        for point in points:
+            space.score(point)
+        one.update(list(points))
+        other.update(list(points))
+        assert (one.sigma, one.centroid[0], one.C[0]) == pytest.approx((other.sigma, other.centroid[0], other.C[0, 0]))
+
+
+def test_separable_cma_learns_the_scale_of_each_gene():
+    engine, rng = Separable(np.ones(20), 0.5, lambda_=12), np.random.default_rng(0)
+    steep = np.where(np.arange(20) < 10, 1.0, 30.0)
+    with deap_random(rng):
+        for _ in range(120):
+            points = engine.generate(Candidate)
+            for point in points:
+                point.fitness.values = (-float(np.sum((steep * point.genome) ** 2)), 0.0)
+            engine.update(points)
+    assert np.median(engine.C[:10]) > 20 * np.median(engine.C[10:])
+
+
+def test_cma_starts_again_around_its_best_with_twice_the_population_when_it_stalls():
+    space = Valley(5)
+    strategy = SeparableCMA(space=space, seeds=[], rng=np.random.default_rng(0), population=6, patience=3)
+    first = strategy.generate()
+    for candidate in first:
+        space.score(candidate)
+    strategy.update(first)
+    best = strategy.best
+    for _ in range(3):
+        population = strategy.generate()
+        for candidate in population:
+            candidate.evaluate(Evaluation("silent"))
+        strategy.update(population)
+    assert len(strategy.generate()) == 12
+    assert strategy.state_dict()["cma"]["centroid"] == pytest.approx(best.genome / space.scale)
+
+
+def test_cma_can_start_at_the_best_stock_voices():
+    seeds = [Candidate(np.full(5, level)) for level in (3.0, 1.0, 9.0)]
+    strategy = SeparableCMA(space=Valley(5), seeds=seeds, rng=np.random.default_rng(0), parents=2)
+    share = np.log(2.5) / (np.log(2.5) + np.log(1.25))
+    assert strategy.state_dict()["cma"]["centroid"] * Valley(5).scale == pytest.approx(3 * share + 1 * (1 - share))
+
+
+def evaluated(population, scores):
+    for candidate, score in zip(population, scores, strict=True):
+        candidate.evaluate(Evaluation("complete" if score else "stopped", score, score / 100))
+    return population
+
+
+def genetic(**settings):
+    space = Valley(8)
+    seeds = [Candidate(np.full(8, level)) for level in (1.0, 2.0)]
+    return Genetic(space=space, seeds=seeds, rng=np.random.default_rng(0), size=8, elites=2, **settings)
+
+
+def test_the_elite_lives_on_and_a_stopped_candidate_is_never_of_it():
+    strategy = genetic()
+    first = evaluated(strategy.generate(), [50, 0, 60, 0, 0, 0, 0, 0])
+    strategy.update(first)
+    children = strategy.generate()
+    assert len(children) == 6
+    strategy.update(evaluated(children, [0] * 6))
+    assert [one for one in strategy.population if one.evaluation.complete] == [first[2], first[0]]
+
+
+def test_seeds_whose_score_is_known_are_not_evaluated_again():
+    space = Valley(8)
+    seeds = evaluated([Candidate(np.full(8, level)) for level in (1.0, 2.0)], [50, 60])
+    strategy = Genetic(space=space, seeds=seeds, rng=np.random.default_rng(0), size=8, elites=2)
+    first = strategy.generate()
+    assert len(first) == 6
+    strategy.update(evaluated(first, [10] * 6))
+    assert len(strategy.population) == 8
+    assert [one for one in seeds if one in strategy.population] == seeds
+
+
+def test_immigrants_come_when_nothing_gets_better():
+    strategy = genetic(patience=2, immigrants=0.5, mutation=Mutation(sigma=1e-6), crossover=Crossover(probability=0.0))
+    strategy.update(evaluated(strategy.generate(), [50] * 8))
+
+    def strangers(population):
+        """Those that are no near copy of a parent."""
+        parents = np.array([one.genome for one in strategy.population])
+        return sum(np.abs(parents - one.genome).max(axis=1).min() > 1e-3 for one in population)
+
+    counts = []
+    for _ in range(4):
+        children = strategy.generate()
+        counts.append(strangers(children))
+        strategy.update(evaluated(children, [1] * 6))
+    assert counts == [0, 0, 3, 0]
+
+
+def test_the_front_of_nsga2_is_all_that_nothing_dominates_and_it_runs_without_a_gate():
+    space, rng = Valley(12), np.random.default_rng(0)
+    seeds = [Candidate(space.scale * rng.standard_normal(12)) for _ in range(4)]
+    strategy = NSGA2(space=space, seeds=seeds, rng=rng, size=12)
+    for _ in range(5):
+        assert strategy.reference() is None
+        population = strategy.generate()
+        for candidate in population:
+            space.score(candidate)
+        strategy.update(population)
+    points = [tuple(one.evaluation.parts.values()) for one in strategy.population]
+    front = [tuple(one.evaluation.parts.values()) for one in strategy.keep()["front"]]
+
+    def dominated(point):
+        return any(all(a >= b for a, b in zip(other, point, strict=True)) and other != point for other in points)
+
+    assert set(front) == {point for point in points if not dominated(point)}
+    assert front == sorted(front, reverse=True)
+
+
+def test_a_child_of_differential_evolution_takes_its_parents_place_only_if_it_is_better():
+    space = Valley(6)
+    strategy = Differential(space=space, seeds=[Candidate(np.ones(6))], rng=np.random.default_rng(0), size=5)
+    strategy.update(evaluated(strategy.generate(), [10, 20, 30, 40, 50]))
+    parents = list(strategy.population)
+    children = evaluated(strategy.generate(), [11, 19, 0, 41, 1])
+    strategy.update(children)
+    assert strategy.population == [children[0], parents[1], parents[2], children[3], parents[4]]
+
+
+@pytest.mark.parametrize(
+    ("make", "settings"),
+    [
+        (RandomSearch, {"sigma": 0.0}),
+        (RandomSearch, {"batch": 0}),
+        (CMA, {"sigma": -1.0}),
+        (CMA, {"population": 1}),
+        (SeparableCMA, {"screen": 0}),
+        (Genetic, {"elites": 24}),
+        (Genetic, {"size": 1}),
+        (Differential, {"size": 4}),
+        (Differential, {"scheme": "worst"}),
+        (NSGA2, {"size": 10}),
+        (Interpolation, {"step": 0.0}),
+        (Interpolation, {"seeds": [Candidate([1.0])]}),
+    ],
+)
+def test_settings_out_of_range_are_refused_with_what_was_expected(make, settings):
+    seeds = {"seeds": [Candidate(np.ones(3))] * 2} if make is not RandomSearch else {}
+    rng = {"rng": np.random.default_rng(0)} if make is not Interpolation else {}
+    with pytest.raises(ValueError, match="expected"):
+        make(**{"space": Valley(3), **seeds, **rng, **settings})
