@@ -2,7 +2,8 @@
 # make test   sets everything up and runs the tests
 # make venv   is that set-up alone
 # make test-all   runs the tests, then those of the optional extras, which it installs
-.PHONY: run test test-all lint bench venv lock clean
+# make compare   the documents' walk, the recommended preset and random draws on five targets: an hour on two cores
+.PHONY: run test test-all lint bench compare compare-all venv lock clean
 
 # kokoro allows Python 3.10 to 3.12
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
@@ -33,6 +34,13 @@ lint: venv
 
 bench: venv
 	.venv/bin/python -m tests.bench
+
+# finished searches are kept in outputs/compare
+compare: venv
+	.venv/bin/python -m tests.bench.compare random_walk quick random_search
+
+compare-all: venv
+	.venv/bin/python -m tests.bench.compare
 
 venv: .venv/ready
 

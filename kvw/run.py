@@ -66,14 +66,14 @@ def run(cfg: DictConfig, inputs: Inputs) -> float:
     bank = stock_voices(cfg, synth, inputs)
     for note in inputs.notes:
         log.warning("%s", note)
-    rehearse(stages, list(bank.values()), cfg.population_limit)
+    totals = rehearse(stages, list(bank.values()), cfg.population_limit)
     log.info("Loading the models")
     prior = prior_of(bank.values(), plain(cfg.fitness))
     settings = FitnessSettings(synth, plain(cfg.fitness), device, cfg.language, cfg.seed, inputs, prior)
     executor = make_executor(fitness=settings)
     try:
         if cfg.dry_run:
-            return plan(cfg, settings, bank, executor)
+            return plan(cfg, settings, bank, executor, sum(total or 0 for total in totals))
         heldout = HeldOut(settings.ear(cfg.seed + HELDOUT_SEED), inputs.heldout_texts, inputs.heldout)
         folder = run_folder(inputs, cfg.seed)
         log_file = logging.FileHandler(folder / "kvw.log", encoding="utf-8")
@@ -137,20 +137,26 @@ def search(
         record.close()
 
 
-def rehearse(stages: Sequence[Stage], bank: list[Voice], limit: int) -> None:
+def rehearse(stages: Sequence[Stage], bank: list[Voice], limit: int) -> list[int | None]:
     """Makes the spaces, the strategies and a first generation once, of unranked voices.
 
     What is wrong with a setting or a plugin shows before minutes of ranking, not after.
+
+    Returns:
+        the candidates of each stage, where its strategy says how many; see :class:`kvw.strategy.Strategy`.
 
     Raises:
         KvwError: a setting is out of its range, or a strategy breaks its contract.
     """
     known = Evaluation("complete", 50.0, 0.5, {"target": 0.5, "self": 0.5, "feature": 0.5})
     top = [Entry("", voice, known) for voice in bank[:limit]]
+    totals = []
     for stage in stages:
         space, _, strategy = stage.make(bank, top, bank[0], np.random.default_rng(0))
         with suppress(Finished):
             stage.generate(strategy, space.dim)
+        totals.append(getattr(strategy, "total", None))
+    return totals
 
 
 def conclude(
@@ -197,8 +203,18 @@ def conclude(
     return best.evaluation.score
 
 
-def plan(cfg: DictConfig, settings: FitnessSettings, bank: dict[str, Voice], executor: Executor) -> float:
-    """Logs what a search would do and what it would take, from two evaluations of the first stock voice."""
+def plan(
+    cfg: DictConfig, settings: FitnessSettings, bank: dict[str, Voice], executor: Executor, uncounted: int
+) -> float:
+    """Logs what a search would do and what it would take, from two evaluations of the first stock voice.
+
+    Args:
+        cfg: of the run.
+        settings: of the fitness.
+        bank: stock voices.
+        executor: evaluates them.
+        uncounted: candidates that do not count against ``step_limit``.
+    """
     voice = next(iter(bank.values()))
     seconds = []
     for gate in (OPEN, Gate(only="target"), OPEN):  # the first one warms caches up
@@ -208,13 +224,14 @@ def plan(cfg: DictConfig, settings: FitnessSettings, bank: dict[str, Voice], exe
     _, stopped, complete = seconds
     inputs = settings.inputs
     ranking = len(bank) * stopped + min(cfg.population_limit, len(bank)) * complete
-    steps = cfg.step_limit * (stopped + SCORED_SHARE * (complete - stopped))
+    candidates = cfg.step_limit + uncounted
+    steps = candidates * (stopped + SCORED_SHARE * (complete - stopped))
     synthesizer, _ = settings.models()
     length = len(inputs.target) / SAMPLE_RATE
     log.info("Target: %s, %.1f s; held-out: %s", inputs.target_name, length, inputs.heldout_note)
     log.info("Synthesiser: %s on %s", synthesizer.name, settings.device)
     log.info("Ranking: %d stock voices, about %s", len(bank), duration(ranking))
-    log.info("Search: %s, up to %d candidates, about %s", strategy_name(), cfg.step_limit, duration(steps))
+    log.info("Search: %s, up to %d candidates, about %s", strategy_name(), candidates, duration(steps))
     log.info("No search was run: dry_run=true")
     return 0.0
 

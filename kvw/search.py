@@ -192,7 +192,7 @@ def search(
     def evaluate_all(_: object, population: Sequence[Candidate]) -> list[tuple[float, ...]]:
         reference = chain.reference()
         seen = reference.evaluation if reference else None
-        gate = Gate(seen.score, seen.parts) if seen else OPEN
+        gate = Gate(seen.score, seen.parts) if seen and not seen.failed else OPEN
         evaluations = executor([chain.space.decode(candidate.genome) for candidate in population], gate)
         for candidate, evaluation in zip(population, evaluations, strict=True):
             candidate.evaluate(evaluation)

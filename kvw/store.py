@@ -5,8 +5,8 @@ Readers never block the writer. Tables (each value that is not a number or a nam
 
 ``run``         key, value: what the run is (versions, target hash, seed, synthesiser)
 ``stock``       name, stage, evaluation of each stock voice: ``stage`` is ``ranked`` or ``full``
-``candidates``  step, generation, evaluation, notes, and ``rows``: the style rows that the two scored texts are heard
-                through, float32 ``(texts, 256)``, which is what a predictor of similarity can be trained on
+``candidates``  step, generation, evaluation, notes, and ``rows``: the style rows that the scored texts are heard
+                through, float32 ``(rows, 256)``, which is what a predictor of similarity can be trained on
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ from deap import cma
 
 from kvw import Candidate, Space
 from kvw.strategy import deap_random, pack, unpack
-from kvw.surrogate import Array, Surrogate
 from kvw.types import Genome, KvwError
 
 LARGEST = 1_000
@@ -32,8 +31,6 @@ class CMA:
         population: candidates of a generation, 2 or more; null is CMA-ES's own, 4 + 3 log(dimensions).
         parents: the start is the mean of so many seeds, weighted by their rank as CMA-ES weights its parents; 0 is the
             space's origin.
-        screen: so many times as many are drawn, and those that a surrogate model expects most of are evaluated; 1
-            evaluates all.
         patience: generations without a better candidate until it starts again around the best one, with twice the
             population; 1 or more.
 
@@ -54,14 +51,12 @@ class CMA:
         sigma: float = 0.6,
         population: int | None = None,
         parents: int = 0,
-        screen: int = 1,
         patience: int = 20,
     ) -> None:
-        few = min(patience, screen, 1 + parents, population or 1) < 1 or population == 1
-        if few or not 0 < sigma < np.inf:
+        if not (0 < sigma < np.inf and (population is None or population >= 2) and parents >= 0 and patience >= 1):
             raise ValueError(
-                "expected sigma above 0, population of 2 or more, parents of 0 or more, screen and patience of 1 or "
-                f"more; got {sigma}, {population}, {parents}, {screen} and {patience}"
+                "expected sigma above 0, population of 2 or more, parents of 0 or more and patience of 1 or more; "
+                f"got {sigma}, {population}, {parents} and {patience}"
             )
         if space.dim > self.largest:
             raise KvwError(
@@ -70,9 +65,6 @@ class CMA:
             )
         self._space, self._rng, self._sigma, self._patience = space, rng, sigma, patience
         self._size = population or int(4 + 3 * np.log(space.dim))
-        self._screen = screen
-        self.rows: list[Array] = []
-        self.similarities: list[float] = []
         self.best: Candidate | None = None
         ranked = seeds[:parents]
         weights = np.log(len(ranked) + 0.5) - np.log(np.arange(1, len(ranked) + 1))
@@ -90,28 +82,15 @@ class CMA:
         In many dimensions the mean is better than nearly every draw. It takes no part in the update, where it would
         be taken for a very short step.
         """
-        wanted = self._cma.lambda_
-        count = self._screen if len(self.rows) >= 2 * wanted else 1
         with deap_random(self._rng):
-            drawn: list[Candidate] = [one for _ in range(count) for one in self._cma.generate(self._candidate)]
-        if count > 1:
-            expected = Surrogate(np.array(self.rows), self.similarities)(np.array([self._row(one) for one in drawn]))
-            drawn = [drawn[number] for number in np.argsort(-expected, kind="stable")[:wanted]]
+            drawn = self._cma.generate(self._candidate)
         return [self._candidate(self._cma.centroid), *drawn]
-
-    def _row(self, candidate: Candidate) -> Array:
-        row: Array = self._space.decode(candidate.genome).mean(axis=0, dtype=np.float64)[0]
-        return row
 
     def _candidate(self, point: Genome) -> Candidate:
         return Candidate(self._space.origin + point * self._space.scale, notes={"Sigma": float(self._cma.sigma)})
 
     def update(self, population: list[Candidate]) -> None:
         """Moves the distribution towards the better half; starts it again where it has stalled."""
-        if self._screen > 1:
-            heard = [one for one in population if one.evaluation and not one.evaluation.failed]
-            self.rows += [self._row(one) for one in heard]
-            self.similarities += [one.fitness.values[1] for one in heard]
         leader = max(population, key=lambda candidate: candidate.fitness)
         self.stalled += 1
         if self.best is None or leader.fitness > self.best.fitness:
@@ -127,11 +106,9 @@ class CMA:
 
     def state_dict(self) -> dict[str, Any]:
         """The distribution, the best candidate, and for how long it has been the best."""
-        known = {"rows": pack(self.rows), "similarities": pack(self.similarities)}
-        return {"cma": pack(vars(self._cma)), "best": pack(self.best), "stalled": self.stalled, **known}
+        return {"cma": pack(vars(self._cma)), "best": pack(self.best), "stalled": self.stalled}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes up another one's distribution."""
         vars(self._cma).update(unpack(state["cma"]))
         self.best, self.stalled = unpack(state["best"]), state["stalled"]
-        self.rows, self.similarities = unpack(state["rows"]), unpack(state["similarities"])

@@ -34,9 +34,7 @@ class Interpolation:
         if not 0 < step <= limit < np.inf:
             raise ValueError(f"expected numbers 0 < step <= limit, such as 0.1 and 1.5; got {step} and {limit}")
         if len(seeds) < 2:
-            raise ValueError(
-                "expected two stock voices at least to interpolate between; got one; see population_limit"
-            )
+            raise ValueError("expected two stock voices at least to interpolate between; got one; see population_limit")
         self._space, self._seeds = space, list(seeds)
         self._pairs = list(combinations(range(len(seeds)), 2))
         # rounded, so that 0 and 1 are among them exactly

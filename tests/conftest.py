@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kvw import audio
+from kvw import audio, cli
 from kvw.executor import limit_threads
 from kvw.fitness import HybridFitness
 from kvw.gate import Lossless, Margin
@@ -113,3 +113,17 @@ class Recorded:
 def numbered(index: int) -> Voice:
     """A voice that :class:`Recorded` speaks with its wave ``index``."""
     return np.full((510, 1, 256), index, dtype=np.float32)
+
+
+@pytest.fixture
+def kvw(tmp_path, monkeypatch):
+    """Runs kvw in an empty folder with one short held-out text; gives the exit status and the folders of its runs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "held out.txt").write_text("Nobody was there.\n")
+
+    def run(*arguments):
+        before = set(tmp_path.glob("outputs/**/run.db"))
+        code = cli.run([*(f"{key}={text}" for key, text in SHORT.items()), "heldout_texts=held out.txt", *arguments])
+        return code, sorted(path.parent for path in set(tmp_path.glob("outputs/**/run.db")) - before)
+
+    return run

@@ -25,20 +25,6 @@ ONE_WORKER = ["executor=processes", "executor.workers=1"]
 TEXTS = [f"{key}={text}" for key, text in SHORT.items()]
 
 
-@pytest.fixture
-def kvw(tmp_path, monkeypatch):
-    """Runs kvw in an empty folder with one short held-out text; gives the exit status and the folders of its runs."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "held out.txt").write_text("Nobody was there.\n")
-
-    def run(*arguments):
-        before = set(tmp_path.glob("outputs/**/run.db"))
-        code = cli.run([*TEXTS, "heldout_texts=held out.txt", *arguments])
-        return code, sorted(path.parent for path in set(tmp_path.glob("outputs/**/run.db")) - before)
-
-    return run
-
-
 def test_a_run_keeps_every_improvement_and_ends_with_a_better_voice(kvw, demo, capsys):
     code, (folder,) = kvw("synth=embedded", "step_limit=25", "output_name=mine.wav")
     assert code == 0

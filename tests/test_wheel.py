@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,16 +13,12 @@ import pytest
 
 from tests.conftest import ROOT, SHORT
 
-MINE = '''
-from strategies.random_walk import RandomWalk
+README = (ROOT / "README.md").read_text("utf-8")
 
 
-class Mine(RandomWalk):
-    """A walk of one stride."""
-
-    def __init__(self, *, space, seeds, rng, stride=0.1):
-        super().__init__(space=space, seeds=seeds, rng=rng, diversity=(stride, stride))
-'''
+def block(language: str, within: str) -> str:
+    """The block of code in the README that has ``within``."""
+    return next(code for code in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if within in code)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +43,8 @@ def test_the_wheel_runs_in_an_empty_folder_and_finds_a_users_strategy(wheel, tmp
     subprocess.run(command, check=True, capture_output=True)
     (work / "strategies").mkdir(parents=True)
     (work / "conf" / "strategy").mkdir(parents=True)
-    (work / "strategies" / "mine.py").write_text(MINE)
-    (work / "conf" / "strategy" / "mine.yaml").write_text("_target_: strategies.mine.Mine\nstride: 0.05\n")
+    (work / "strategies" / "mine.py").write_text(block("python", "class Mine"))
+    (work / "conf" / "strategy" / "mine.yaml").write_text(block("yaml", "strategies.mine.Mine"))
     environment = {**os.environ, "PYTHONPATH": str(site)}  # comes before the checkout, which is installed editable
 
     def kvw(*arguments: str) -> str:
@@ -66,6 +63,8 @@ def test_the_wheel_runs_in_an_empty_folder_and_finds_a_users_strategy(wheel, tmp
     assert found.stdout.count(str(site)) == 2
     (listed,) = [line for line in kvw("--help").splitlines() if line.strip().startswith("strategy: ")]
     assert {"mine", "random_walk"} <= set(listed.replace(",", "").split())
+    check = block("python", "check_strategy") + "test_mine()"
+    subprocess.run([sys.executable, "-c", check], check=True, cwd=work, env=environment)
     texts = [f"{key}={text}" for key, text in SHORT.items()]
     out = kvw("strategy=mine", "synth=embedded", "step_limit=3", "population_limit=2", *texts)
     (best,) = work.glob("outputs/*/*-demo-mine-0/best.pt")

@@ -22,7 +22,7 @@ from typing import Any
 import hydra
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from kvw import composition
 from kvw.archive import Archive
@@ -197,10 +197,11 @@ def cells(names: Sequence[str], folder: Path, seeds: Sequence[int], evaluations:
 def path_of(cell: Cell, folder: Path) -> Path:
     """Where a finished cell is kept; another config is another file."""
     cfg, _ = compose(replace(cell, recordings=("",), seed=0).arguments())
-    told = "".join(
-        OmegaConf.to_yaml(cfg[key]) for key in ("strategy", "space", "stages", "fitness", "other_text") if cfg[key]
-    )
-    digest = hashlib.sha256(told.encode()).hexdigest()[:8]
+    told = [plain(cfg[key]) for key in ("strategy", "space", "fitness")] + [
+        cfg.stages and plain(cfg.stages),
+        cfg.other_text,
+    ]
+    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:8]
     return folder / f"{cell.contender}-{cell.target}-{cell.seed}-{cell.evaluations}-{digest}.json"
 
 
