@@ -66,9 +66,10 @@ JUDGED = 8
 
 
 class Track(Observer):
-    """Keeps every improvement, with the audio that had been synthesised when it was found."""
+    """Keeps the improvements among the first ``limit`` candidates, with the audio synthesised until then."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self.points: list[tuple[int, float, Evaluation, Voice]] = []
         self.synthesised = 0.0
 
@@ -77,7 +78,7 @@ class Track(Observer):
             seen = candidate.evaluation
             assert seen is not None
             self.synthesised += seen.synthesised
-            if seen.score > (self.points[-1][2].score if self.points else 0):
+            if step < self.limit and seen.score > (self.points[-1][2].score if self.points else 0):
                 self.points.append((step + 1, self.synthesised, seen, archive.decode(candidate.genome)))
 
 
@@ -130,7 +131,7 @@ def run(cell: Cell) -> dict[str, Any]:
     fitness = usual()
     heldout = HeldOut(usual.ear(cell.seed + HELDOUT_SEED), usual.inputs.heldout_texts, usual.inputs.heldout)
     cfg, stages = compose(cell.arguments())
-    settings, track = settings_of(cfg, bank), Track()
+    settings, track = settings_of(cfg, bank), Track(cell.evaluations)
     result = search(
         bank=bank,
         executor=LocalExecutor(fitness=settings),
