@@ -8,7 +8,7 @@ from kvw import audio
 from kvw.inputs import DATA
 from tests.bench import compare
 from tests.bench.__main__ import OTHER_TEXT
-from tests.conftest import ROOT, default_fitness
+from tests.conftest import default_fitness
 
 
 def record(contender, points, target="1688", seed=0, synthesised=1000.0, baseline=(70.0, 0.6, 0.5)):
@@ -70,8 +70,8 @@ def test_the_table_and_the_curves_are_made_of_all_contenders(tmp_path):
 
 
 def test_a_cell_is_a_search_whose_voices_are_scored_by_the_default_fitness(tmp_path, embedded, encoder, demo, bank):
-    demo = (str(ROOT / "kvw" / "data" / "demo.flac"),)
-    cell = compare.Cell("quick", ("experiment=quick",), demo, "demo", 0, 6)
+    recordings = (str(DATA / "demo.flac"),)
+    cell = compare.Cell("quick", ("experiment=quick",), recordings, "demo", 0, 6)
     seen = compare.run(cell)
     assert seen["evaluations"] >= 6
     assert seen["points"][-1]["evaluations"] <= 6
