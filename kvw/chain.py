@@ -20,7 +20,7 @@ from kvw.types import KvwError, Voice
 
 
 @dataclass(frozen=True)
-class Stage:
+class SearchStage:
     """A part of a search.
 
     Attributes:
@@ -52,12 +52,12 @@ class Stage:
         Raises:
             KvwError: a setting is out of its range, or a plugin raises.
         """
-        space = self._attempt(self.space, bank=bank, top=[entry.voice for entry in top], base=base)
+        space = self.attempt(self.space, bank=bank, top=[entry.voice for entry in top], base=base)
         seeds = [Candidate(space.encode(entry.voice)) for entry in top]
         for seed, entry in zip(seeds, top, strict=True):
             if np.array_equal(space.decode(seed.genome), entry.voice):
                 seed.evaluate(entry.evaluation)
-        return space, seeds, self._attempt(self.strategy, space=space, seeds=seeds, rng=rng)
+        return space, seeds, self.attempt(self.strategy, space=space, seeds=seeds, rng=rng)
 
     def generate(self, strategy: Strategy, dim: int) -> list[Candidate]:
         """What ``strategy`` proposes.
@@ -66,7 +66,7 @@ class Stage:
             Finished: nothing is left to propose.
             KvwError: it raised, or what it gave is not a list of candidates with ``dim`` finite genes each.
         """
-        population = self._attempt(strategy.generate)
+        population = self.attempt(strategy.generate)
         if not isinstance(population, list) or not population:
             raise self._breach(f"expected a list of candidates from generate(), at least one; got {population!r:.80}")
         for candidate in population:
@@ -84,9 +84,26 @@ class Stage:
         Raises:
             KvwError: it raised.
         """
-        self._attempt(strategy.update, population)
+        self.attempt(strategy.update, population)
 
-    def _attempt(self, function: Callable[..., Any], *args: Any, **more: Any) -> Any:
+    def keep(self, strategy: Strategy) -> dict[str, list[Candidate]]:
+        """What ``strategy`` wants to be saved, by folder; nothing, if it does not say.
+
+        Raises:
+            KvwError: it raised, or what it gave is not that.
+        """
+        kept = self.attempt(getattr(strategy, "keep", dict))
+        fits = isinstance(kept, dict) and all(isinstance(folder, str) for folder in kept)
+        if not fits or not all(isinstance(one, Candidate) for candidates in kept.values() for one in candidates):
+            raise self._breach(f"expected lists of candidates by folder from keep(); got {kept!r:.80}")
+        return dict(kept)
+
+    def attempt(self, function: Callable[..., Any], *args: Any, **more: Any) -> Any:
+        """What ``function`` of the space's or the strategy's returns.
+
+        Raises:
+            KvwError: it raised anything but that and :class:`Finished`.
+        """
         try:
             return function(*args, **more)
         except (KvwError, Finished):
@@ -105,7 +122,7 @@ class Chain:
     """Several stages as one strategy.
 
     The next stage's space is built from the archive's best voice; its seeds are what the strategy before it kept, else
-    those that the chain began with.
+    the seeds of that one.
 
     Args:
         stages: at least one.
@@ -129,15 +146,15 @@ class Chain:
 
     def __init__(
         self,
-        stages: Sequence[Stage],
+        stages: Sequence[SearchStage],
         *,
         bank: Sequence[Voice],
         top: Sequence[Entry],
         base: Voice,
         rng: np.random.Generator,
         archive: Archive,
-        began: Callable[[Stage, int | None], None],
-        ended: Callable[[Stage, str, Mapping[str, list[Entry]]], None],
+        began: Callable[[SearchStage, int | None], None],
+        ended: Callable[[SearchStage, str, Mapping[str, list[Entry]]], None],
     ) -> None:
         self._stages, self._bank, self._rng, self._archive = stages, bank, rng, archive
         self._began, self._ended, self._first = began, ended, top
@@ -153,7 +170,7 @@ class Chain:
         self._began(self.stage, self.total)
 
     @property
-    def stage(self) -> Stage:
+    def stage(self) -> SearchStage:
         """At present."""
         return self._stages[self._number]
 
@@ -165,7 +182,7 @@ class Chain:
     def reference(self) -> Candidate | None:
         """Whom the gate compares with: the strategy's own choice, else this stage's best complete candidate."""
         own = getattr(self.strategy, "reference", None)
-        return own() if own else self._best
+        return self.stage.attempt(own) if own else self._best
 
     def generate(self) -> list[Candidate]:
         """The next generation, of the next stage where one is over.
@@ -181,9 +198,9 @@ class Chain:
                     raise Finished(f"step_limit {limit} of stage {self.stage.name} reached")
                 return self.stage.generate(self.strategy, self.space.dim)
             except Finished as finished:
-                kept = self.end(str(finished))
                 if self._number + 1 == len(self._stages):
                     raise
+                kept = self.end(str(finished))
                 best = self._archive.best
                 self._enter(self._number + 1, kept or self._top, best.voice if best else self._base)
 
@@ -206,15 +223,17 @@ class Chain:
 
         Returns:
             the kept voices, best first.
+
+        Raises:
+            KvwError: it keeps what can't be kept.
         """
-        keep = getattr(self.strategy, "keep", dict)
         kept = {
             folder: [
                 Entry("", self.space.decode(one.genome), one.evaluation, notes=dict(one.notes))
                 for one in candidates
                 if one.evaluation
             ]
-            for folder, candidates in keep().items()
+            for folder, candidates in self.stage.keep(self.strategy).items()
         }
         self._ended(self.stage, reason, kept)
         entries = [entry for folder in kept.values() for entry in folder]

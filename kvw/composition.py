@@ -9,9 +9,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from kvw.chain import Stage
+from kvw.chain import SearchStage
 from kvw.config import maker, nearest, plain
 from kvw.types import KvwError
+
+STAGE = ("strategy", "space")
+"""What a stage is made of."""
 
 INTERPOLATION = "interpolation"
 """The strategy of ``interpolate_start``."""
@@ -28,7 +31,7 @@ def asked(group: str) -> bool:
     return any(override.partition("=")[0] == group for override in HydraConfig.get().overrides.task)
 
 
-def stages(cfg: DictConfig) -> list[Stage]:
+def stages(cfg: DictConfig) -> list[SearchStage]:
     """The stages of a search.
 
     Raises:
@@ -69,17 +72,20 @@ def composed(name: str, cfg: DictConfig) -> dict[str, Any]:
     return {"strategy": plain(other.strategy), "space": plain(cfg.space if asked("space") else other.space)}
 
 
-def stage(name: str, node: dict[str, Any], where: str) -> Stage:
+def stage(name: str, node: dict[str, Any], where: str) -> SearchStage:
     """A stage of its config.
 
     Raises:
         KvwError: a part is missing or wrong.
     """
-    unknown = set(node) - {"strategy", "space", "step_limit"}
-    if unknown or not {"strategy", "space"} <= set(node):
-        raise KvwError(f"stages.{name}: expected strategy, space and step_limit; got {', '.join(node)}")
-    limit = node.get("step_limit")
+    parts = node if isinstance(node, dict) else {}
+    if set(parts) - {"step_limit"} != {"strategy", "space"} or not all(isinstance(parts[k], dict) for k in STAGE):
+        raise KvwError(
+            f"stages.{name}: expected the configs strategy and space, and step_limit; got {node!r:.80}; an experiment "
+            f"takes them in with '/strategy@stages.{name}.strategy: cma' and the like: see the README"
+        )
+    strategy = {key: value for key, value in parts["strategy"].items() if key not in ("then", "step_limit")}
+    limit = parts.get("step_limit", parts["strategy"].get("step_limit"))
     if limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise KvwError(f"stages.{name}.step_limit: expected 1 or more, or null; got {limit!r}")
-    strategy = {key: value for key, value in node["strategy"].items() if key != "then"}
-    return Stage(name, maker(node["space"], f"{where}space"), maker(strategy, f"{where}strategy"), limit)
+        raise KvwError(f"{where or 'strategy.'}step_limit: expected 1 or more, or null; got {limit!r}")
+    return SearchStage(name, maker(node["space"], f"{where}space"), maker(strategy, f"{where}strategy"), limit)

@@ -46,7 +46,7 @@ class Config:
     interpolate_start: bool
     dry_run: bool
     debug: bool
-    strategy: Any = field(default_factory=lambda: {"then": None})
+    strategy: Any = field(default_factory=lambda: {"then": None, "step_limit": None})
     stages: Any = None
     experiment: Any = None
     target_audio: str | None = None
@@ -149,18 +149,21 @@ def maker(node: Any, where: str, **runtime: Any) -> Callable[..., Any]:
         except (TypeError, ValueError) as error:
             raise KvwError(f"{where}: {' '.join(str(error).split())}") from error
 
+    make.__qualname__ = str(node["_target_"])  # which is named where it fails
     return make
 
 
 def check_nested(node: Any, where: str) -> None:
-    """Locates every ``_target_`` within a node.
+    """Locates every ``_target_`` within a node, and checks its settings.
 
     Raises:
         KvwError: as :func:`locate`.
     """
     if isinstance(node, Mapping):
         if "_target_" in node:
-            locate(node, where)
+            target = locate(node, where)
+            settings = {key: value for key, value in node.items() if key != "_target_"}
+            check_settings(settings, target, where)
         for key, value in node.items():
             check_nested(value, f"{where}.{key}")
     elif isinstance(node, list):

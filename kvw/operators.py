@@ -30,12 +30,12 @@ def one_of(what: str, name: str, names: Iterable[str]) -> None:
 
 
 def within(what: str, value: float, low: float, high: float) -> None:
-    """Checks that ``low <= value <= high``.
+    """Checks that ``low <= value <= high``, and that it is finite.
 
     Raises:
         ValueError: it is not.
     """
-    if not low <= value <= high:
+    if not (low <= value <= high and value < np.inf):
         raise ValueError(f"{what}: expected a number from {low:g} to {high:g}; got {value}")
 
 

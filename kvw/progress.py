@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from kvw.archive import Archive, Entry
 from kvw.candidate import Candidate
-from kvw.chain import Stage
+from kvw.chain import SearchStage
 from kvw.results import figures
 from kvw.search import Observer
 
@@ -34,7 +34,7 @@ class Progress(Observer):
 
     def __init__(self, step_limit: int) -> None:
         self.step_limit = step_limit
-        self._uncounted = 0
+        self._uncounted = self._done = 0
         alone = multiprocessing.current_process().name == "MainProcess"  # else a sweep's jobs share the terminal
         quiet = not (alone and sys.stderr.isatty())
         self._bar = tqdm(total=0, unit="voice", disable=quiet, dynamic_ncols=True, leave=False)
@@ -55,18 +55,18 @@ class Progress(Observer):
         self._step_seconds = step_seconds(self._ranked_at, len(ranking))
         self._searching = self._said = time.monotonic()
 
-    def began(self, stage: Stage, total: int | None) -> None:
+    def began(self, stage: SearchStage, total: int | None) -> None:
         """Says what the stage will take."""
         self._uncounted += total or 0
-        if total:
-            about = f"{total} candidates, beside step_limit"
-        else:
-            about = f"up to {min(stage.step_limit or self.step_limit, self.step_limit)} candidates"
-        left = total or min(stage.step_limit or self.step_limit, self.step_limit)
+        allowed = self.step_limit + self._uncounted - self._done
+        allowed = min(stage.step_limit or allowed, allowed)
+        about = f"{total} candidates, beside step_limit" if total else f"up to {allowed} candidates"
+        left = total or allowed
         log.info("%s: %s, about %s", stage.name, about, duration(self._step_seconds * left))
 
     def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
         """Shows how far the search is."""
+        self._done = archive.steps
         best = archive.best
         if best and archive.improvements > self._seen:
             self._seen = archive.improvements

@@ -18,7 +18,7 @@ import numpy as np
 from kvw import __version__, audio, voices
 from kvw.archive import Archive, Entry
 from kvw.candidate import Candidate, Evaluation
-from kvw.chain import Stage
+from kvw.chain import SearchStage
 from kvw.search import Observer, Result
 from kvw.types import KvwError, Voice, Wave
 
@@ -112,7 +112,7 @@ class Improvements(Observer):
             self.save(best, stem)
             audio.write(self.folder / f"{stem}.wav", wave)
 
-    def ended(self, stage: Stage, reason: str, kept: Mapping[str, Sequence[Entry]]) -> None:
+    def ended(self, stage: SearchStage, reason: str, kept: Mapping[str, Sequence[Entry]]) -> None:
         """Saves what the stage's strategy keeps, in its order: ``{folder}/{number}_{score}_{similarity}_{target}``."""
         for folder, entries in kept.items():
             own = [entry for entry in entries if entry.voice.tobytes() not in self._stock]

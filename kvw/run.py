@@ -23,7 +23,7 @@ from kvw import search as searching
 from kvw import voices as voice_files
 from kvw.archive import Entry
 from kvw.candidate import Evaluation
-from kvw.chain import Stage
+from kvw.chain import SearchStage
 from kvw.config import build, maker, pick_device, plain
 from kvw.disk import write_whole
 from kvw.executor import Executor
@@ -67,6 +67,7 @@ def run(cfg: DictConfig, inputs: Inputs) -> float:
     for note in inputs.notes:
         log.warning("%s", note)
     totals = rehearse(stages, list(bank.values()), cfg.population_limit)
+    check_limits(stages, totals, cfg.step_limit)
     log.info("Loading the models")
     prior = prior_of(bank.values(), plain(cfg.fitness))
     settings = FitnessSettings(synth, plain(cfg.fitness), device, cfg.language, cfg.seed, inputs, prior)
@@ -137,7 +138,7 @@ def search(
         record.close()
 
 
-def rehearse(stages: Sequence[Stage], bank: list[Voice], limit: int) -> list[int | None]:
+def rehearse(stages: Sequence[SearchStage], bank: list[Voice], limit: int) -> list[int | None]:
     """Makes the spaces, the strategies and a first generation once, of unranked voices.
 
     What is wrong with a setting or a plugin shows before minutes of ranking, not after.
@@ -157,6 +158,29 @@ def rehearse(stages: Sequence[Stage], bank: list[Voice], limit: int) -> list[int
             stage.generate(strategy, space.dim)
         totals.append(getattr(strategy, "total", None))
     return totals
+
+
+def check_limits(stages: Sequence[SearchStage], totals: Sequence[int | None], step_limit: int) -> None:
+    """Checks that every stage gets its turn.
+
+    Args:
+        stages: of the search.
+        totals: as from :func:`rehearse`.
+        step_limit: of the search.
+
+    Raises:
+        KvwError: a stage has a follower, but neither a number of candidates nor a limit.
+    """
+    spent = 0
+    for stage, total in zip(stages[:-1], totals, strict=False):
+        if total is None and stage.step_limit is None:
+            raise KvwError(
+                f"{stage.name}: expected a step_limit, since another strategy follows and it never ends by itself; "
+                f"give strategy.step_limit, or stages.{stage.name}.step_limit in an experiment"
+            )
+        spent += 0 if total is not None else stage.step_limit or 0
+    if spent >= step_limit:
+        log.warning("step_limit %d is spent before the last stage, %s, has its turn", step_limit, stages[-1].name)
 
 
 def conclude(

@@ -15,7 +15,7 @@ from deap import algorithms, base
 
 from kvw.archive import Archive, Entry
 from kvw.candidate import Candidate
-from kvw.chain import Chain, Stage
+from kvw.chain import Chain, SearchStage
 from kvw.executor import Executor
 from kvw.gate import OPEN, Gate
 from kvw.strategy import Finished
@@ -50,7 +50,8 @@ class Budget:
         if archive.best and self.stop_score is not None and archive.best.evaluation.score >= self.stop_score:
             return f"stop_score {self.stop_score:g} reached"
         latest = max(archive.best.step, chain.entered) if archive.best else 0
-        if archive.best and self.patience is not None and archive.steps - latest > self.patience:
+        waited = archive.steps - latest if chain.total is None else 0
+        if archive.best and self.patience is not None and waited > self.patience:
             return f"no better voice in {self.patience} candidates"
         return ""
 
@@ -64,13 +65,13 @@ class Observer:
     def ranked(self, ranking: Sequence[Entry], top: Sequence[Entry]) -> None:
         """The bank has been ranked: every stock voice by target similarity, and the complete top ones by score."""
 
-    def began(self, stage: Stage, total: int | None) -> None:
+    def began(self, stage: SearchStage, total: int | None) -> None:
         """A stage begins, of ``total`` candidates that count against no limit if that is given."""
 
     def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
         """A generation has been evaluated and learnt from."""
 
-    def ended(self, stage: Stage, reason: str, kept: Mapping[str, Sequence[Entry]]) -> None:
+    def ended(self, stage: SearchStage, reason: str, kept: Mapping[str, Sequence[Entry]]) -> None:
         """A stage has ended; ``kept`` are the voices that its strategy wants to be saved, by folder."""
 
 
@@ -81,7 +82,8 @@ class Result:
     Attributes:
         ranking: the bank by target similarity, best first; only the first stage was run.
         top: the best ``population_limit`` of it, complete, by score.
-        start: the first candidate of the strategy; None if there was no budget for one.
+        start: the first candidate; None if there was no budget for one, or the first strategy does not begin at the
+            start (see ``total`` of :class:`kvw.strategy.Strategy`).
         archive: of the candidates; ``archive.best`` is the result, None if no candidate could be scored.
         reason: why the search stopped.
         seconds: it took.
@@ -147,7 +149,7 @@ def search(
     *,
     bank: Mapping[str, Voice],
     executor: Executor,
-    stages: Sequence[Stage],
+    stages: Sequence[SearchStage],
     rng: np.random.Generator,
     budget: Budget,
     population_limit: int = 10,
@@ -174,11 +176,11 @@ def search(
     for observer in observers:
         observer.ranked(ranking, top)
 
-    def began(stage: Stage, total: int | None) -> None:
+    def began(stage: SearchStage, total: int | None) -> None:
         for observer in observers:
             observer.began(stage, total)
 
-    def ended(stage: Stage, reason: str, kept: Mapping[str, Sequence[Entry]]) -> None:
+    def ended(stage: SearchStage, reason: str, kept: Mapping[str, Sequence[Entry]]) -> None:
         for observer in observers:
             observer.ended(stage, reason, kept)
 
@@ -205,19 +207,22 @@ def search(
     toolbox.register("update", chain.update)
 
     start, generation = None, 0
-    while not (reason := budget.spent(archive, chain, time.monotonic() - started)):
-        try:
-            population, _ = algorithms.eaGenerateUpdate(toolbox, ngen=1, halloffame=archive, verbose=False)
-        except Finished as finished:
-            reason = str(finished)
-            break
-        if start is None:
-            first = population[0]
-            assert first.evaluation is not None
-            start = Entry("", archive.decode(first.genome), first.evaluation, 0, first.notes)
-        for observer in observers:
-            observer(generation, population, archive)
-        generation += 1
-    else:
-        chain.end(reason)
+    try:
+        while not (reason := budget.spent(archive, chain, time.monotonic() - started)):
+            try:
+                population, _ = algorithms.eaGenerateUpdate(toolbox, ngen=1, halloffame=archive, verbose=False)
+            except Finished as finished:
+                reason = str(finished)
+                break
+            if generation == 0 and chain.total is None:
+                first = population[0]
+                assert first.evaluation is not None
+                start = Entry("", archive.decode(first.genome), first.evaluation, 0, first.notes)
+            for observer in observers:
+                observer(generation, population, archive)
+            generation += 1
+    except KeyboardInterrupt:
+        chain.end("interrupted")
+        raise
+    chain.end(reason)
     return Result(ranking, top, start, archive, reason, time.monotonic() - started)

@@ -25,15 +25,18 @@ from hydra.core.global_hydra import GlobalHydra
 from kvw import composition
 from kvw.archive import Entry
 from kvw.candidate import Candidate, Evaluation
-from kvw.chain import Stage
+from kvw.chain import SearchStage
 from kvw.cli import CONF, user_plugins
 from kvw.config import plain
 from kvw.space import VOICE_STD
 from kvw.strategy import Finished, load_state_dict, pack, state_dict
 from kvw.types import VOICE_SHAPE, Voice, mean_voice
 
-GENERATIONS = 4
-"""Of each search of the test."""
+GENERATIONS = 6
+"""Of a rehearsal."""
+
+FAILING = 2
+"""The generation of which every candidate fails."""
 
 
 def names(group: str) -> list[str]:
@@ -69,8 +72,25 @@ def check_strategy(name: str, space: str | None = None) -> None:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra.compose("kvw", overrides=[f"strategy={name}", *([f"space={space}"] if space else [])])
     stage = composition.stage(name, {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}, "")
-    one, twin, resumed = Rehearsal(stage), Rehearsal(stage), None
-    for generation in range(GENERATIONS):
+    rehearse(name, stage, failing=FAILING, generations=GENERATIONS)
+    rehearse(name, stage, failing=0, generations=2)
+
+
+def rehearse(name: str, stage: SearchStage, failing: int, generations: int) -> None:
+    """Runs a strategy, its twin, and one that is resumed at each generation, side by side.
+
+    Args:
+        name: of the strategy.
+        stage: makes it.
+        failing: the generation of which every candidate fails.
+        generations: how many.
+
+    Raises:
+        AssertionError: see :func:`check_strategy`.
+    """
+    one, twin, resumed = Rehearsal(stage, failing), Rehearsal(stage, failing), None
+    origin, scale = one.space.origin.copy(), one.space.scale.copy()
+    for generation in range(generations):
         where = f"strategy {name}, generation {generation}"
         population = one.generate()
         random.seed(generation)  # a strategy must not depend on what else draws from the global generators
@@ -90,24 +110,24 @@ def check_strategy(name: str, space: str | None = None) -> None:
         kept = [candidate.evaluation for candidate in population]
         assert kept == evaluations, f"{where}: update() changed the evaluations that it was given"
         assert seeds == genomes(one.seeds), f"{where}: the seeds were changed"
+        same = np.array_equal(origin, one.space.origin) and np.array_equal(scale, one.space.scale)
+        assert same, f"{where}: the space's origin or scale was changed"
         twin.learn()
         resumed = one.resumed()
-    for folder, candidates in getattr(one.strategy, "keep", dict)().items():
-        complete = all(isinstance(candidate, Candidate) and candidate.evaluation for candidate in candidates)
-        assert isinstance(folder, str), f"strategy {name}: keep() must have names of folders for keys; got {folder!r}"
-        assert complete, f"strategy {name}: keep() must give evaluated candidates"
+    for candidates in stage.keep(one.strategy).values():
+        assert all(candidate.evaluation for candidate in candidates), f"strategy {name}: keep() gave unevaluated ones"
 
 
 class Rehearsal:
     """A strategy at work on a landscape: target similarity falls with the distance of a voice's mean row to a goal."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: SearchStage, failing: int) -> None:
         draw = np.random.default_rng(0)
         self.goal = draw.normal(0, VOICE_STD, VOICE_SHAPE[1:])
         rows = draw.normal(0, VOICE_STD, (6, *VOICE_SHAPE[1:]))
         curve = np.linspace(0, VOICE_STD, VOICE_SHAPE[0])[:, None, None]
         self.bank: list[Voice] = [(row + curve).astype(np.float32) for row in rows]
-        self.stage, self.evaluated = stage, 0
+        self.stage, self.failing, self.generation = stage, failing, 0
         top = [Entry("", voice, self.hear(voice)) for voice in self.bank[:4]]
         self.rng = np.random.default_rng(1)
         base = mean_voice(self.bank[:4])
@@ -129,18 +149,17 @@ class Rehearsal:
         return self.population
 
     def evaluate(self, population: Sequence[Candidate]) -> list[Evaluation]:
-        """Evaluates: every fourth candidate is stopped, every seventh fails, and so does a whole generation."""
+        """Evaluates: one generation fails whole; of each other one every fourth is stopped and every seventh fails."""
         evaluations = []
-        failing = self.evaluated > 0 and self.evaluated < 12
-        for candidate in population:
-            self.evaluated += 1
+        for number, candidate in enumerate(population, start=1):
             seen = self.hear(self.space.decode(candidate.genome))
-            if self.evaluated % 7 == 0 or failing:
+            if number % 7 == 0 or self.generation == self.failing:
                 seen = Evaluation("silent", stage="target", detail="as rehearsed")
-            elif self.evaluated % 4 == 0:
+            elif number % 4 == 0:
                 seen = Evaluation("stopped", 0.0, seen.target_similarity, {"target": seen.target_similarity}, 5.0)
             candidate.evaluate(seen)
             evaluations.append(seen)
+        self.generation += 1
         return evaluations
 
     def learn(self) -> None:
@@ -150,7 +169,7 @@ class Rehearsal:
 
     def resumed(self) -> Rehearsal:
         """Another one, that goes on from this one's state."""
-        other = Rehearsal(self.stage)
+        other = Rehearsal(self.stage, self.failing)
         load_state_dict(other.strategy, plainly(state_dict(self.strategy)))
         other.rng.bit_generator.state = self.rng.bit_generator.state
         return other

@@ -19,6 +19,9 @@ from kvw.types import Genome, KvwError
 LARGEST = 1_000
 """Dimensions; beyond, the covariance matrix costs more than the evaluations."""
 
+LARGEST_GENERATION = 160
+"""However often it starts again: a budget is looked at between generations."""
+
 
 class CMA:
     """CMA-ES with restarts.
@@ -40,7 +43,7 @@ class CMA:
     """
 
     engine = cma.Strategy
-    largest = LARGEST
+    largest: float = LARGEST
 
     def __init__(
         self,
@@ -102,7 +105,7 @@ class CMA:
             points.append(point)
         self._cma.update(points)
         if self.stalled >= self._patience or not 1e-6 < self._cma.sigma < 1e3:
-            self._start(self.best.genome, 2 * self._cma.lambda_)
+            self._start(self.best.genome, min(2 * self._cma.lambda_, LARGEST_GENERATION))
 
     def state_dict(self) -> dict[str, Any]:
         """The distribution, the best candidate, and for how long it has been the best."""

@@ -72,4 +72,4 @@ class SeparableCMA(CMA):
     """CMA-ES with a diagonal covariance matrix, for spaces of any size; arguments are those of :class:`CMA`."""
 
     engine = Separable
-    largest = 10**9
+    largest = np.inf

@@ -9,7 +9,7 @@ import pytest
 
 from kvw.archive import Archive
 from kvw.candidate import Candidate
-from kvw.chain import Chain, Stage
+from kvw.chain import Chain, SearchStage
 from kvw.gate import OPEN
 from kvw.search import Budget, search
 from kvw.space import Coherent, Elementwise
@@ -36,8 +36,8 @@ def cma(*, space, seeds, rng):
 
 def test_a_stage_gives_way_to_the_next_at_its_limit_and_the_last_has_what_is_left():
     stages = [
-        Stage("explore", Coherent, random_search(batch=5), 20),
-        Stage("refine", Elementwise, RandomWalk),
+        SearchStage("explore", Coherent, random_search(batch=5), 20),
+        SearchStage("refine", Elementwise, RandomWalk),
     ]
     result, watcher = go(stages=stages, budget=Budget(50))
     assert result.archive.steps == 50
@@ -60,7 +60,10 @@ def test_the_next_space_is_built_from_the_best_voice_so_far():
         def __call__(self, generation, population, archive):
             best.append(archive.best)
 
-    stages = [Stage("one", space, random_search(batch=10), 10), Stage("two", space, random_search(batch=1), 1)]
+    stages = [
+        SearchStage("one", space, random_search(batch=10), 10),
+        SearchStage("two", space, random_search(batch=1), 1),
+    ]
     search(
         bank=BANK,
         executor=Landscape(),
@@ -83,7 +86,10 @@ def test_interpolation_counts_against_no_limit_and_what_it_keeps_seeds_the_next_
             Heirs.seeds = seeds
 
     executor = Landscape(goal=0.6)
-    stages = [Stage("interpolation", Elementwise, interpolation(step=0.5)), Stage("heirs", Elementwise, Heirs)]
+    stages = [
+        SearchStage("interpolation", Elementwise, interpolation(step=0.5)),
+        SearchStage("heirs", Elementwise, Heirs),
+    ]
     result, watcher = go(executor, stages=stages, budget=Budget(5))
     pairs, positions = 3, 7
     assert watcher.stages[0] == ("interpolation", pairs * positions)
@@ -113,7 +119,10 @@ def test_interpolation_keeps_for_each_voice_the_best_point_of_its_half_of_every_
 
 def test_the_gate_of_a_stage_compares_with_the_best_of_that_stage_alone():
     executor = Landscape()
-    stages = [Stage("one", Coherent, random_search(batch=4), 8), Stage("two", Coherent, random_search(batch=4))]
+    stages = [
+        SearchStage("one", Coherent, random_search(batch=4), 8),
+        SearchStage("two", Coherent, random_search(batch=4)),
+    ]
     go(executor, stages=stages, budget=Budget(16))
     gates = [gate for count, gate in executor.calls if count == 4][-4:]
     assert gates[0] == gates[2] == OPEN
@@ -125,7 +134,7 @@ def chain(archive, seed=0):
     def begin(*, bank, top, base):
         return Coherent(bank=bank, top=top, base=base)
 
-    stages = [Stage("one", begin, random_search(batch=4), 8), Stage("two", begin, cma)]
+    stages = [SearchStage("one", begin, random_search(batch=4), 8), SearchStage("two", begin, cma)]
     ignore = lambda *_: None  # noqa: E731
     bank = list(BANK.values())
     top = go(budget=Budget(1))[0].top
@@ -182,7 +191,7 @@ class Broken:
 )
 def test_a_strategy_that_breaks_its_contract_is_named_in_one_line(gives, message):
     with pytest.raises(KvwError, match=f"strategy mine: .*{message}") as caught:
-        go(stages=[Stage("mine", Coherent, partial(Broken, gives=gives))])
+        go(stages=[SearchStage("mine", Coherent, partial(Broken, gives=gives))])
     assert "\n" not in str(caught.value)
 
 
@@ -199,6 +208,59 @@ def test_a_chain_ends_when_its_last_strategy_is_finished():
         def update(self, population):
             self.left = []
 
-    result, watcher = go(stages=[Stage("one", Coherent, Once), Stage("two", Coherent, Once)])
+    result, watcher = go(stages=[SearchStage("one", Coherent, Once), SearchStage("two", Coherent, Once)])
     assert (result.reason, result.archive.steps) == ("nothing is left", 2)
     assert [event[0] for event in watcher.stages] == ["one", "one", "two", "two"]
+
+
+class Keeper(RandomWalk):
+    """A walk that keeps its current voice."""
+
+    def keep(self):
+        return {"kept": [self.current]}
+
+
+def test_what_a_strategy_keeps_is_saved_when_the_search_is_interrupted():
+    class Impatient(Watcher):
+        def __call__(self, generation, population, archive):
+            if generation == 3:
+                raise KeyboardInterrupt
+
+    watcher = Impatient()
+    with pytest.raises(KeyboardInterrupt):
+        search(
+            bank=BANK,
+            executor=Landscape(),
+            stages=[SearchStage("one", Elementwise, Keeper)],
+            rng=np.random.default_rng(0),
+            budget=Budget(50),
+            observers=[watcher],
+        )
+    name, reason, kept = watcher.stages[-1]
+    assert (name, reason, len(kept["kept"])) == ("one", "interrupted", 1)
+
+
+def test_patience_does_not_end_what_counts_against_no_limit():
+    stages = [SearchStage("interpolation", Elementwise, interpolation()), SearchStage("walk", Elementwise, RandomWalk)]
+    result, watcher = go(stages=stages, budget=Budget(1000, patience=5))
+    assert watcher.stages[2][0] == "walk"
+    assert "no better voice in 5" in result.reason
+
+
+def test_the_start_is_left_out_where_the_first_strategy_does_not_begin_there():
+    assert go(strategy=interpolation(), budget=Budget(1))[0].start is None
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "message"),
+    [
+        ("keep", lambda self: {"kept": [1]}, "expected lists of candidates by folder"),
+        ("keep", lambda self: [], "expected lists of candidates by folder"),
+        ("keep", lambda self: 1 / 0, "ZeroDivisionError"),
+        ("reference", lambda self: 1 / 0, "ZeroDivisionError"),
+    ],
+)
+def test_a_broken_optional_member_is_named_in_one_line_too(member, value, message):
+    broken = type("Mine", (RandomWalk,), {member: value})
+    with pytest.raises(KvwError, match=f"strategy mine: .*{message}"):
+        go(stages=[SearchStage("mine", Coherent, broken)], budget=Budget(2))

@@ -58,6 +58,19 @@ def test_interpolate_start_and_then_are_two_words_for_one_chain(kvw):
     assert recorded(asked) == recorded(chained) == [31, 10, 10]
 
 
+def test_a_strategy_with_a_limit_gives_way_to_the_one_in_then(kvw):
+    limits = ["strategy=random_search", "strategy.batch=4", "strategy.step_limit=8", "strategy.then=random_walk"]
+    code, (folder,) = kvw(*TINY, *limits, "step_limit=11")
+    assert code == 0
+    assert recorded(folder) == [4, 4, 1, 1, 1]
+
+
+def test_a_stage_that_will_have_no_turn_is_warned_of(kvw, capsys):
+    limits = ["strategy=random_search", "strategy.step_limit=8", "strategy.then=random_walk"]
+    assert kvw(*TINY, *limits, "step_limit=8", "dry_run=true") == (0, [])
+    assert "step_limit 8 is spent before the last stage, random_walk, has its turn" in capsys.readouterr().out
+
+
 def test_a_users_experiment_chains_stages_in_its_order(kvw, tmp_path):
     (tmp_path / "conf" / "experiment").mkdir(parents=True)
     (tmp_path / "conf" / "experiment" / "mine.yaml").write_text(EXPERIMENT)
@@ -91,6 +104,10 @@ def test_every_experiment_of_ours_begins_with_the_command_that_runs_it_and_compo
     ("arguments", "line"),
     [
         (["strategy.then=sep_cam"], "strategy.then: there is no strategy 'sep_cam'; did you mean sep_cma?"),
+        (["strategy=genetic", "strategy.then=random_walk"], "genetic: expected a step_limit, since another strategy"),
+        (["strategy=genetic", "strategy.step_limit=0"], "strategy.step_limit: expected 1 or more, or null; got 0"),
+        (["+stages.one.strategy=cma", "+stages.one.space=pca"], "stages.one: expected the configs strategy and space"),
+        (["strategy=genetic", "strategy.selection.size=2.5"], "strategy.selection.size: expected int; got 2.5"),
         (["strategy.then=random_walk"], "strategy.then: random_walk -> random_walk goes in a circle"),
         (
             ["strategy=interpolation", "interpolate_start=true"],
@@ -108,7 +125,7 @@ def test_every_experiment_of_ours_begins_with_the_command_that_runs_it_and_compo
         (["strategy=genetic", "strategy.mutation.sigma=-1"], "mutation.sigma: expected a number from"),
         (["space=pca", "space.components=0"], "components: expected 1 or more; got 0"),
         (["space=pac"], "space: there is no space 'pac'; did you mean pca?"),
-        (["+stages.one.space=1"], "stages.one: expected strategy, space and step_limit"),
+        (["+stages.one.space=1"], "stages.one: expected the configs strategy and space, and step_limit"),
     ],
 )
 def test_a_chain_that_can_not_be_made_is_one_line(kvw, arguments, line, capsys):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kvw.candidate import Candidate, Evaluation
-from kvw.chain import Stage
+from kvw.chain import SearchStage
 from kvw.gate import OPEN
 from kvw.search import Budget, Observer, rank, search
 from kvw.space import Coherent, Elementwise, Space
@@ -72,7 +72,7 @@ def go(executor=None, space=Elementwise, strategy=RandomWalk, budget=None, seed=
     result = search(
         bank=bank,
         executor=executor or Landscape(),
-        stages=stages or [Stage("only", space, strategy)],
+        stages=stages or [SearchStage("only", space, strategy)],
         rng=np.random.default_rng(seed),
         budget=budget or Budget(step_limit=30),
         observers=[watcher],

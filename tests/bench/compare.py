@@ -22,12 +22,12 @@ from typing import Any
 import hydra
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from kvw import composition
+from kvw import __version__, composition
 from kvw.archive import Archive
 from kvw.candidate import Candidate, Evaluation
-from kvw.chain import Stage
+from kvw.chain import SearchStage
 from kvw.cli import CONF, quoted
 from kvw.config import plain
 from kvw.disk import write_whole
@@ -56,9 +56,8 @@ CONTENDERS = {
     WALK: ["strategy=random_walk"],
     PRESET: ["experiment=quick"],
     FLOOR: ["strategy=random_search"],
-    "thorough": ["experiment=thorough"],
     "coherent walk": ["strategy=random_walk", "space=coherent"],
-    "interpolation": ["strategy=interpolation", "strategy.step=0.5"],
+    "interpolation": ["strategy=interpolation", "strategy.step=0.3", "population_limit=6"],
     **{name: [f"strategy={name}"] for name in ("genetic", "cma", "sep_cma", "differential", "nsga2")},
 }
 JUDGED = 8
@@ -72,13 +71,16 @@ class Track(Observer):
         self.limit = limit
         self.points: list[tuple[int, float, Evaluation, Voice]] = []
         self.synthesised = 0.0
+        self.stopped = 0
 
     def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
         for step, candidate in enumerate(population, start=archive.steps - len(population)):
             seen = candidate.evaluation
-            assert seen is not None
+            if step >= self.limit or seen is None:
+                break
             self.synthesised += seen.synthesised
-            if step < self.limit and seen.score > (self.points[-1][2].score if self.points else 0):
+            self.stopped += seen.status == "stopped"
+            if seen.score > (self.points[-1][2].score if self.points else 0):
                 self.points.append((step + 1, self.synthesised, seen, archive.decode(candidate.genome)))
 
 
@@ -106,7 +108,7 @@ class Cell:
         ]
 
 
-def compose(arguments: Sequence[str]) -> tuple[DictConfig, list[Stage]]:
+def compose(arguments: Sequence[str]) -> tuple[DictConfig, list[SearchStage]]:
     """The config of a command line, and the stages of its search."""
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra.compose("kvw", overrides=quoted(list(arguments)), return_hydra_config=True)
@@ -157,7 +159,6 @@ def run(cell: Cell) -> dict[str, Any]:
         if number in chosen:
             point["heldout"] = float(np.mean(heldout(voice)))
         points.append(point)
-    archive = result.archive
     return {
         "contender": cell.contender,
         "target": cell.target,
@@ -168,9 +169,9 @@ def run(cell: Cell) -> dict[str, Any]:
             **figures(baseline.evaluation),
         },
         "points": points,
-        "evaluations": archive.steps,
-        "synthesised": archive.synthesised,
-        "stopped": archive.stopped / archive.steps,
+        "evaluations": cell.evaluations,
+        "synthesised": track.synthesised,
+        "stopped": track.stopped / cell.evaluations,
         "seconds": time.monotonic() - started,
     }
 
@@ -198,16 +199,18 @@ def cells(names: Sequence[str], folder: Path, seeds: Sequence[int], evaluations:
 def path_of(cell: Cell, folder: Path) -> Path:
     """Where a finished cell is kept; another config is another file."""
     cfg, _ = compose(replace(cell, recordings=("",), seed=0).arguments())
-    told = [plain(cfg[key]) for key in ("strategy", "space", "fitness")] + [
-        cfg.stages and plain(cfg.stages),
-        cfg.other_text,
-    ]
-    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:8]
+    of_a_cell = {"hydra", "target_audio", "heldout_audio", "seed"}
+    told = {
+        str(key): plain(value) if OmegaConf.is_config(value) else value
+        for key, value in cfg.items()
+        if key not in of_a_cell
+    }
+    digest = hashlib.sha256(json.dumps([__version__, told]).encode()).hexdigest()[:8]
     return folder / f"{cell.contender}-{cell.target}-{cell.seed}-{cell.evaluations}-{digest}.json"
 
 
 def finish(todo: Sequence[Cell], folder: Path, workers: int) -> list[dict[str, Any]]:
-    """The records of all cells; those that are not there yet are run, ``workers`` at a time."""
+    """The records of all cells but those that fail; what is not there yet is run, ``workers`` at a time."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = {cell: path_of(cell, folder) for cell in todo}
     missing = [cell for cell in todo if not paths[cell].exists()]
@@ -216,14 +219,18 @@ def finish(todo: Sequence[Cell], folder: Path, workers: int) -> list[dict[str, A
         jobs = {pool.submit(run, cell): cell for cell in missing}
         for done, job in enumerate(as_completed(jobs), start=1):
             cell = jobs[job]
-            write_whole(paths[cell], json.dumps(job.result()).encode())
+            if error := job.exception():
+                outcome = f"failed: {error}"
+            else:
+                write_whole(paths[cell], json.dumps(job.result()).encode())
+                outcome = f"{job.result()['seconds']:.0f} s"
             left = (time.monotonic() - started) / done * (len(missing) - done)
             sys.stdout.write(
-                f"{cell.contender}, {cell.target}, seed {cell.seed}: {job.result()['seconds']:.0f} s; "
+                f"{cell.contender}, {cell.target}, seed {cell.seed}: {outcome}; "
                 f"{done} of {len(missing)}, {duration(left)} left\n"
             )
             sys.stdout.flush()
-    return [json.loads(paths[cell].read_text()) for cell in todo]
+    return [json.loads(path.read_text()) for path in paths.values() if path.exists()]
 
 
 def reached(record: dict[str, Any], score: float) -> dict[str, float] | None:
@@ -336,11 +343,14 @@ def main() -> None:
         parser.error(f"expected names of {', '.join(CONTENDERS)}; got {', '.join(unknown)}")
     todo = cells(given.names or list(CONTENDERS), given.targets, given.seeds, given.evaluations)
     records = finish(todo, given.out, given.workers)
+    if not records:
+        sys.exit("no search could be finished")
     searches = len({(one["target"], one["seed"]) for one in records})
     text = f"{searches} searches each, {given.evaluations} evaluations\n{table(records)}\n"
     write_whole(given.out / "table.txt", text.encode())
     draw(records, given.out / "curves.png")
     sys.stdout.write(f"{text}Curves: {given.out / 'curves.png'}\n")
+    sys.exit(len(records) < len(todo))
 
 
 if __name__ == "__main__":
