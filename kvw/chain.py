@@ -19,6 +19,10 @@ from kvw.strategy import Finished, Strategy, load_state_dict, pack, state_dict, 
 from kvw.types import KvwError, Voice
 
 
+INTERRUPTED = "interrupted"
+"""The reason with which a stage ends when someone wants to leave, soon."""
+
+
 @dataclass(frozen=True)
 class SearchStage:
     """A part of a search.

@@ -18,7 +18,7 @@ import numpy as np
 from kvw import __version__, audio, voices
 from kvw.archive import Archive, Entry
 from kvw.candidate import Candidate, Evaluation
-from kvw.chain import SearchStage
+from kvw.chain import INTERRUPTED, SearchStage
 from kvw.search import Observer, Result
 from kvw.types import KvwError, Voice, Wave
 
@@ -113,7 +113,10 @@ class Improvements(Observer):
             audio.write(self.folder / f"{stem}.wav", wave)
 
     def ended(self, stage: SearchStage, reason: str, kept: Mapping[str, Sequence[Entry]]) -> None:
-        """Saves what the stage's strategy keeps, in its order: ``{folder}/{number}_{score}_{similarity}_{target}``."""
+        """Saves what the stage's strategy keeps, in its order: ``{folder}/{number}_{score}_{similarity}_{target}``.
+
+        Voices and audio; the voices alone where the search was interrupted, since speaking may take minutes.
+        """
         for folder, entries in kept.items():
             own = [entry for entry in entries if entry.voice.tobytes() not in self._stock]
             if own:
@@ -122,7 +125,8 @@ class Improvements(Observer):
                 score, similarity = entry.evaluation.score, entry.evaluation.target_similarity
                 stem = f"{folder}/{number:02}_{score:.2f}_{similarity:.2f}_{self.target}"
                 self.save(entry, stem, notes=dict(entry.notes))
-                audio.write(self.folder / f"{stem}.wav", self.speak(entry.voice))
+                if reason != INTERRUPTED:
+                    audio.write(self.folder / f"{stem}.wav", self.speak(entry.voice))
 
     def save(self, entry: Entry, stem: str, **more: Any) -> None:
         """Saves a voice with its facts, and ``more`` of them."""

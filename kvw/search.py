@@ -15,7 +15,7 @@ from deap import algorithms, base
 
 from kvw.archive import Archive, Entry
 from kvw.candidate import Candidate
-from kvw.chain import Chain, SearchStage
+from kvw.chain import INTERRUPTED, Chain, SearchStage
 from kvw.executor import Executor
 from kvw.gate import OPEN, Gate
 from kvw.strategy import Finished
@@ -222,7 +222,7 @@ def search(
                 observer(generation, population, archive)
             generation += 1
     except KeyboardInterrupt:
-        chain.end("interrupted")
+        chain.end(INTERRUPTED)
         raise
     chain.end(reason)
     return Result(ranking, top, start, archive, reason, time.monotonic() - started)
