@@ -18,7 +18,6 @@ from kvw.space import Space
 from kvw.strategy import Finished, Strategy, load_state_dict, pack, state_dict, unpack
 from kvw.types import KvwError, Voice
 
-
 INTERRUPTED = "interrupted"
 """The reason with which a stage ends when someone wants to leave, soon."""
 
