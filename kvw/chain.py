@@ -81,14 +81,6 @@ class SearchStage:
                 raise self._breach("expected genomes of finite numbers; got NaN or infinity")
         return population
 
-    def update(self, strategy: Strategy, population: list[Candidate]) -> None:
-        """Lets ``strategy`` learn.
-
-        Raises:
-            KvwError: it raised.
-        """
-        self.attempt(strategy.update, population)
-
     def keep(self, strategy: Strategy) -> dict[str, list[Candidate]]:
         """What ``strategy`` wants to be saved, by folder; nothing, if it does not say.
 
@@ -219,7 +211,7 @@ class Chain:
         for candidate in complete:
             if self._best is None or candidate.fitness > self._best.fitness:
                 self._best = candidate
-        self.stage.update(self.strategy, population)
+        self.stage.attempt(self.strategy.update, population)
 
     def end(self, reason: str) -> list[Entry]:
         """Reports what the strategy at work keeps, as it ends.
@@ -244,13 +236,15 @@ class Chain:
 
     def state_dict(self) -> dict[str, Any]:
         """Where the chain is: stage, counts, base voice, seeds if they are not those it began with, inner state."""
-        top = [{"voice": entry.voice.copy(), "evaluation": pack(vars(entry.evaluation))} for entry in self._top]
+        top = None
+        if self._top is not self._first:
+            top = [{"voice": entry.voice.copy(), "evaluation": pack(vars(entry.evaluation))} for entry in self._top]
         return {
             "stage": self._number,
             "entered": self.entered,
             "uncounted": self.uncounted,
             "base": self._base.copy(),
-            "top": None if self._top is self._first else top,
+            "top": top,
             "best": pack(self._best),
             "strategy": state_dict(self.strategy),
         }

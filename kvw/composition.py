@@ -79,7 +79,7 @@ def stage(name: str, node: dict[str, Any], where: str) -> SearchStage:
         KvwError: a part is missing or wrong.
     """
     parts = node if isinstance(node, dict) else {}
-    if set(parts) - {"step_limit"} != {"strategy", "space"} or not all(isinstance(parts[k], dict) for k in STAGE):
+    if set(parts) - {"step_limit"} != set(STAGE) or not all(isinstance(parts[k], dict) for k in STAGE):
         raise KvwError(
             f"stages.{name}: expected the configs strategy and space, and step_limit; got {node!r:.80}; an experiment "
             f"takes them in with '/strategy@stages.{name}.strategy: cma' and the like: see the README"

@@ -190,3 +190,23 @@ def newcomers(space: Space, seeds: Sequence[Candidate], count: int, rng: np.rand
         weights = rng.dirichlet(np.full(len(genomes), 0.5))
         made.append(Candidate(weights @ genomes + 0.1 * rng.standard_normal(space.dim) * space.scale))
     return made
+
+
+def founders(
+    space: Space, voices: Sequence[Candidate], seeds: Sequence[Candidate], count: int, rng: np.random.Generator
+) -> list[Candidate]:
+    """The first ``count`` candidates of a population: the space's origin, copies of ``voices``, blends of ``seeds``."""
+    first = [Candidate(space.origin), *(Candidate(voice.genome) for voice in voices)][:count]
+    return first + newcomers(space, seeds, count - len(first), rng)
+
+
+def offspring(
+    parents: Sequence[Candidate], cross: Crossover, mutate: Mutation, space: Space, rng: np.random.Generator
+) -> list[Candidate]:
+    """A child of each parent, an even number of them: copies, crossed by pairs, then mutated."""
+    children = [Candidate(parent.genome, parent.notes) for parent in parents]
+    for one, two in zip(children[::2], children[1::2], strict=True):
+        cross(one, two, space, rng)
+    for child in children:
+        mutate(child, space, rng)
+    return children

@@ -20,6 +20,7 @@ from kvw.archive import Archive, Entry
 from kvw.candidate import Candidate, Evaluation
 from kvw.chain import INTERRUPTED, SearchStage
 from kvw.search import Observer, Result
+from kvw.table import aligned
 from kvw.types import KvwError, Voice, Wave
 
 LABELS = {"target": "Target Sim", "self": "Self Sim", "feature": "Feature Sim"}
@@ -152,10 +153,7 @@ def summary(result: Result, heldout: Mapping[str, Sequence[float]], about: Mappi
         parts = [entry.evaluation.parts.get(name) for name in LABELS]
         cells = ["-" if part is None else f"{part:.3f}" for part in parts]
         rows.append((label, f"{entry.evaluation.score:.2f}", *cells, f"{np.mean(heldout[label]):.3f}"))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    for row in rows:
-        cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  ".join(cells))
+    lines += aligned(rows, 1)
     lines += [f"{name}: {text}" for name, text in about.items()]
     return "\n".join(lines)
 

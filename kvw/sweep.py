@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from kvw.disk import write_whole
+from kvw.table import aligned
 
 log = logging.getLogger(__name__)
 
@@ -227,14 +228,8 @@ def table(settings: Sequence[Setting], keys: Sequence[str]) -> str:
     for setting in settings:
         cells = [spread(setting.figure(name), decimals) for name, (_, decimals) in AVERAGED.items()]
         rows.append((*map(shortened, setting.values), str(len(setting.figure("score"))), *cells))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        padded = [cell.ljust(width) for cell, width in zip(row[: len(keys)], widths, strict=False)]
-        padded += [cell.rjust(width) for cell, width in zip(row[len(keys) :], widths[len(keys) :], strict=True)]
-        lines.append("  ".join(padded).rstrip())
     failed = sorted((job for setting in settings for job in setting.jobs if job.error), key=lambda job: job.number)
-    return "\n".join([*lines, *(f"job {job.number} failed: {job.error}" for job in failed)])
+    return "\n".join([*aligned(rows, len(keys)), *(f"job {job.number} failed: {job.error}" for job in failed)])
 
 
 def spread(values: Sequence[float], decimals: int) -> str:

@@ -104,7 +104,7 @@ def rehearse(name: str, stage: SearchStage, failing: int, generations: int) -> N
             break
         seeds = genomes(one.seeds)
         given, before, evaluations = list(population), genomes(population), one.evaluate(population)
-        stage.update(one.strategy, population)
+        stage.attempt(one.strategy.update, population)
         assert given == population, f"{where}: update() changed the list that it was given"
         assert before == genomes(population), f"{where}: update() changed the genomes that it was given"
         kept = [candidate.evaluation for candidate in population]
@@ -165,7 +165,7 @@ class Rehearsal:
     def learn(self) -> None:
         """Evaluates the latest generation and lets the strategy learn."""
         self.evaluate(self.population)
-        self.stage.update(self.strategy, self.population)
+        self.stage.attempt(self.strategy.update, self.population)
 
     def resumed(self) -> Rehearsal:
         """Another one, that goes on from this one's state."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kvw import Candidate, Space
-from kvw.operators import newcomers, one_of
+from kvw.operators import founders, one_of
 
 
 class Differential:
@@ -54,8 +54,7 @@ class Differential:
     def generate(self) -> list[Candidate]:
         """First the population, then a child for each of it."""
         if not self.population:
-            known = [Candidate(self._space.origin), *(Candidate(seed.genome) for seed in self._seeds)][: self._size]
-            return known + newcomers(self._space, self._seeds, self._size - len(known), self._rng)
+            return founders(self._space, self._seeds, self._seeds, self._size, self._rng)
         ranked = sorted(self.population, key=lambda candidate: candidate.fitness, reverse=True)
         return [self._child(number, ranked) for number in range(self._size)]
 

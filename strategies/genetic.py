@@ -12,7 +12,7 @@ import numpy as np
 from deap import tools
 
 from kvw import Candidate, Space
-from kvw.operators import Crossover, Mutation, Selection, newcomers
+from kvw.operators import Crossover, Mutation, Selection, founders, newcomers, offspring
 
 
 class Genetic:
@@ -63,12 +63,10 @@ class Genetic:
     def generate(self) -> list[Candidate]:
         """First what fills the population, then the children of a generation."""
         if not self.started:
-            unknown = [Candidate(seed.genome) for seed in self._seeds if not seed.fitness.valid]
+            unknown = [seed for seed in self._seeds if not seed.fitness.valid]
             missing = self._size - len(self.population)
-            first = [Candidate(self._space.origin), *unknown][:missing]
-            more = newcomers(self._space, self._seeds, missing - len(first), self._rng)
-            if first or more:
-                return first + more
+            if missing:
+                return founders(self._space, unknown, self._seeds, missing, self._rng)
             self.started = True
         count = self._size - self._elites
         new = round(count * self._immigrants) if self.stalled >= self._patience else 0
@@ -76,12 +74,7 @@ class Genetic:
 
     def _children(self, count: int) -> list[Candidate]:
         parents = self._select(self.population, count + count % 2, self._rng)
-        children = [Candidate(parent.genome, parent.notes) for parent in parents]
-        for one, two in zip(children[::2], children[1::2], strict=True):
-            self._cross(one, two, self._space, self._rng)
-        for child in children:
-            self._mutate(child, self._space, self._rng)
-        return children[:count]
+        return offspring(parents, self._cross, self._mutate, self._space, self._rng)[:count]
 
     def update(self, population: list[Candidate]) -> None:
         """The elite and the children are the next population."""

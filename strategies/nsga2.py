@@ -12,7 +12,7 @@ import numpy as np
 from deap import base, tools
 
 from kvw import Candidate, Space
-from kvw.operators import Crossover, Mutation, newcomers
+from kvw.operators import Crossover, Mutation, founders, offspring
 from kvw.strategy import deap_random
 
 
@@ -59,17 +59,11 @@ class NSGA2:
     def generate(self) -> list[Candidate]:
         """First the population, then as many children."""
         if not self.population:
-            known = [Candidate(self._space.origin), *(Candidate(seed.genome) for seed in self._seeds)][: self._size]
-            return known + newcomers(self._space, self._seeds, self._size - len(known), self._rng)
+            return founders(self._space, self._seeds, self._seeds, self._size, self._rng)
         ranked = self._survivors(self.population)  # which assigns the crowding that the tournament goes by
         with deap_random(self._rng):
             parents = tools.selTournamentDCD(ranked, self._size)
-        children = [Candidate(parent.genome, parent.notes) for parent in parents]
-        for one, two in zip(children[::2], children[1::2], strict=True):
-            self._cross(one, two, self._space, self._rng)
-        for child in children:
-            self._mutate(child, self._space, self._rng)
-        return children
+        return offspring(parents, self._cross, self._mutate, self._space, self._rng)
 
     def update(self, population: list[Candidate]) -> None:
         """The best ``size`` of parents and children, by front and by crowding."""

@@ -13,13 +13,12 @@ from kvw.chain import Chain, SearchStage
 from kvw.gate import OPEN
 from kvw.search import Budget, search
 from kvw.space import Coherent, Elementwise
-from kvw.strategy import Finished
 from kvw.types import KvwError, mean_voice
 from strategies.interpolation import Interpolation
 from strategies.random_search import RandomSearch
 from strategies.random_walk import RandomWalk
 from strategies.sep_cma import SeparableCMA
-from tests.test_search import BANK, Landscape, Watcher, go, voice
+from tests.test_search import BANK, Landscape, Once, Watcher, go, voice
 
 
 def random_search(**settings):
@@ -196,18 +195,6 @@ def test_a_strategy_that_breaks_its_contract_is_named_in_one_line(gives, message
 
 
 def test_a_chain_ends_when_its_last_strategy_is_finished():
-    class Once:
-        def __init__(self, *, space, seeds, rng):
-            self.left = [Candidate(space.origin)]
-
-        def generate(self):
-            if not self.left:
-                raise Finished("nothing is left")
-            return self.left
-
-        def update(self, population):
-            self.left = []
-
     result, watcher = go(stages=[SearchStage("one", Coherent, Once), SearchStage("two", Coherent, Once)])
     assert (result.reason, result.archive.steps) == ("nothing is left", 2)
     assert [event[0] for event in watcher.stages] == ["one", "one", "two", "two"]

@@ -207,19 +207,22 @@ def test_the_same_seed_finds_the_same_voice_and_another_seed_another():
     assert not np.array_equal(first.archive.best.voice, other.archive.best.voice)
 
 
+class Once:
+    """Proposes one candidate and is finished."""
+
+    def __init__(self, *, space, seeds, rng):
+        self.left = [Candidate(space.origin)]
+
+    def generate(self):
+        if not self.left:
+            raise Finished("nothing is left")
+        return self.left
+
+    def update(self, population):
+        self.left = []
+
+
 def test_a_strategy_that_is_finished_ends_the_search_with_its_reason():
-    class Once:
-        def __init__(self, *, space, seeds, rng):
-            self.left = [Candidate(space.origin)]
-
-        def generate(self):
-            if not self.left:
-                raise Finished("nothing is left")
-            return self.left
-
-        def update(self, population):
-            self.left = []
-
     result, _ = go(strategy=Once)
     assert (result.reason, result.archive.steps) == ("nothing is left", 1)
 

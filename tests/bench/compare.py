@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ from kvw.run import HELDOUT_SEED
 from kvw.search import Budget, Observer, rank, search
 from kvw.settings import FitnessSettings, prior_of
 from kvw.speech.embedded import stock_voices
+from kvw.table import aligned
 from kvw.types import Voice
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SHARED
 
 TARGETS = {
     "1688": ("1688-142285-0000.flac", "1688-142285-0001.flac"),
@@ -130,7 +132,6 @@ def run(cell: Cell) -> dict[str, Any]:
     bank = stock_voices()
     usual_cfg, _ = compose(replace(cell, overrides=()).arguments())
     usual = settings_of(usual_cfg, bank)
-    fitness = usual()
     heldout = HeldOut(usual.ear(cell.seed + HELDOUT_SEED), usual.inputs.heldout_texts, usual.inputs.heldout)
     cfg, stages = compose(cell.arguments())
     settings, track = settings_of(cfg, bank), Track(cell.evaluations)
@@ -147,6 +148,7 @@ def run(cell: Cell) -> dict[str, Any]:
     if same:
         baseline = result.baseline
     else:
+        fitness = usual()
         _, (baseline, *_) = rank(bank, fitness, cfg.population_limit)
     chosen = set(np.linspace(0, len(track.points) - 1, JUDGED).round().astype(int).tolist())
     points = []
@@ -198,15 +200,21 @@ def cells(names: Sequence[str], folder: Path, seeds: Sequence[int], evaluations:
 
 def path_of(cell: Cell, folder: Path) -> Path:
     """Where a finished cell is kept; another config is another file."""
-    cfg, _ = compose(replace(cell, recordings=("",), seed=0).arguments())
+    digest = digest_of(replace(cell, recordings=("",), target="", seed=0))
+    return folder / f"{cell.contender}-{cell.target}-{cell.seed}-{cell.evaluations}-{digest}.json"
+
+
+@cache  # composing a config takes a second, and the cells of a contender share one
+def digest_of(cell: Cell) -> str:
+    """Tells configs apart, whatever the recordings and the seed."""
+    cfg, _ = compose(cell.arguments())
     of_a_cell = {"hydra", "target_audio", "heldout_audio", "seed"}
     told = {
         str(key): plain(value) if OmegaConf.is_config(value) else value
         for key, value in cfg.items()
         if key not in of_a_cell
     }
-    digest = hashlib.sha256(json.dumps([__version__, told]).encode()).hexdigest()[:8]
-    return folder / f"{cell.contender}-{cell.target}-{cell.seed}-{cell.evaluations}-{digest}.json"
+    return hashlib.sha256(json.dumps([__version__, told]).encode()).hexdigest()[:8]
 
 
 def finish(todo: Sequence[Cell], folder: Path, workers: int) -> list[dict[str, Any]]:
@@ -295,8 +303,7 @@ def table(records: Sequence[dict[str, Any]]) -> str:
     by_name = {name: [one for one in records if one["contender"] == name] for name in CONTENDERS}
     walks = {(one["target"], one["seed"]): one for one in by_name[WALK]}
     rows = [HEAD, *(row(some, walks) for some in by_name.values() if some)]
-    widths = [max(len(line[column]) for line in rows) for column in range(len(HEAD))]
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in rows)
+    return "\n".join(aligned(rows, 0))
 
 
 def draw(records: Sequence[dict[str, Any]], path: Path) -> None:
@@ -332,7 +339,7 @@ def main() -> None:
     """Runs what is missing and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(CONTENDERS)}; none is all of them")
-    parser.add_argument("--targets", type=Path, default=ROOT.parent / "shared" / "data" / "targets")
+    parser.add_argument("--targets", type=Path, default=SHARED / "targets")
     parser.add_argument("--out", type=Path, default=ROOT / "outputs" / "compare")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--evaluations", type=int, default=450)
