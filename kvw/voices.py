@@ -1,57 +1,46 @@
 """Voices on disk: one strict loader, one writer, banks, and names that every file system takes.
 
-Read :mod:`kvw.types` first. A voice is the ``.pt`` file that Kokoro's ``KPipeline`` reads. The ``.json`` beside it says
-which synthesiser it belongs to; a voice without one is Kokoro's. Nothing else in kvw reads or writes a voice.
+Read :mod:`kvw.types` first. A voice is a file (``.pt``, as Kokoro's ``KPipeline`` reads it, or another of
+:mod:`kvw.formats`), or a member of a pack, which is one file of several voices. The ``.json`` beside a file, or the
+metadata of a ``.safetensors``, say which synthesiser its voice belongs to; a voice without is Kokoro's, as every pack
+is. Nothing else in kvw opens or writes a voice.
 
-A stranger's file is read as data: its pickle is compared with what ``torch.save`` writes for a plain tensor, never run.
-``torch.load(weights_only=True)`` (2.13) wouldn't do: it inflates deflate bombs, fills memory by ``bytearray``, hashes
-nested tuples for hours, and returns expanded, sparse and meta tensors whose shape the file doesn't hold.
+A stranger's file is data: what it is shows in its bytes, is compared with the plain case and never run.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import os
-import pickletools
 import re
 import unicodedata
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kvw.disk import write_whole
+from kvw.formats import files, raw, torch_zip
 from kvw.types import VOICE_SHAPE, KvwError, Voice
 
 KOKORO = "kokoro"
 EMBEDDED = "embedded"
 FORMAT = "kvw voice 1"
-_LABEL = f".{EMBEDDED}.pt"
-_MAX_FILE = 2 << 20  # bytes; Kokoro's voices have 523 kB
-_MAX_CONTENT = 1 << 20  # bytes, all members
-_MAX_MEMBERS = 32  # Kokoro's voices have 5
-_MAX_PICKLE = 4096  # bytes; Kokoro's voices have 165
-# The pickle of one plain tensor, as torch.save has written it since 1.6: its strings quoted, its numbers, its opcodes.
-_PLAIN = re.compile(
-    r"'torch\._utils _rebuild_tensor_v2' MARK MARK 'storage' 'torch (?P<type>\w+)Storage' '\w+' '(?P<device>[\w:]+)'"
-    r" (?P<count>\d+) TUPLE BINPERSID (?P<offset>\d+) (?:MARK )?(?P<shape>[\d ]*)(?:EMPTY_)?TUPLE\d?"
-    r" (?:MARK )?(?P<strides>[\d ]*)(?:EMPTY_)?TUPLE\d? (?P<grad>NEWFALSE|NEWTRUE)"
-    r" 'collections OrderedDict' EMPTY_TUPLE REDUCE TUPLE REDUCE STOP"
-)
-_VOICE = {"type": "Float", "device": "cpu", "count": "130560", "offset": "0", "shape": "510 1 256 ", "grad": "NEWFALSE"}
-_AGAIN = "use what torch.save writes of voice.detach().cpu().float().clone()"
-_FETCH = "python -m kvw task=voices fetches Kokoro's"
+ENDINGS = (".pt", ".npy", ".safetensors", ".bin")
+"""Endings of files that hold one voice; a ``.bin`` may be a pack as well."""
+
+_LABEL = f".{EMBEDDED}"
+_MAX_FACTS = 1 << 20  # bytes of a .json
 _RESERVED = {"CON", "PRN", "AUX", "NUL"} | {f"{port}{n}" for port in ("COM", "LPT") for n in "0123456789¹²³"}
 
 
 @dataclass(frozen=True)
 class Bank:
-    """The voices of one folder, at least one, sorted by name; all for one synthesiser, :data:`KOKORO` or another."""
+    """The voices of a folder or file, at least one, sorted by name; for one synthesiser, :data:`KOKORO` or another."""
 
     voices: dict[str, Voice]
     synthesizer: str
@@ -60,26 +49,34 @@ class Bank:
 def load(path: Path) -> Voice:
     """Read one voice, running nothing that the file says.
 
+    Args:
+        path: a ``.pt``, ``.npy``, ``.safetensors``, or raw ``.bin``; or a pack of one voice.
+
     Returns:
         float32 ``(510, 1, 256)``, finite, C-ordered, the caller's own.
 
     Raises:
-        KvwError: no such file; not a regular file; over 2 MiB; not a torch zip; members compressed, too many, doubled,
-            or over 1 MiB together; a pickle of anything but one plain tensor (code, dict, sparse, meta, ``Parameter``);
-            another shape, dtype or device; a storage that isn't exactly the numbers; NaN or infinity.
+        KvwError: as :func:`load_pack`; or a pack of several voices.
     """
-    raw = _read(path)
-    try:
-        pickled, data = _members(path, raw)
-        _check_pickle(path, pickled, len(data))
-    except KvwError:
-        raise
-    except Exception as error:  # a damaged file: zipfile and pickletools share no base class
-        raise _error(path, f"a damaged file ({error!r:.120})") from None
-    voice = np.frombuffer(data, "<f4").reshape(VOICE_SHAPE).astype(np.float32)
-    if not np.isfinite(voice).all():
-        raise _error(path, f"{np.count_nonzero(~np.isfinite(voice))} numbers that are NaN or infinite")
-    return voice
+    found = load_pack(path)
+    if len(found) > 1:
+        names = ", ".join([*list(found)[:3], "..."][: len(found)])
+        raise files.refused(path, f"a pack of {len(found)} ({names})", f"name one of them: {path}:{next(iter(found))}")
+    return next(iter(found.values()))
+
+
+def load_pack(path: Path) -> dict[str, Voice]:
+    """Read the voices of a file, of one as of several, running nothing that the file says.
+
+    Returns:
+        At least one, in the file's order, by the names that it has for them: a single voice by :func:`name_of`, those
+        of a concatenation without names by their numbers.
+
+    Raises:
+        KvwError: no such file; not a regular file; too large; of no known format, or of another than its ending says;
+            whatever the modules of :mod:`kvw.formats` refuse.
+    """
+    return files.read(path, name_of(path))
 
 
 def save(path: Path, voice: Voice, facts: Mapping[str, object]) -> None:
@@ -97,67 +94,100 @@ def save(path: Path, voice: Voice, facts: Mapping[str, object]) -> None:
         ValueError: another suffix, shape or dtype; NaN or infinity; no synthesiser, or one that the name denies.
         OSError: the folder can't be written, or is full; no file is left half written.
     """
-    import torch
-
     owner = facts.get("synthesiser")
-    if not path.name.endswith(".pt") or not owner or (path.name.endswith(_LABEL) and owner != EMBEDDED):
+    if path.suffix != ".pt" or not owner or (_labelled(path) and owner != EMBEDDED):
         raise ValueError(f"expected a name in .pt and the synthesiser that it allows, got {path.name} and {owner!r}")
-    if voice.shape != VOICE_SHAPE or voice.dtype != np.float32 or not np.isfinite(voice).all():
-        raise ValueError(f"expected a finite float32 {VOICE_SHAPE}, got {voice.dtype} {voice.shape}")
-    digest = hashlib.sha256(np.ascontiguousarray(voice, dtype="<f4").tobytes()).hexdigest()
-    record = {**facts, "format": FORMAT, "shape": list(VOICE_SHAPE), "sha256": digest}
+    content = torch_zip.write(voice)
+    record = {**facts, "format": FORMAT, "shape": list(VOICE_SHAPE), "sha256": digest(voice)}
     text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False, default=_json) + "\n"
-    archive = io.BytesIO()  # not the path: torch would write its name into the file
-    torch.save(torch.tensor(np.ascontiguousarray(voice)), archive)
     with contextlib.suppress(KvwError):
         if synthesizer_of(path) != owner:
             path.unlink(missing_ok=True)  # else a crash after the new .json would give the old voice its label
     write_whole(path.with_suffix(".json"), text.encode("utf-8", "backslashreplace"))  # lone surrogates as JSON escapes
-    write_whole(path, archive.getvalue())
+    write_whole(path, content)
+
+
+def digest(voice: Voice) -> str:
+    """sha256 of the little-endian float32 numbers, in hex."""
+    return hashlib.sha256(raw.write(voice)).hexdigest()
+
+
+def name_of(path: Path) -> str:
+    """The name of the voice in a file: the file's, without its ending and ``.embedded``."""
+    return path.stem.removesuffix(_LABEL)
+
+
+def facts_of(path: Path) -> dict[str, Any]:
+    """What is known of a voice: the ``.json`` beside its file, or a ``.safetensors``' own metadata; empty if nothing.
+
+    Raises:
+        KvwError: the record isn't readable, names no synthesiser, or denies a name in ``.embedded``; or the
+            ``.safetensors`` isn't one.
+    """
+    if path.suffix == ".safetensors":
+        beside, facts = path, files.metadata(path)
+        if "synthesiser" not in facts and not _labelled(path):
+            return facts  # someone else's
+    else:
+        beside = path.with_suffix(".json")
+        if files.is_pack(path) or not os.path.lexists(beside):
+            return {}
+        facts = _record(beside)
+    found = facts.get("synthesiser")
+    if not isinstance(found, str) or not found or (_labelled(path) and found != EMBEDDED):
+        wanted = f'"{EMBEDDED}" as the name says' if _labelled(path) else "the name of one"
+        raise KvwError(f'{beside}: expected "synthesiser" to be {wanted}, got {found!r}; delete both, or mend it')
+    return facts
 
 
 def synthesizer_of(path: Path) -> str:
-    """Say which synthesiser a voice belongs to; the ``.pt`` itself isn't read.
+    """Say which synthesiser a voice belongs to; its numbers aren't read.
 
     Raises:
-        KvwError: the ``.json`` beside it isn't readable, names no synthesiser, or denies a name in ``.embedded.pt``.
+        KvwError: as :func:`facts_of`.
     """
-    beside, named = path.with_suffix(".json"), path.name.endswith(_LABEL)
-    if not os.path.lexists(beside):
-        return EMBEDDED if named else KOKORO
-    try:
-        facts = json.loads(beside.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise KvwError(f"{beside}: expected the JSON that kvw writes by a voice, got {error}; delete both") from None
-    found = facts.get("synthesiser") if isinstance(facts, dict) else None
-    if not isinstance(found, str) or not found or (named and found != EMBEDDED):
-        wanted = f'"{EMBEDDED}" as the name says' if named else "the name of one"
-        raise KvwError(f'{beside}: expected "synthesiser" to be {wanted}, got {found!r}; delete both, or mend it')
-    return found
+    return str(facts_of(path).get("synthesiser", EMBEDDED if _labelled(path) else KOKORO))
 
 
-def load_bank(folder: Path) -> Bank:
-    """Load every ``*.pt`` of a folder; a voice's name is its file's without ``.pt`` or ``.embedded.pt``.
+def single_files(folder: Path) -> list[Path]:
+    """List the files of a folder that hold one voice each, sorted; packs aren't among them."""
+    found = (path for path in sorted(folder.glob("[!.]*")) if path.suffix in ENDINGS)  # macOS leaves ._name.pt
+    return [path for path in found if not files.is_pack(path)]
+
+
+def load_bank(path: Path) -> Bank:
+    """Load the voices of a folder, packs in it left out; or those of one file, which may be a pack.
+
+    A voice's name is :func:`name_of` its file, or what the pack calls it. Files of several formats may hold the same
+    voice by the same name.
 
     Raises:
-        KvwError: no such folder; no voices in it; two of one name; voices of several synthesisers; a bad voice.
+        KvwError: no such folder or file; no voices in it; two of one name; voices of several synthesisers; a bad voice.
     """
-    if not folder.is_dir():
-        raise KvwError(f"{folder}: expected a folder of voices, found none; {_FETCH}")
-    files: dict[str, Path] = {}
+    if path.is_file():
+        return Bank(dict(sorted(load_pack(path).items())), synthesizer_of(path))
+    if not path.is_dir():
+        raise KvwError(f"{path}: expected a folder of voices, found none; {files.FETCH}")
+    holders = single_files(path)
     owners: dict[str, Path] = {}
-    for path in sorted(folder.glob("[!.]*.pt")):  # macOS leaves ._name.pt on foreign disks
-        name = path.name.removesuffix(".pt").removesuffix(f".{EMBEDDED}")
-        owners.setdefault(synthesizer_of(path), path)
+    for file in holders:
+        owners.setdefault(synthesizer_of(file), file)
         if len(owners) > 1:
             kinds = ", ".join(f"{other.name} ({owner})" for owner, other in owners.items())
-            raise KvwError(f"{folder}: expected voices of one synthesiser, got {kinds}; move one kind elsewhere")
-        if name in files:
-            raise KvwError(f"{folder}: {files[name].name} and {path.name} are both named {name}; rename one")
-        files[name] = path
-    if not files:
-        raise KvwError(f"{folder}: expected voices (*.pt), found none; {_FETCH}")
-    return Bank({name: load(files[name]) for name in sorted(files)}, next(iter(owners)))
+            raise KvwError(f"{path}: expected voices of one synthesiser, got {kinds}; move one kind elsewhere")
+    voices: dict[str, Voice] = {}
+    sources: dict[str, Path] = {}
+    for file in holders:
+        name, voice = name_of(file), load(file)
+        twin = sources.setdefault(name, file)
+        if twin != file and (twin.suffix == file.suffix or not np.array_equal(voices[name], voice)):
+            raise KvwError(f"{path}: {twin.name} and {file.name} are both named {name}; rename one")
+        voices[name] = voice
+    if not voices:
+        raise KvwError(
+            f"{path}: expected voices ({', '.join(f'*{ending}' for ending in ENDINGS)}), found none; {files.FETCH}"
+        )
+    return Bank(dict(sorted(voices.items())), next(iter(owners)))
 
 
 def safe_stem(text: str) -> str:
@@ -175,63 +205,17 @@ def safe_stem(text: str) -> str:
     return re.sub(rf"\.{EMBEDDED}$", f"_{EMBEDDED}", stem) or "unnamed"
 
 
-def _error(path: Path, came: str, advice: str = _AGAIN) -> KvwError:
-    return KvwError(f"{path}: expected a voice (a torch zip of one float32 {VOICE_SHAPE} tensor), got {came}; {advice}")
-
-
 def _json(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else str(value)
 
 
-def _read(path: Path) -> bytes:
-    """Read a whole regular file of at most 2 MiB, once, so that what was checked is what is used."""
+def _labelled(path: Path) -> bool:
+    return path.stem.endswith(_LABEL)
+
+
+def _record(beside: Path) -> dict[str, Any]:
     try:
-        if not path.is_file():  # a pipe would wait for ever
-            raise _error(path, "a folder" if path.is_dir() else "no such file", f"check the name; {_FETCH}")
-        with path.open("rb") as file:
-            raw = file.read(_MAX_FILE + 1)
-    except (OSError, ValueError) as error:
-        raise _error(path, f"one that can't be read ({error})", "check its permissions") from None
-    if len(raw) > _MAX_FILE:
-        raise _error(path, f"a file of more than {_MAX_FILE >> 20} MiB", "check that it is a voice, not a model")
-    return raw
-
-
-def _members(path: Path, raw: bytes) -> tuple[bytes, bytes]:
-    """Take the pickle and the numbers out of a torch zip, inflating nothing."""
-    if not raw.startswith(b"PK\x03\x04"):
-        raise _error(path, "a file that isn't torch's zip format" if raw else "an empty file")
-    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-        members = archive.infolist()
-        if len(members) > _MAX_MEMBERS or len(set(archive.namelist())) < len(members) or members[0].header_offset:
-            raise _error(path, f"a zip of {len(members)} members, too many, doubled or behind another file")
-        if any(member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1 for member in members):
-            raise _error(path, "a zip with compressed or encrypted members")
-        if sum(member.file_size for member in members) > _MAX_CONTENT:
-            raise _error(path, "a zip of more than 1 MiB")
-        pickles = [member for member in members if member.filename.endswith("/data.pkl")]
-        root = pickles[0].filename.removesuffix("data.pkl") if pickles else "/"
-        storages = [member for member in members if member.filename.startswith(f"{root}data/")]
-        if len(pickles) != 1 or len(storages) != 1:
-            raise _error(path, f"a zip of {len(pickles)} pickles and {len(storages)} tensors")
-        if f"{root}byteorder" in archive.namelist() and archive.read(f"{root}byteorder") != b"little":
-            raise _error(path, "numbers that aren't little-endian")
-        return archive.read(pickles[0]), archive.read(storages[0])
-
-
-def _check_pickle(path: Path, pickled: bytes, size: int) -> None:
-    """Refuse a pickle that says anything but: one plain float32 voice on the CPU, its storage the ``size`` bytes."""
-    if len(pickled) > _MAX_PICKLE:
-        raise _error(path, "a pickle of more than one tensor")
-    codes = [(code.name, said) for code, said, _ in pickletools.genops(pickled)]
-    text = " ".join(name if said is None else repr(said) for name, said in codes if name not in ("PROTO", "BINPUT"))
-    plain = _PLAIN.fullmatch(text)
-    if plain is None:
-        names = ", ".join(str(said).replace(" ", ".") for name, said in codes if name == "GLOBAL")
-        raise _error(path, f"a pickle of more than a plain tensor (it names {names!r:.200})")
-    found = plain.groupdict()
-    strides = found.pop("strides")
-    # The axis of length 1 may have any stride. A storage of another size would be a view, or a lie.
-    if found != _VOICE or not re.fullmatch(r"256 \d+ 1 ", strides) or size != 4 * int(_VOICE["count"]):
-        odd = ", ".join(f"{key} {it.strip()}" for key, it in found.items() if it != _VOICE[key]) or "another storage"
-        raise _error(path, f"one with {odd} (strides {strides}in {size} bytes)")
+        facts = json.loads(files.read_small(beside, _MAX_FACTS).decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise KvwError(f"{beside}: expected the JSON that kvw writes by a voice, got {error}; delete both") from None
+    return facts if isinstance(facts, dict) else {}

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from kvw import voices
+from kvw.formats import npy, npz, raw, safetensors
 from kvw.types import VOICE_SHAPE, KvwError, Voice
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "voices"
@@ -479,6 +480,91 @@ def test_a_bad_voice_in_a_bank_is_named(tmp_path: Path) -> None:
     torch.save(FLOATS.double(), tmp_path / "bad.pt")
     with pytest.raises(KvwError, match=r"bad\.pt.*Double"):
         voices.load_bank(tmp_path)
+
+
+def test_a_folder_of_several_formats_is_a_bank_and_packs_in_it_are_not(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(npy.write(a_voice(1)))
+    (tmp_path / "b.bin").write_bytes(raw.write(a_voice(2)))
+    (tmp_path / "c.safetensors").write_bytes(safetensors.write(a_voice(3), {}))
+    (tmp_path / "d.pt").write_bytes(torch_file(torch.from_numpy(a_voice(4))))
+    for pack in ("voices.bin", "voices.npz"):
+        (tmp_path / pack).write_bytes(npz.write({"x": a_voice(5)}))
+    (tmp_path / "two.bin").write_bytes(2 * raw.write(a_voice(5)))
+    (tmp_path / "one.bin").write_bytes(raw.write(a_voice(5)))
+    (tmp_path / "one.speakers.txt").write_text("0 x\n")
+    bank = voices.load_bank(tmp_path)
+    assert {name: voice.tobytes() for name, voice in bank.voices.items()} == {
+        name: a_voice(seed).tobytes() for seed, name in enumerate("abcd", start=1)
+    }
+
+
+def test_one_voice_may_be_in_a_folder_in_several_formats_but_no_other_by_its_name(tmp_path: Path) -> None:
+    voices.save(tmp_path / "a.pt", a_voice(1), FACTS)
+    (tmp_path / "a.npy").write_bytes(npy.write(a_voice(1)))
+    (tmp_path / "a.bin").write_bytes(raw.write(a_voice(1)))
+    assert list(voices.load_bank(tmp_path).voices) == ["a"]
+    (tmp_path / "a.bin").write_bytes(raw.write(a_voice(2)))
+    with pytest.raises(KvwError, match="both named a"):
+        voices.load_bank(tmp_path)
+
+
+def test_a_damaged_bin_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(raw.write(a_voice())[:-1])
+    with pytest.raises(KvwError, match=r"a\.bin.*522,239 bytes"):
+        voices.load_bank(tmp_path)
+
+
+def test_a_file_is_a_bank_of_what_it_holds(tmp_path: Path) -> None:
+    voices.save(tmp_path / "best.embedded.pt", a_voice(1), {"synthesiser": "embedded"})
+    bank = voices.load_bank(tmp_path / "best.embedded.pt")
+    assert (list(bank.voices), bank.synthesizer) == (["best"], "embedded")
+    (tmp_path / "voices.bin").write_bytes(npz.write({"b.pt": a_voice(2), "a": a_voice(3)}))
+    (tmp_path / "voices.json").write_text("kokoro-onnx once had its voices in a file of this name")
+    bank = voices.load_bank(tmp_path / "voices.bin")
+    assert (list(bank.voices), bank.synthesizer) == (["a", "b"], "kokoro"), "KVoiceWalk's names end in .pt"
+
+
+def test_a_pack_that_is_given_for_a_voice_says_what_to_type(tmp_path: Path) -> None:
+    path = tmp_path / "voices.bin"
+    path.write_bytes(npz.write({name: a_voice() for name in ("am_a", "am_b", "am_c", "am_d")}))
+    assert "a pack of 4 (am_a, am_b, am_c, ...); name one of them: " + str(path) + ":am_a" in refused(path)
+    path.write_bytes(npz.write({"am_a": a_voice(7)}))
+    assert np.array_equal(voices.load(path), a_voice(7))
+
+
+def test_safetensors_say_themselves_whose_voice_they_hold(tmp_path: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    path.with_suffix(".json").write_text('{"synthesiser": "kokoro"}')  # of another file by that name
+    path.write_bytes(safetensors.write(a_voice(), {"synthesiser": "embedded", "seed": 3}))
+    assert voices.synthesizer_of(path) == "embedded"
+    assert voices.facts_of(path) == {"synthesiser": "embedded", "seed": 3}
+    path.write_bytes(safetensors.write(a_voice(), {}))
+    assert voices.synthesizer_of(path) == "kokoro"
+    with pytest.raises(KvwError, match="as the name says"):
+        voices.facts_of(path.rename(tmp_path / "best.embedded.safetensors"))
+
+
+def test_the_facts_of_a_voice_are_those_it_was_saved_with(tmp_path: Path) -> None:
+    voices.save(tmp_path / "a.pt", a_voice(), {**FACTS, "seed": 3})
+    assert voices.facts_of(tmp_path / "a.pt")["seed"] == 3
+    assert voices.facts_of(tmp_path / "a.npy")["seed"] == 3
+    assert voices.facts_of(tmp_path / "b.pt") == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes")
+def test_a_pipe_beside_a_voice_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(KvwError, match=r"a\.json.*no regular file"):
+        voices.synthesizer_of(tmp_path / "a.pt")
+    os.mkfifo(tmp_path / "b.bin")
+    with pytest.raises(KvwError, match=r"b\.bin"):
+        voices.load_bank(tmp_path)
+
+
+def test_a_json_without_end_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b" " * (2 << 20))
+    with pytest.raises(KvwError, match="more than 1,048,576 bytes"):
+        voices.synthesizer_of(tmp_path / "a.pt")
 
 
 awkward = st.text() | st.text('./\\:*?"<>| \n\0.-_conNUL1é\u0301\udc80', max_size=90)

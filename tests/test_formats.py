@@ -1,0 +1,470 @@
+"""Voices as bytes: exact round trips, what other programs read, and hostile files of every format."""
+
+import io
+import json
+import os
+import pickle
+import sys
+import time
+import tracemalloc
+import zipfile
+import zlib
+from hashlib import sha256
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.numpy import save as save_safetensors
+
+from kvw import voices
+from kvw.formats import npy, npz, raw, safetensors, sherpa, torch_zip
+from kvw.types import VOICE_SHAPE, KvwError
+
+RNG = np.random.default_rng(0)
+A, B, C = (RNG.normal(0, 0.2, VOICE_SHAPE).astype(np.float32) for _ in range(3))
+PACK = {"af_a": A, "am_b": B, "af_c": C}
+NAN = A.copy()
+NAN[3, 0, 4] = np.nan
+
+SECONDS = 1.0
+MEBIBYTES = 16  # of memory, beside the file's own
+
+# as published beside the model, and in many programs that download it
+KOKORO_ONNX_VOICES = "bca610b8308e8d99f32e6fe4197e7ec01679264efed0cac9140fe9c29f1fbf7d"
+KOKORO_JS_HEART = "d583ccff3cdca2f7fae535cb998ac07e9fcb90f09737b9a41fa2734ec44a8f0b"
+
+extremes = st.sampled_from([0.0, -0.0, 1e-45, -1e-38, 3.1917253, -999.5, 1.0])
+
+
+def saved(array, **options):
+    file = io.BytesIO()
+    np.save(file, array, **options)
+    return file.getvalue()
+
+
+def zipped(members, compression=zipfile.ZIP_STORED):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def with_header(header, data, length=None):
+    """A safetensors file of a header, which may be bytes, and data."""
+    header = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return (len(header) if length is None else length).to_bytes(8, "little") + header + data
+
+
+ENTRY = {"dtype": "F32", "shape": [510, 1, 256], "data_offsets": [0, 522_240]}
+DATA = raw.write(A)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 509), st.integers(0, 255), extremes), max_size=8), st.booleans())
+def test_every_format_gives_back_the_very_bits(numbers, fortran):
+    voice = A.copy()
+    for row, column, number in numbers:
+        voice[row, 0, column] = number
+    told = np.asfortranarray(voice) if fortran else voice
+    facts = {"synthesiser": "kokoro"}
+    back = [
+        torch_zip.read(torch_zip.write(told)),
+        npy.read(npy.write(told)),
+        npz.read(npz.write({"a": told}))["a"],
+        *raw.read_bare(raw.write_bare(told)),
+        sherpa.read(sherpa.write({"a": B, "b": told}), ["a", "b"])["b"],
+        safetensors.read(safetensors.write(told, facts)),
+    ]
+    for found in back:
+        assert found.tobytes() == voice.tobytes()
+        assert found.flags.c_contiguous and found.flags.writeable and found.dtype == np.float32
+
+
+@settings(max_examples=200)
+@given(
+    st.dictionaries(
+        st.text(max_size=8),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+            lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=4), values, max_size=3),
+        )
+        | st.sampled_from(["3", "true", "null", '"x"', "NaN", "Infinity", "{", "é\udc80"]),
+        max_size=5,
+    )
+)
+def test_safetensors_give_back_every_fact(facts):
+    assert safetensors.facts(safetensors.write(A, facts)) == facts
+
+
+def test_safetensors_own_library_reads_ours_and_we_its(tmp_path):
+    path = tmp_path / "v.safetensors"
+    path.write_bytes(safetensors.write(A, {"synthesiser": "embedded", "seed": 3, "synthetic": True}))
+    with safe_open(path, "np") as file:
+        assert list(file.keys()) == ["voice"], "which mlx-audio asks for"
+        assert np.array_equal(file.get_tensor("voice"), A)
+        assert file.metadata() == {"synthesiser": "embedded", "seed": "3", "synthetic": "true"}
+    path.write_bytes(save_safetensors({"anything": A}, {"format": "pt"}))
+    assert np.array_equal(voices.load(path), A)
+    assert voices.facts_of(path) == {"format": "pt"}
+    path.write_bytes(save_safetensors({"anything": A}))
+    assert np.array_equal(voices.load(path), A)
+    assert voices.facts_of(path) == {}
+
+
+def test_numpy_reads_our_npy_and_npz_without_pickle(tmp_path):
+    (tmp_path / "v.npy").write_bytes(npy.write(A))
+    assert np.array_equal(np.load(tmp_path / "v.npy"), A)
+    (tmp_path / "voices.bin").write_bytes(npz.write(PACK))
+    with np.load(tmp_path / "voices.bin") as pack:
+        assert list(pack) == list(PACK)
+        assert all(np.array_equal(pack[name], voice) for name, voice in PACK.items())
+
+
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+def test_we_read_what_numpy_writes(write, tmp_path):
+    with (tmp_path / "voices.bin").open("wb") as file:
+        write(file, **{name: np.asfortranarray(voice) for name, voice in PACK.items()})
+    found = voices.load_pack(tmp_path / "voices.bin")
+    assert list(found) == list(PACK)
+    assert all(found[name].tobytes() == voice.tobytes() for name, voice in PACK.items())
+
+
+def test_a_pack_is_the_bytes_that_numpy_writes():
+    file = io.BytesIO()
+    np.savez(file, **PACK)
+    assert npz.write(PACK) == file.getvalue()
+    assert list(npz.read(npz.write({"file": A, "allow_pickle": B}))) == ["file", "allow_pickle"]
+
+
+def test_the_stock_voices_are_kokoro_onnxs_published_file(shared):
+    bank = voices.load_bank(shared / "voices").voices
+    content = npz.write(bank)
+    assert sha256(content).hexdigest() == KOKORO_ONNX_VOICES
+    assert all(np.array_equal(voice, bank[name]) for name, voice in npz.read(content).items())
+
+
+def test_a_stock_voice_is_kokoro_js_own_file(shared):
+    assert sha256(raw.write_bare(voices.load(shared / "voices" / "af_heart.pt"))).hexdigest() == KOKORO_JS_HEART
+
+
+def test_a_concatenation_is_read_as_sherpa_onnxs_own_script_reads_it(tmp_path):
+    (tmp_path / "voices.bin").write_bytes(sherpa.write(PACK))
+    found = np.fromfile(tmp_path / "voices.bin", dtype="uint8").view(np.float32).reshape(3, 510, 1, 256)
+    assert np.array_equal(found, np.stack(list(PACK.values())))
+
+
+@pytest.mark.parametrize("content", [npz.write({"v": A}), raw.write(A), torch_zip.write(A), npy.write(A)])
+def test_a_bin_is_what_its_bytes_are(content, tmp_path):
+    (tmp_path / "v.bin").write_bytes(content)
+    assert np.array_equal(voices.load(tmp_path / "v.bin"), A)
+
+
+@pytest.mark.parametrize("ending", [".pt", ".npy", ".npz", ".safetensors"])
+@pytest.mark.parametrize("form", ["pt", "npy", "npz", "safetensors", "raw"])
+def test_an_ending_of_one_format_must_not_lie(ending, form, tmp_path):
+    contents = {"pt": torch_zip.write(A), "npy": npy.write(A), "npz": npz.write({"v": A}), "raw": DATA}
+    path = tmp_path / f"v{ending}"
+    path.write_bytes(contents.get(form) or safetensors.write(A, {}))
+    if form == ending[1:]:
+        assert np.array_equal(voices.load(path), A)
+    else:
+        assert "isn't" in refused(path)
+
+
+def test_speakers_have_the_names_in_the_text_beside_or_their_numbers(tmp_path):
+    path, names = tmp_path / "voices.bin", tmp_path / "voices.speakers.txt"
+    path.write_bytes(sherpa.write(PACK))
+    assert list(voices.load_pack(path)) == ["0", "1", "2"]
+    names.write_bytes(sherpa.write_names(PACK))
+    assert names.read_text() == "0 af_a\n1 am_b\n2 af_c\n"
+    assert {name: voice.tobytes() for name, voice in voices.load_pack(path).items()} == {
+        name: voice.tobytes() for name, voice in PACK.items()
+    }
+    names.write_text("0 af_a\r\n1 am_b\r\n\r\n2 two words\r\n3 not there yet\r\n")
+    assert list(voices.load_pack(path)) == ["af_a", "am_b", "two words"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0 a\n1 b\n", "", "1 a\n2 b\n3 c\n", "0 a\n0 b\n2 c\n", "0 a\n1 a\n2 c\n", "0\n1\n2\n", "0 \x1b[2J\n1 b\n2 c\n"],
+)
+def test_a_text_that_names_other_speakers_is_refused(text, tmp_path):
+    (tmp_path / "voices.bin").write_bytes(sherpa.write(PACK))
+    (tmp_path / "voices.speakers.txt").write_text(text)
+    assert ".speakers.txt" in refused(tmp_path / "voices.bin")
+
+
+class Payload:
+    """Unpickles by making a file."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.system, (f"touch '{self.marker}'",)
+
+
+def objects(marker="marker"):
+    array = np.empty(VOICE_SHAPE, dtype=object)
+    array[0, 0, 0] = Payload(marker)
+    return array
+
+
+def header_of(text, data=DATA):
+    """An npy file with a header of our own."""
+    header = text.encode("latin-1")
+    return npy.MAGIC + b"\x01\x00" + len(header).to_bytes(2, "little") + header + data
+
+
+def directory_bomb():
+    """A zip whose directory has a million entries, of an ordinary size."""
+    entry = b"PK\x01\x02" + bytes(6) + bytes(36)
+    directory = entry * 1_000_000
+    end = b"PK\x05\x06" + bytes(4) + b"\xff\xff\xff\xff" + len(directory).to_bytes(4, "little")
+    first = zipped({"v.npy": npy.write(A)})
+    start = first.index(b"PK\x01\x02")
+    return first[:start] + directory + end + start.to_bytes(4, "little") + b"\0\0"
+
+
+def deflate_bomb(claimed):
+    """A voice of 64 MiB in 64 KiB, which claims to be smaller."""
+    content = zipped({"v.npy": npy.write(A)[:128] + bytes(64 << 20)}, zipfile.ZIP_DEFLATED)
+    real = (128 + (64 << 20)).to_bytes(4, "little")
+    assert content.count(real) == 2
+    return content.replace(real, claimed.to_bytes(4, "little"))
+
+
+def swapped(member):
+    return zipped({"good.npy": npy.write(A), "bad.npy": member})
+
+
+NPY = {
+    "objects": lambda: saved(objects(), allow_pickle=True),
+    "objects in a plain header": lambda: header_of(
+        "{'descr': '|O', 'fortran_order': False, 'shape': (510, 1, 256), }\n", pickle.dumps(Payload("marker"))
+    ),
+    "float64": lambda: saved(A.astype(np.float64)),
+    "float16": lambda: saved(A.astype(np.float16)),
+    "big-endian": lambda: saved(A.astype(">f4")),
+    "complex": lambda: saved(A.astype(np.complex64)),
+    "record": lambda: saved(np.zeros(VOICE_SHAPE, dtype=[("a", "<f4")])),
+    "two axes": lambda: saved(A[:, 0]),
+    "one row more": lambda: saved(np.zeros((511, 1, 256), np.float32)),
+    "huge shape": lambda: header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (510, 1, 99999999999), }"),
+    "many axes": lambda: header_of(f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({'1, ' * 999}), }}"),
+    "nested header": lambda: header_of("(" * 4000),
+    "code in the header": lambda: header_of("__import__('os').system('touch marker')"),
+    "long header": lambda: npy.MAGIC + b"\x02\x00" + b"\xff\xff\xff\xff" + DATA,
+    "header behind the end": lambda: npy.MAGIC + b"\x01\x00\xff\x0f",
+    "version 9": lambda: npy.MAGIC + b"\x09\x00" + npy.write(A)[8:],
+    "cut short": lambda: npy.write(A)[:-4],
+    "bytes left": lambda: npy.write(A) + b"\0",
+    "NaN": lambda: saved(NAN),
+    "infinite": lambda: saved(np.full(VOICE_SHAPE, np.inf, np.float32)),
+    "magic alone": lambda: npy.MAGIC,
+}
+NPZ = {
+    **{f"a member, {name}": lambda make=make: swapped(make()) for name, make in NPY.items()},
+    "no voice": lambda: zipped({}),
+    "another file": lambda: zipped({"v.npy": npy.write(A), "readme.txt": b"hello"}),
+    "doubled": lambda: zipped({"v.npy": npy.write(A), "v.pt.npy": npy.write(A)}),
+    "too many": lambda: zipped({f"{n}.npy": b"" for n in range(257)}),
+    "too large a member": lambda: zipped({"v.npy": bytes(3 << 20)}),
+    "deflate bomb": lambda: zipped({"v.npy": bytes(64 << 20)}, zipfile.ZIP_DEFLATED),
+    "deflate bomb that lies": lambda: deflate_bomb(len(npy.write(A))),
+    "lzma": lambda: zipped({"v.npy": npy.write(A)}, zipfile.ZIP_LZMA),
+    "damaged deflate": lambda: zipped({"v.npy": npy.write(A)}, zipfile.ZIP_DEFLATED).replace(b"v.npy", b"w.npy", 1),
+    "wrong sum": lambda: npz.write({"v": A})[:200_000] + b"xyz" + npz.write({"v": A})[200_003:],
+    "directory bomb": directory_bomb,
+    "zip64 directory": lambda: (lambda z: z[:-22] + b"PK\x06\x07" + bytes(16) + z[-22:])(npz.write({"v": A})),
+    "comment": lambda: npz.write({"v": A})[:-2] + b"\x05\0hello",
+    "cut short": lambda: npz.write({"v": A})[:-100],
+    "encrypted": lambda: npz.write({"v": A}).replace(b"PK\1\2\x2d\3\x2d\0\0\0", b"PK\1\2\x2d\3\x2d\0\1\0"),
+    "a name that moves the cursor": lambda: zipped({"\x1b[2J.npy": npy.write(A)}),
+    "a long name": lambda: zipped({f"{'n' * 300}.npy": npy.write(A)}),
+    "no name": lambda: zipped({".npy": npy.write(A)}),
+}
+SAFETENSORS = {
+    "header of 2 GiB": lambda: with_header({"voice": ENTRY}, DATA, length=2 << 30),
+    "header longer than the file": lambda: with_header({"voice": ENTRY}, b"", length=60_000),
+    "header too short": lambda: with_header({"voice": ENTRY}, DATA, length=20),
+    "long header": lambda: with_header({"voice": ENTRY, "__metadata__": {"a": "x" * 70_000}}, DATA),
+    "no JSON": lambda: with_header(b"{" * 60_000, DATA),
+    "nested": lambda: with_header(b'{"a":' * 10_000 + b"1" + b"}" * 10_000, DATA),
+    "a long number": lambda: with_header(b'{"voice":' + b"9" * 60_000 + b"}", DATA),
+    "no tensor": lambda: with_header({}, DATA),
+    "two tensors": lambda: with_header({"a": ENTRY, "b": ENTRY}, DATA),
+    "overlapping tensors": lambda: with_header({"a": ENTRY, "b": {**ENTRY, "data_offsets": [4, 522_244]}}, DATA + DATA),
+    "offsets behind the end": lambda: with_header({"a": {**ENTRY, "data_offsets": [0, 1 << 60]}}, DATA),
+    "offsets turned round": lambda: with_header({"a": {**ENTRY, "data_offsets": [522_240, 0]}}, DATA),
+    "negative offsets": lambda: with_header({"a": {**ENTRY, "data_offsets": [-522_240, 0]}}, DATA),
+    "another dtype": lambda: save_safetensors({"voice": A.astype(np.float64)}),
+    "float16 in the shape": lambda: with_header({"a": {**ENTRY, "dtype": "F16"}}, DATA),
+    "another shape": lambda: save_safetensors({"voice": np.ascontiguousarray(A[:, 0])}),
+    "a shape of strings": lambda: with_header({"a": {**ENTRY, "shape": ["510", "1", "256"]}}, DATA),
+    "cut short": lambda: safetensors.write(A, {})[:-4],
+    "bytes left": lambda: safetensors.write(A, {}) + bytes(8),
+    "NaN": lambda: save_safetensors({"voice": NAN}),
+    "a tensor that is text": lambda: with_header({"voice": "\x1b[2J" * 100}, DATA),
+}
+BIN = {
+    "text": lambda: b"All work and no play makes a dull voice of any size. " * 20_000,
+    "text of a voice's size": lambda: (b"All work and no play. " * 40_000)[:522_240],
+    "random bytes of a voice's size": lambda: np.random.default_rng(1).bytes(522_240),
+    "float64": lambda: A.astype(np.float64).tobytes(),
+    "big-endian": lambda: A.astype(">f4").tobytes(),
+    "a byte less": lambda: DATA[:-1],
+    "a byte more": lambda: DATA + b"\0",
+    "NaN in the second": lambda: DATA + NAN.tobytes(),
+    "257 voices": lambda: DATA * 257,
+    "pickle": lambda: pickle.dumps(Payload("marker")),
+    "pickle of a voice's size": lambda: (lambda p: p + b"." * (522_240 - len(p)))(pickle.dumps(Payload("marker"))),
+    "empty": lambda: b"",
+    "gzip": lambda: zlib.compress(DATA),
+}
+HOSTILE = [
+    pytest.param(ending, make, id=f"{ending[1:]}, {name}")
+    for ending, attacks in ((".npy", NPY), (".npz", NPZ), (".bin", NPZ), (".safetensors", SAFETENSORS), (".bin", BIN))
+    for name, make in attacks.items()
+]
+RAN = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "ctypes", "compile", "exec")
+
+heard = []
+listening = False
+
+
+def listen(event, _):
+    if listening:
+        heard.append(event)
+
+
+sys.addaudithook(listen)  # for good: Python has no way to take one off
+
+
+def refused(path):
+    """The one line with which a file is refused: soon, in little memory, having run nothing."""
+    global listening
+    heard.clear()
+    with pytest.raises(KvwError) as caught:  # and once more below: measuring memory takes time
+        voices.load_pack(path)
+    tracemalloc.start()
+    try:
+        with pytest.raises(KvwError):
+            voices.load_pack(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.2 * path.stat().st_size + (MEBIBYTES << 20)
+    listening, began = True, time.perf_counter()
+    try:
+        with pytest.raises(KvwError):
+            voices.load_pack(path)
+    finally:
+        listening = False
+    assert time.perf_counter() - began < SECONDS
+    assert not [event for event in heard if event.startswith(RAN)]
+    message = str(caught.value)
+    assert caught.value.code == 2
+    assert message.isprintable(), "one line, and nothing that moves a terminal's cursor"
+    assert message.startswith(f"{path}: expected a voice") and ", got " in message and "; " in message
+    assert len(message) < 600
+    return message
+
+
+@pytest.mark.parametrize(("ending", "make"), HOSTILE)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_hostile_file_is_refused_in_one_line_soon_and_runs_nothing(ending, make, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / f"voices{ending}"
+    path.write_bytes(make())
+    refused(path)
+    assert not (tmp_path / "marker").exists()
+
+
+def test_the_objects_of_the_npz_were_a_real_payload(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "voices.npz").write_bytes(swapped(saved(objects(), allow_pickle=True)))
+    assert "bad: an array of type '|O'" in refused(tmp_path / "voices.npz")
+    with np.load(tmp_path / "voices.npz", allow_pickle=True) as pack:
+        assert pack["bad"].dtype == object
+    assert (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize(
+    ("ending", "make", "said"),
+    [
+        (".npy", NPY["float64"], "an array of type '<f8' and shape (510, 1, 256)"),
+        (".npy", NPY["two axes"], "an array of type '<f4' and shape (510, 256)"),
+        (".npy", NPY["NaN"], "1 numbers that are NaN"),
+        (".npz", NPZ["a member, NaN"], "bad: 1 numbers that are NaN"),
+        (".npz", NPZ["lzma"], "v encrypted, or compressed in a way"),
+        (".npz", NPZ["directory bomb"], "too long a list of members"),
+        (".npz", NPZ["deflate bomb"], "v of 67,108,864 bytes"),
+        (".npz", NPZ["wrong sum"], "Bad CRC-32"),
+        (".safetensors", SAFETENSORS["another dtype"], "'dtype': 'F64'"),
+        (".safetensors", SAFETENSORS["two tensors"], "2 tensors"),
+        (".bin", BIN["text"], "1,060,000 bytes that are no torch zip, npy, npz or safetensors, nor raw float32"),
+        (".bin", BIN["text of a voice's size"], "no float32 voice: they would have numbers up to"),
+        (".bin", BIN["257 voices"], "more than 127 MiB"),
+    ],
+)
+def test_the_line_says_what_came(ending, make, said, tmp_path):
+    (tmp_path / f"v{ending}").write_bytes(make())
+    assert said in refused(tmp_path / f"v{ending}")
+
+
+def test_256_voices_are_a_pack(tmp_path):
+    (tmp_path / "voices.bin").write_bytes(DATA * 256)
+    assert len(voices.load_pack(tmp_path / "voices.bin")) == 256
+
+
+GOOD = {".npy": npy.write(A), ".npz": npz.write(PACK), ".safetensors": safetensors.write(A, {"synthesiser": "kokoro"})}
+
+
+@pytest.mark.parametrize("ending", GOOD)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    edits=st.lists(st.tuples(st.integers(0, 400), st.binary(min_size=1, max_size=8)), min_size=1, max_size=4),
+    front=st.booleans(),
+)
+def test_a_damaged_file_loads_whole_or_is_refused(ending, edits, front, tmp_path):
+    content = bytearray(GOOD[ending])
+    for offset, patch in edits:
+        start = offset if front else max(0, len(content) - 400 + offset)
+        content[start : start + len(patch)] = patch
+    path = tmp_path / f"v{ending}"
+    path.write_bytes(content)
+    try:
+        found = voices.load_pack(path)
+    except KvwError as error:
+        assert str(error).isprintable()
+    else:
+        assert all(voice.shape == VOICE_SHAPE and np.isfinite(voice).all() for voice in found.values())
+
+
+@pytest.mark.parametrize("write", [torch_zip.write, npy.write, raw.write, lambda v: safetensors.write(v, {})])
+@pytest.mark.parametrize("voice", [NAN, A.astype(np.float64), A[:, 0], A[:509]])
+def test_what_is_no_voice_is_not_written(write, voice):
+    with pytest.raises(ValueError, match="expected a finite float32"):
+        write(voice)
+
+
+def test_bare_bytes_hold_no_numbers_that_would_be_refused():
+    with pytest.raises(ValueError, match="within 1000"):
+        raw.write_bare(A + np.float32(1001))
+
+
+@pytest.mark.parametrize("facts", [{"a": float("inf")}, {"a": "x" * 70_000}])
+def test_facts_that_have_no_place_are_not_written(facts):
+    with pytest.raises(ValueError):
+        safetensors.write(A, facts)
+
+
+def test_torch_reads_a_tensor_and_nothing_beside_it():
+    tensor = torch.load(io.BytesIO(torch_zip.write(A)), weights_only=True)
+    assert np.array_equal(tensor.numpy(), A)
+    assert tensor.is_contiguous() and tensor.untyped_storage().nbytes() == 522_240
