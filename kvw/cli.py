@@ -32,8 +32,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
-from kvw import sweep
-from kvw.config import Config, locate, nearest, plain
+from kvw import manual, sweep
+from kvw.config import Config, bound, nearest, plain
 from kvw.types import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_ITEMS_FAILED, KvwError
 
 log = logging.getLogger(__name__)
@@ -51,17 +51,32 @@ VERBATIM = frozenset(
         "voices_folder",
         "output_name",
         "starting_voice",
+        "test_voice",
+        "texts_folder",
         "heldout_audio",
         "heldout_texts",
         "other_texts",
         "fitness.probe_text",
         "synth.model",
         "synth.config",
+        "transcriber.model",
+        "task.name",
+        "task.out",
     }
 )
 """Keys whose values are free text or paths, which Hydra's grammar would take apart."""
 
+LISTS = frozenset({"target_audio", "heldout_audio", "test_voice"})
+"""Those of them whose value can be a list ``[a,b]``."""
+
+SHORTCUTS = {"export_bin": "export", "transcribe_many": "transcribe_many", "test_voice": "speak"}
+"""The documents' arguments that choose a task, where the command line names none."""
+
 MULTIRUN = frozenset({"-m", "--multirun"})
+
+NO = ("false", "no", "off", "0")
+BOOLEANS = ("true", "yes", "on", "1", *NO)
+"""How a truth value can be written."""
 
 failures: list[KvwError] = []
 """What went wrong in this run; in a sweep, in the jobs that ran in this process."""
@@ -144,7 +159,7 @@ def main(cfg: DictConfig) -> float:
         told = " ".join(HydraConfig.get().overrides.task)
         log.info("Job %s: %s", HydraConfig.get().job.num, textwrap.shorten(told, 160, placeholder=" ..."))
     try:
-        score = float(locate(plain(cfg.task), "task")(cfg))
+        score = float(bound(plain(cfg.task), "task")(cfg))
     except KvwError as raised:
         error = raised
     except OSError as raised:
@@ -160,6 +175,9 @@ def main(cfg: DictConfig) -> float:
             log.error("debug=true", exc_info=error)
     if multirun:
         finish(error, dry=cfg.dry_run)
+    else:
+        with suppress(OSError):  # Hydra makes the output folder for every task
+            Path(HydraConfig.get().runtime.output_dir).rmdir()
     return score
 
 
@@ -196,8 +214,12 @@ def run(arguments: list[str]) -> int:
     failures.clear()
     sweeps.clear()
     try:
+        if not {"--help", "-h"}.isdisjoint(arguments):
+            folders = [CONF, Path.cwd() / "conf"]
+            sys.stdout.write(manual.page(arguments, folders))
+            return 0
         user_plugins()
-        sys.argv = [sys.argv[0], *quoted(arguments)]
+        sys.argv = [sys.argv[0], *quoted(with_task(arguments))]
         try:
             main()
         finally:  # an interrupted sweep has a table of what it finished
@@ -261,7 +283,7 @@ def user_plugins() -> None:
 def quoted(arguments: list[str]) -> list[str]:
     """Hydra arguments in which free text and paths are quoted, so that they arrive as they were typed.
 
-    ``null`` stays null; ``heldout_audio`` can be a list ``[a,b]``; in a multirun ``choice(a,b)`` stays Hydra's.
+    ``null`` stays null; a key of :data:`LISTS` can be a list ``[a,b]``; in a multirun ``choice(a,b)`` stays Hydra's.
 
     Raises:
         KvwError: an argument is written ``--key value``.
@@ -278,12 +300,28 @@ def quoted(arguments: list[str]) -> list[str]:
         grammar = value == "null" or (multirun and re.fullmatch(r"choice\(.*\)", value, re.DOTALL))
         if not equals or key.lstrip("+") not in VERBATIM or grammar:
             ready.append(argument)
-        elif key == "heldout_audio" and value.startswith("[") and value.endswith("]"):
+        elif key in LISTS and value.startswith("[") and value.endswith("]"):
             ready.append(f"{key}=[{','.join(quote(path.strip()) for path in value[1:-1].split(','))}]")
         else:
             ready.append(f"{key}={quote(value)}")
     # Hydra's parser takes no flag between overrides
     return sorted(ready, key=lambda argument: argument not in MULTIRUN)
+
+
+def with_task(arguments: list[str]) -> list[str]:
+    """The arguments, and the task that one of them stands for, as in the documents.
+
+    ``transcribe_many=PATH`` is the documents' own form of ``transcribe_many=true target_audio=PATH``.
+    """
+    given = dict(argument.partition("=")[::2] for argument in arguments)
+    many = given.get("transcribe_many", "false")
+    if many.lower() not in BOOLEANS:
+        arguments = [argument for argument in arguments if not argument.startswith("transcribe_many=")]
+        return with_task([*arguments, "transcribe_many=true", f"target_audio={many}"])
+    for key, task in SHORTCUTS.items():
+        if "task" not in given and given.get(key, "null").lower() not in ("null", "", *NO):
+            return [*arguments, f"task={task}"]
+    return arguments
 
 
 def shell(value: str) -> str:
@@ -294,7 +332,7 @@ def shell(value: str) -> str:
 def quote(value: str) -> str:
     """``value`` in quotes of Hydra's grammar, and with OmegaConf's interpolations escaped."""
     value = re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", value)
-    value = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + (r"\'" if match[2] else ""), value)
+    value = re.sub(r"(\\*)('|\Z)", lambda match: match[1] * 2 + (r"\'" if match[2] else ""), value)
     return f"'{value}'"
 
 
@@ -306,7 +344,9 @@ def explained(error: Exception, arguments: list[str]) -> str:
         names = re.findall(r"^\t([\w-]+)$", message, re.MULTILINE)
         return f"{match[1]}: there is no {match[1]} {match[2]!r}{nearest(match[2], names)}"
     if match := re.search(r"Could not override '([^']+)'", message):
-        return f"{match[1]}: kvw has no such key{nearest(match[1], keys(arguments))}"
+        known = keys(with_task(arguments))
+        within = [name for name in known if name.endswith(f".{match[1]}")]
+        return f"{match[1]}: kvw has no such key{nearest(within[0] if within else match[1], known)}"
     if match := re.search(
         r"Value '(.*)' of type '\w+' could not be converted to (\w+)\s+full_key: (\S+)", cause, re.DOTALL
     ):

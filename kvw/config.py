@@ -11,6 +11,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import UnionType
 from typing import Any, Union
 
@@ -34,23 +35,29 @@ class Config:
     synth: Any
     fitness: Any
     executor: Any
+    transcriber: Any
+    language: Any
     other_text: str
     voice_folder: str
     voices_folder: str
     output_name: str
-    language: str
+    texts_folder: str
     device: str
     population_limit: int
     step_limit: int
     seed: int
     interpolate_start: bool
+    transcribe_start: bool
+    transcribe_many: bool
+    export_bin: bool
     dry_run: bool
     debug: bool
     strategy: Any = field(default_factory=lambda: {"then": None, "step_limit": None})
     stages: Any = None
     experiment: Any = None
-    target_audio: str | None = None
+    target_audio: Any = None
     target_text: str | None = None
+    test_voice: Any = None
     starting_voice: str | None = None
     heldout_audio: Any = None
     heldout_texts: str | None = None
@@ -124,6 +131,18 @@ def locate(node: Any, where: str) -> Callable[..., Any]:
     return target
 
 
+def bound(node: Any, where: str) -> Callable[..., Any]:
+    """The function that a node names, with the node's other keys as keyword arguments; what it raises is its own.
+
+    Raises:
+        KvwError: as :func:`locate` and :func:`check_settings`.
+    """
+    target = locate(node, where)
+    settings = {key: value for key, value in node.items() if key != "_target_"}
+    check_settings(settings, target, where)
+    return partial(target, **settings)
+
+
 def maker(node: Any, where: str, **runtime: Any) -> Callable[..., Any]:
     """As :func:`build`, but a function that makes it when it is called, with more runtime arguments."""
     from hydra.errors import InstantiationException
@@ -137,7 +156,7 @@ def maker(node: Any, where: str, **runtime: Any) -> Callable[..., Any]:
     if not takes_all:
         check_settings(settings, target, where)
     try:
-        partial = instantiate(dict(node), _partial_=True, _convert_="all")
+        ready = instantiate(dict(node), _partial_=True, _convert_="all")
     except InstantiationException as error:
         cause = str(error.__cause__ or error).splitlines()[0]
         raise KvwError(f"{where}: {node['_target_']} can't be made: {cause}") from error
@@ -145,7 +164,7 @@ def maker(node: Any, where: str, **runtime: Any) -> Callable[..., Any]:
     def make(**more: Any) -> Any:
         known = {key: value for key, value in {**runtime, **more}.items() if takes_all or key in parameters}
         try:
-            return partial(**known)
+            return ready(**known)
         except (TypeError, ValueError) as error:
             raise KvwError(f"{where}: {' '.join(str(error).split())}") from error
 

@@ -35,6 +35,7 @@ AWKWARD = [
     "true",
     "12",
     " spaces ",
+    "\\\n",
     "",
 ]
 
@@ -88,6 +89,7 @@ def test_values_of_other_keys_stay_hydras_and_a_sweep_can_choose_among_targets()
         "starting_voice=null",
     ]
     assert cli.quoted(["heldout_audio=[a (1).wav, b.wav]"]) == ["heldout_audio=['a (1).wav','b.wav']"]
+    assert cli.quoted(["test_voice=[a(2)+b,c.pt]"]) == ["test_voice=['a(2)+b','c.pt']"]
     assert cli.quoted(["target_audio=choice(1).wav"]) == ["target_audio='choice(1).wav'"]
 
 
@@ -109,6 +111,7 @@ def test_the_documents_dashes_are_answered_with_what_to_type(arguments, typed, c
     ("arguments", "words"),
     [
         (["stp_limit=3"], ["stp_limit", "did you mean step_limit?"]),
+        (["diversity=1"], ["diversity", "did you mean strategy.diversity?"]),
         (["strategy=randomwalk"], ["randomwalk", "did you mean random_walk?"]),
         (["strategy.diversty=1"], ["strategy.diversty", "did you mean strategy.diversity?"]),
         (["strategie=random_walk"], ["strategie", "did you mean strategy?"]),
@@ -191,19 +194,44 @@ def test_an_output_folder_that_can_not_be_written_is_named(tmp_path, monkeypatch
     assert (tmp_path / "outputs").read_text() == "in the way"
 
 
-def test_help_names_groups_keys_and_examples(tmp_path):
+def test_help_is_a_page_of_tasks_choices_arguments_and_examples(tmp_path):
+    (tmp_path / "conf" / "strategy").mkdir(parents=True)
+    (tmp_path / "conf" / "strategy" / "mine.yaml").write_text(
+        "# My own idea. It is a secret.\n_target_: strategies.mine.M\n"
+    )
     done = subprocess.run([sys.executable, "-m", "kvw", "--help"], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0
-    for word in (
-        "random_walk",
-        "coherent",
-        "kvoicewalk",
-        "embedded",
-        "step_limit: 10000",
-        "python -m kvw target_audio=",
-    ):
-        assert word in done.stdout
-    assert not list(tmp_path.iterdir())
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    for task in cli.CONF.glob("task/*.yaml"):
+        assert any(line.startswith(f"{task.stem} ") for line in lines), task
+    assert "mine My own idea." in lines
+    assert "Strategies (strategy=NAME)" in lines
+    assert any(line.startswith("step_limit=10000 candidates to evaluate") for line in lines)
+    assert sum(line.startswith("python -m kvw ") and "=" in line for line in lines) >= 5
+    assert max(map(len, done.stdout.splitlines())) <= 120
+    assert [path.name for path in tmp_path.iterdir()] == ["conf"]
+
+
+def test_help_on_a_choice_prints_its_settings_with_their_comments(capsys):
+    assert cli.run(["--help", "strategy=genetic"]) == 0
+    said = capsys.readouterr().out
+    assert "size: 24 #" in said and "_target_: strategies.genetic.Genetic" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["test_voice=a.pt"], ["test_voice=a.pt", "task=speak"]),
+        (["export_bin=True", "test_voice=a.pt"], ["export_bin=True", "test_voice=a.pt", "task=export"]),
+        (["transcribe_many=true"], ["transcribe_many=true", "task=transcribe_many"]),
+        (["transcribe_many=a b"], ["transcribe_many=true", "target_audio=a b", "task=transcribe_many"]),
+        (["export_bin=false", "test_voice=null"], ["export_bin=false", "test_voice=null"]),
+        (["test_voice=a.pt", "task=export"], ["test_voice=a.pt", "task=export"]),
+        (["seed=1"], ["seed=1"]),
+    ],
+)
+def test_the_documents_arguments_that_stand_for_a_task_choose_it(arguments, expected):
+    assert cli.with_task(arguments) == expected
 
 
 def test_help_does_not_wait_for_heavy_imports():
@@ -214,7 +242,7 @@ def test_help_does_not_wait_for_heavy_imports():
 
 def test_every_choice_of_every_group_composes_and_has_settings_that_what_it_names_takes():
     from kvw.composition import stage
-    from kvw.config import locate, maker, plain
+    from kvw.config import bound, maker, plain
 
     groups = {path.parent.name: [] for path in cli.CONF.glob("*/*.yaml")}
     for path in cli.CONF.glob("*/*.yaml"):
@@ -229,7 +257,9 @@ def test_every_choice_of_every_group_composes_and_has_settings_that_what_it_name
                     stage(key, node, f"stages.{key}.")
             elif group == "strategy":
                 stage(name, {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}, "")
+            elif group == "language":
+                assert cfg.language.letter == name
             else:
-                checked = locate if group == "task" else maker  # a task is called with the config, not made
+                checked = bound if group == "task" else maker  # a task is called with the config, not made
                 assert callable(checked(plain(cfg[group]), group))
             assert re.match(r"#\s*\S", (Path(cli.CONF) / group / f"{name}.yaml").read_text()), "opens with a comment"

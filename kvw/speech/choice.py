@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
-from kvw import hub
+from kvw import hub, voices
 from kvw.types import KvwError
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ def automatic(*, voice_folder: Path, model: str | None = None, config: str | Non
         config: path of their configuration; null as for ``model``.
     """
     missing = [name for name, path in ((hub.MODEL, model), (hub.CONFIG, config)) if not (path or hub.find(name))]
-    without_voices = not any(voice_folder.glob("*.pt"))
+    without_voices = not (voice_folder.is_file() or voices.single_files(voice_folder))
     wanted = [*missing, f"the stock voices in {voice_folder}"] if without_voices else missing
     why = f"{hub.REPO} can't be reached"
     if wanted and hub.reachable():
@@ -47,3 +48,22 @@ def automatic(*, voice_folder: Path, model: str | None = None, config: str | Non
         why,
     )
     return {"_target_": EMBEDDED}
+
+
+def of_owner(node: dict[str, Any], owner: str) -> dict[str, Any]:
+    """The config node of the synthesiser that speaks ``owner``'s voices; ``synth=auto`` leaves it to the voice.
+
+    Args:
+        node: of the config.
+        owner: ``kokoro`` or ``embedded``.
+
+    Raises:
+        KvwError: the config chooses another one.
+    """
+    target = {"kokoro": KOKORO, "embedded": EMBEDDED}.get(owner)
+    if node["_target_"] == AUTOMATIC and target:
+        files = {key: node.get(key) for key in ("model", "config")}
+        return {"_target_": target, **(files if target == KOKORO else {})}
+    if node["_target_"] != target:
+        raise KvwError(f"synth: expected {owner}, the voice's own; got another; leave synth out, or give synth={owner}")
+    return node

@@ -1,0 +1,140 @@
+"""Voices by reference: a file, a name among the stock voices, a member of a pack, or a blend of such.
+
+The grammar is that of Kokoro's servers: ``af_bella``, ``af_bella+am_adam``, ``af_bella(2)+am_adam(1)``; weights are
+relative to their sum. Wherever a voice is named in a config, this reads it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kvw import voices
+from kvw.config import nearest
+from kvw.types import KvwError, Voice
+
+_WEIGHTED = re.compile(r"(?P<name>.+?)\s*(?:\((?P<weight>[^()]*)\))?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A voice that a reference stands for.
+
+    Attributes:
+        name: of the file, the stock voice or the pack's member; for a blend the names with their weights.
+        voice: float32 ``(510, 1, 256)``.
+        synthesizer: whose voice it is.
+        bases: the voices that it was mixed of, by name, with their shares, which add up to 1; itself if it is no blend.
+        facts: what the ``.json`` beside its file says; empty for others.
+        path: of its file, None for others.
+    """
+
+    name: str
+    voice: Voice
+    synthesizer: str
+    bases: dict[str, float]
+    facts: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+
+
+def read(reference: str, folder: Path) -> Named:
+    """The voice that ``reference`` stands for.
+
+    Args:
+        reference: the path of a voice; ``PACK:NAME``; the name of a voice in ``folder``, or of an embedded stock voice;
+            or several of these, each with a weight in brackets if wanted, joined by ``+``.
+        folder: of the stock voices; a pack of voices too.
+
+    Raises:
+        KvwError: there is no such voice, it is a bad one, a weight is no number above 0, or a blend's voices belong to
+            several synthesisers.
+    """
+    if Path(reference).is_file():  # whatever signs its name holds
+        return _single(reference, folder)
+    terms = [_weighted(term.strip(), reference) for term in reference.split("+")]
+    parts = [_single(name, folder) for name, _ in terms]
+    if len(parts) == 1:
+        return parts[0]
+    owners = {part.synthesizer: part.name for part in parts}
+    if len(owners) > 1:
+        kinds = ", ".join(f"{name} ({owner})" for owner, name in owners.items())
+        raise KvwError(f"{reference}: expected voices of one synthesiser to blend; got {kinds}; they can't be mixed")
+    total = sum(weight for _, weight in terms)
+    shares: dict[str, float] = {}
+    for part, (_, weight) in zip(parts, terms, strict=True):
+        shares[part.name] = shares.get(part.name, 0) + weight / total
+    mixed = sum(weight / total * part.voice.astype(np.float64) for part, (_, weight) in zip(parts, terms, strict=True))
+    name = "+".join(f"{part.name}({weight:g})" for part, (_, weight) in zip(parts, terms, strict=True))
+    return Named(name, np.asarray(mixed, dtype=np.float32), parts[0].synthesizer, shares)
+
+
+def read_all(references: str | Sequence[str], folder: Path) -> list[Named]:
+    """The voices of one reference or of a list of them.
+
+    Raises:
+        KvwError: as :func:`read`; every bad one is a line.
+    """
+    found, wrong = [], []
+    for reference in [references] if isinstance(references, str) else references:
+        try:
+            found.append(read(str(reference), folder))
+        except KvwError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise KvwError("\n".join(wrong))
+    return found
+
+
+def _weighted(term: str, reference: str) -> tuple[str, float]:
+    match = _WEIGHTED.fullmatch(term)
+    weight = math.nan
+    with suppress(ValueError):
+        weight = float(match["weight"] or "1") if match else weight
+    if match is None or not 0 < weight < math.inf:
+        raise KvwError(f"{reference}: expected voices as in af_bella(2)+am_adam(1), weights above 0; got {term!r}")
+    return match["name"], weight
+
+
+def _single(name: str, folder: Path) -> Named:
+    path = Path(name)
+    if path.is_file():
+        return _file(path)
+    pack, colon, member = name.rpartition(":")
+    if colon and Path(pack).is_file():
+        return _member(Path(pack), member)
+    if folder.is_file():
+        return _member(folder, name)
+    known = {voices.name_of(file): file for file in voices.single_files(folder)}
+    if name in known:
+        return _file(known[name])
+    from kvw.speech.embedded import stock_voices  # imports torch
+
+    stock = stock_voices()
+    if name in stock:
+        return Named(name, stock[name], voices.EMBEDDED, {name: 1.0})
+    hint = nearest(name, [*known, *stock])
+    missing = "" if known else f"; {folder} holds no voices: python -m kvw task=voices fetches Kokoro's"
+    raise KvwError(
+        f"{name}: expected a voice file, a voice's name, or a blend as af_bella(2)+am_adam(1); "
+        f"there is no such voice{hint}{missing}"
+    )
+
+
+def _file(path: Path) -> Named:
+    voice = voices.load(path)
+    name = voices.name_of(path)
+    return Named(name, voice, voices.synthesizer_of(path), {name: 1.0}, voices.facts_of(path), path)
+
+
+def _member(pack: Path, name: str) -> Named:
+    bank = voices.load_bank(pack)
+    if name not in bank.voices:
+        raise KvwError(f"{pack}: there is no voice {name!r} in it{nearest(name, bank.voices)}")
+    return Named(name, bank.voices[name], bank.synthesizer, {name: 1.0})

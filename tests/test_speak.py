@@ -1,0 +1,106 @@
+"""``task=speak`` and what else comes of ``test_voice``, on real speech of the embedded synthesiser."""
+
+import numpy as np
+import pytest
+
+from kvw import audio, cli, voices
+from kvw.speak import narrate
+from kvw.types import SAMPLE_RATE
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_voice_speaks_a_text_into_out_wav(here, embedded, bank):
+    assert cli.run(["test_voice=af_amber", "target_text=It's raining, again."]) == 0
+    (only,) = here.iterdir()
+    assert only.name == "out.wav"
+    (expected,) = embedded([bank["af_amber"]], embedded.script("It's raining, again."), 0)
+    np.testing.assert_allclose(audio.read(only), expected, rtol=0, atol=1 / 32767)
+
+
+def test_the_ending_of_the_name_chooses_the_format(here, embedded, bank):
+    heard = {}
+    for ending in audio.ENDINGS:
+        assert (
+            cli.run(["task=speak", "test_voice=am_felix", "target_text=Good night.", f"output_name=a b{ending}"]) == 0
+        )
+        heard[ending] = audio.read(here / f"a b{ending}")
+    np.testing.assert_allclose(heard[".wav"], heard[".flac"], rtol=0, atol=2 / 32767)
+    for ending in (".mp3", ".ogg"):
+        lossy, exact = heard[ending], heard[".wav"]
+        assert abs(len(lossy) - len(exact)) < 0.1 * SAMPLE_RATE
+        energy = [np.sqrt(np.mean(wave**2)) for wave in (lossy, exact)]
+        assert energy[0] == pytest.approx(energy[1], rel=0.1)
+
+
+def test_several_voices_have_a_file_each(here):
+    code = cli.run(["test_voice=[af_amber,af_amber(1)+am_boris(1)]", "target_text=Hello.", "output_name=to/say.wav"])
+    assert code == 0
+    names = sorted(path.name for path in (here / "to").iterdir())
+    assert names == ["say_af_amber.wav", "say_af_amber_1_am_boris_1.wav"]
+    first, second = (audio.read(here / "to" / name) for name in names)
+    assert len(first) != len(second) or not np.allclose(first, second)
+
+
+def test_a_text_comes_from_a_file_and_may_be_longer_than_any_segment(here, embedded, bank):
+    sentence = "The ferry left the harbour before dawn, and nobody on the pier had thought to wave. "
+    (here / "long.txt").write_text(sentence * 9 + "\n\n" + "Then it was quiet.", "utf-8")
+    assert cli.run(["test_voice=af_amber", "target_text=long.txt"]) == 0
+    one = len(embedded([bank["af_amber"]], embedded.script(sentence), 0)[0])
+    assert 8 * one < len(audio.read(here / "out.wav")) < 11 * one
+    assert all(len(part.phonemes) <= 510 for part in embedded.script(sentence * 9).segments)
+
+
+def test_paragraphs_are_apart(embedded, bank):
+    voice = bank["am_felix"]
+    apart = narrate(embedded, voice, "One is here.\n\nTwo is there.", 0)
+    parts = [embedded([voice], embedded.script(text), 0)[0] for text in ("One is here.", "Two is there.")]
+    assert len(apart) == sum(map(len, parts)) + round(0.4 * SAMPLE_RATE)
+    assert np.array_equal(apart[: len(parts[0])], parts[0])
+    assert np.array_equal(apart[-len(parts[1]) :], parts[1])
+
+
+@pytest.mark.parametrize("speed", [0.5, 0.8, 1.25, 2.0])
+def test_speed_divides_the_length_and_leaves_the_pitch(embedded, bank, speed):
+    import librosa
+
+    script, voice = (
+        embedded.script("The old ferry leaves the harbour at seven, long before the town wakes up."),
+        bank["am_felix"],
+    )
+    usual, changed = embedded([voice], script, 0)[0], embedded([voice], script, 0, speed)[0]
+    pauses = 2 * SAMPLE_RATE // 4
+    assert (len(changed) - pauses) / (len(usual) - pauses) == pytest.approx(1 / speed, rel=0.01)
+    pitch = [np.nanmedian(librosa.pyin(wave, fmin=60, fmax=400, sr=SAMPLE_RATE)[0]) for wave in (usual, changed)]
+    assert pitch[1] == pytest.approx(pitch[0], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["task=speak"], ["test_voice"]),
+        (["test_voice=af_amber", "task.speed=0.4"], ["task.speed", "0.4"]),
+        (["test_voice=af_amber", "output_name=out.aac"], ["output_name", ".mp3"]),
+        (["test_voice=af_amber", "target_text=?!"], ["pronounced"]),
+        (["test_voice=af_amber", "target_text=gone.txt"], ["target_text", "gone.txt"]),
+        (["test_voice=af_amber", "synth=kokoro"], ["synth=embedded"]),
+        (["test_voice=af_amber", "speed=2"], ["task.speed"]),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(here, capsys, arguments, words):
+    assert cli.run(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert all(word in line for word in words)
+    assert not [path for path in here.iterdir() if path.name != "gone.txt"]
+
+
+def test_a_voice_that_fails_leaves_the_others_spoken(here, bank, capsys):
+    wild = np.full((510, 1, 256), 3e38, np.float32)  # finite, but no sum of such numbers is
+    voices.save(here / "wild.embedded.pt", wild, {"synthesiser": "embedded"})
+    assert cli.run(["test_voice=[wild.embedded.pt,af_amber]", "target_text=Hello."]) == 1
+    assert [path.name for path in here.glob("*.wav")] == ["out_af_amber.wav"]
+    assert "1 of 2 voices failed: wild" in capsys.readouterr().err
