@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from kvw import audio, cli, hub, texts, transcribe
+from kvw.speech import opening
 from kvw.transcribe import Transcript, Whisper
 from kvw.types import SAMPLE_RATE, KvwError, Wave
 from tests import random_whisper, test_hub
@@ -495,3 +496,28 @@ def test_a_crash_while_a_text_is_written_never_leaves_one_that_seems_typed(whisp
 def test_a_list_of_files_and_folders_names_each_recording_once(recordings):
     named = texts.recordings_in([str(recordings / "b.wav"), str(recordings)])
     assert [path.name for path in named] == ["b.wav", "a.wav"]
+
+
+def test_a_search_that_transcribes_first_speaks_the_words_and_the_language_that_are_heard(kvw, model):
+    given = ["transcribe_start=true", f"transcriber.model={model}", "synth=embedded", "step_limit=1"]
+    code, (run,) = kvw(*given, "population_limit=2")
+    assert code == 0
+    config = OmegaConf.load(run / "config.yaml")
+    words = Path("texts/demo.txt").read_text("utf-8").strip()
+    assert config.target_text == opening(words, 400)
+    assert config.language.letter == "e"
+    code, (again,) = kvw(*given, "population_limit=2", "language=f", "transcriber.model=/nowhere")
+    assert code == 0, "the text that is there is used"
+    config = OmegaConf.load(again / "config.yaml")
+    assert (config.target_text, config.language.letter) == (opening(words, 400), "f")
+
+
+@given(
+    st.lists(st.sampled_from(["One two three.", "four five,", "six", "你好。", "! "]), max_size=30), st.integers(1, 120)
+)
+def test_the_opening_of_a_text_is_its_beginning_and_as_long_as_it_may_be(parts, most):
+    text = " ".join(parts)
+    begun = opening(text, most)
+    assert len(begun) <= most and text.lstrip().startswith(begun.lstrip())
+    if len(text) > most >= 15 and text.startswith("One"):
+        assert begun.endswith((".", "。", "!")), "whole sentences where one fits"
