@@ -19,6 +19,7 @@ import numpy as np
 import soundfile
 import soxr
 import webrtcvad  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 
 from kvw.disk import write_whole
 from kvw.types import SAMPLE_RATE, KvwError, Wave
@@ -49,6 +50,8 @@ VAD_RATE = 16_000
 """Hz, with VAD_FRAME, VAD_MODE and VAD_LEVEL the settings of Resemblyzer (its ``hparams.py`` and ``audio.py``)."""
 VAD_FRAME = 480
 """Samples: 30 ms at VAD_RATE."""
+FRAME = VAD_FRAME * SAMPLE_RATE // VAD_RATE
+"""The same 30 ms in samples of a :data:`Wave`."""
 VAD_MODE = 3
 VAD_LEVEL = 10 ** (-30 / 20)
 """RMS that a quieter recording is raised to."""
@@ -57,6 +60,23 @@ SPLIT_MARGIN = 0.1
 """Fraction of a clip, on each side of the wanted cut, that is searched for a pause."""
 SPLIT_PAUSE = SAMPLE_RATE // 5
 """Samples (0.2 s): the width of the pause that is looked for."""
+
+ENDINGS = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+    ".ogg": ("OGG", "VORBIS"),
+}
+"""Formats that audio can be written in, with libsndfile's names, by the ending of a file's name."""
+
+SUFFIXES = frozenset(
+    (
+        *(".wav", ".w64", ".caf", ".au", ".aif", ".aiff", ".aifc", ".flac", ".ape", ".wv"),
+        *(".mp3", ".m4a", ".m4b", ".aac", ".ogg", ".oga", ".opus", ".spx", ".wma", ".ac3", ".amr", ".mka"),
+        *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".3gp", ".ogv", ".wmv", ".mpg", ".mpeg", ".flv"),
+    )
+)
+"""Endings of the files of a folder that are taken for recordings; a file that is named itself may have any."""
 
 # The header of these gives the length; of others (MP3, ADTS, MPEG-TS) FFmpeg guesses it from the bit rate.
 LENGTH_IN_HEADER = {"aiff", "asf", "au", "avi", "caf", "flac", "flv", "mov", "matroska", "w64", "wav"}
@@ -120,6 +140,42 @@ def read_target(path: Path) -> Wave:
     return wave
 
 
+def in_folder(folder: Path) -> tuple[list[Path], list[str]]:
+    """The recordings of a folder, and what else is in it.
+
+    Returns:
+        Files with an ending of :data:`SUFFIXES`, by name; names of the rest: hidden and other files, folders.
+
+    Raises:
+        KvwError: the folder can't be read, or has no recording.
+    """
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise _refusal(folder, f"can't be read ({_one_line(error)}); check the path and its permissions") from error
+    files = [
+        path for path in entries if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+    ]
+    if not files:
+        raise _refusal(folder, "expected a folder of recordings, came one without; put WAV, FLAC or MP3 files into it")
+    return files, [_one_line(path.name) for path in sorted({*entries} - {*files})]
+
+
+def spoken(wave: Wave) -> NDArray[np.bool_]:
+    """Where the voice activity detector hears speech, after Resemblyzer's ``preprocess_wav``.
+
+    Returns:
+        One for each whole :data:`FRAME`: ``(len(wave) // FRAME,)``.
+    """
+    quiet = soxr.resample(wave, SAMPLE_RATE, VAD_RATE)
+    level = float(np.sqrt(np.mean(np.square(quiet, dtype=np.float64))))
+    loud = quiet * max(1.0, VAD_LEVEL / max(level, 1e-9))
+    pcm = np.round(np.clip(loud, -1.0, 1.0) * 32767).astype("<i2")
+    detector = webrtcvad.Vad(VAD_MODE)
+    frames = pcm[: len(pcm) // VAD_FRAME * VAD_FRAME].reshape(-1, VAD_FRAME)
+    return np.array([detector.is_speech(frame.tobytes(), VAD_RATE) for frame in frames], dtype=bool)
+
+
 def split_at_pause(wave: Wave, fraction: float = 0.75) -> tuple[Wave, Wave] | None:
     """Cuts a clip in the middle of the quietest 0.2 s near a fraction of its length; where none pauses, there anyway.
 
@@ -161,21 +217,26 @@ def hold_out(wave: Wave) -> tuple[Wave, Wave] | None:
 
 
 def write(path: Path, wave: Wave) -> None:
-    """Writes a 16-bit mono WAV at 24 kHz; a reader of ``path`` sees the old file or the whole new one.
+    """Writes mono audio at 24 kHz in the format of its name's ending; readers see the old file or the whole new one.
 
     Args:
-        path: in a folder that exists.
+        path: in a folder that exists; ends in one of :data:`ENDINGS`.
         wave: float32 ``(samples,)``, 24 kHz; beyond [-1, 1] it is clipped.
 
     Raises:
-        KvwError: the wave has NaN or infinite samples.
+        KvwError: another ending; or the wave has NaN or infinite samples.
         OSError: the file can't be written.
     """
     path = Path(path)
+    if path.suffix.lower() not in ENDINGS:
+        raise _refusal(path, f"expected a name in {', '.join(ENDINGS)} to write audio, came {path.suffix or 'none'}")
     if not np.isfinite(wave).all():
         raise _refusal(path, "expected finite samples to write, came NaN or infinity; the audio was not written")
-    encoded = io.BytesIO()
-    soundfile.write(encoded, np.clip(wave, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_16", format="WAV")
+    form, subtype = ENDINGS[path.suffix.lower()]
+    encoded, clipped = io.BytesIO(), np.clip(wave, -1.0, 1.0)
+    with soundfile.SoundFile(encoded, "w", SAMPLE_RATE, 1, subtype, format=form) as file:
+        for start in range(0, len(clipped), SAMPLE_RATE):  # libsndfile overflows its stack on minutes of Vorbis at once
+            file.write(clipped[start : start + SAMPLE_RATE])
     write_whole(path, encoded.getvalue())
 
 
@@ -282,15 +343,7 @@ def _collect(path: Path, blocks: Iterator[tuple[int, Wave]]) -> Wave:
 
 
 def _speech_seconds(wave: Wave) -> float:
-    """Seconds that the voice activity detector takes for speech, after Resemblyzer's ``preprocess_wav``."""
-    quiet = soxr.resample(wave, SAMPLE_RATE, VAD_RATE)
-    level = float(np.sqrt(np.mean(np.square(quiet, dtype=np.float64))))
-    loud = quiet * max(1.0, VAD_LEVEL / max(level, 1e-9))
-    pcm = np.round(np.clip(loud, -1.0, 1.0) * 32767).astype("<i2")
-    detector = webrtcvad.Vad(VAD_MODE)
-    frames = pcm[: len(pcm) // VAD_FRAME * VAD_FRAME].reshape(-1, VAD_FRAME)
-    spoken = sum(bool(detector.is_speech(frame.tobytes(), VAD_RATE)) for frame in frames)
-    return spoken * VAD_FRAME / VAD_RATE
+    return float(np.count_nonzero(spoken(wave))) * FRAME / SAMPLE_RATE
 
 
 def _too_long(path: Path, came: str) -> KvwError:

@@ -200,7 +200,7 @@ def stock_voices(cfg: DictConfig) -> str:
     from kvw import voices
 
     folder = Path(cfg.voices_folder)
-    if not any(folder.glob("*.pt")):
+    if not (folder.is_file() or voices.single_files(folder)):
         raise Missing(f"none in {folder}")
     bank = voices.load_bank(folder)
     return f"{len(bank.voices)} of {bank.synthesizer} in {folder}"
@@ -250,7 +250,8 @@ def outputs(cfg: DictConfig) -> str:
 
 def folder_of(key: str, cfg: DictConfig) -> str:
     """The folder of one of the config's keys."""
-    return roomy(Path(cfg[key]), RUN_BYTES)
+    place = Path(cfg[key])
+    return roomy(place.parent if place.is_file() else place, RUN_BYTES)  # voices_folder can be a pack
 
 
 def roomy(folder: Path, needed: float) -> str:

@@ -36,7 +36,7 @@ def export(
     """Writes ``test_voice``, or every voice of ``voice_folder``, in each of ``formats``.
 
     A pack that exists keeps its voices and gets the new ones at its end. Where one format has another voice by a
-    voice's name, that voice goes into no format.
+    voice's name already, that voice goes into no format.
 
     Args:
         cfg: the config; ``export_bin`` asks for ``npz`` in ``voice_folder``.
@@ -114,7 +114,7 @@ def found(cfg: DictConfig) -> dict[str, Callable[[], mix.Named]]:
     if folder.is_file():
         bank = voices.load_bank(folder)
         return {
-            f"{folder}:{name}": partial(mix.Named, name, voice, bank.synthesizer, {name: 1.0})
+            f"{folder}:{name}": partial(mix.Named, name, voice, bank.synthesizer, (name,))
             for name, voice in bank.voices.items()
         }
     single = voices.single_files(folder)
@@ -177,8 +177,6 @@ def put(voice: mix.Named, name: str, places: list[Place], replace: bool) -> None
 
 def record(voice: mix.Named, name: str) -> dict[str, Any]:
     """What goes with a voice: all that is known of it, and that it is synthetic, of which voices, and since when."""
-    given = voice.facts.get("base_voices")
-    bases = given if isinstance(given, (list, dict)) else voice.bases
     return {
         **voice.facts,
         "format": voices.FORMAT,
@@ -186,8 +184,9 @@ def record(voice: mix.Named, name: str) -> dict[str, Any]:
         "synthesiser": voice.synthesizer,
         "synthetic": True,
         "sha256": voices.digest(voice.voice),
-        "base_voices": bases,
-        "base_voices_licence": licence(set(map(str, bases)), voice.synthesizer),
+        "exported_from": voice.name,
+        "base_voices": list(voice.bases),
+        "base_voices_licence": licence(set(voice.bases), voice.synthesizer),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
 

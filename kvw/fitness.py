@@ -17,6 +17,7 @@ from kvw import features
 from kvw.candidate import Evaluation
 from kvw.gate import OPEN, Gate, Rule
 from kvw.prior import Prior
+from kvw.quality import mean_embedding
 from kvw.speaker import SpeakerEncoder
 from kvw.speech import Script, Synthesizer
 from kvw.stages import BankSimilarity, Ear, FeatureSimilarity, SelfSimilarity, Stage, TargetSimilarity, Trial
@@ -41,7 +42,7 @@ class HybridFitness:
     Args:
         synthesizer: what speaks.
         encoder: what hears who speaks.
-        target: the recording to match, as audio.
+        target: the speaker's recordings, at least one: embeddings and acoustic statistics are averaged over them.
         target_text: the text that is compared with the target.
         other_text: the text that self similarity compares with.
         seed: of the synthesiser's noise.
@@ -65,7 +66,7 @@ class HybridFitness:
     Raises:
         ValueError: weights or gates are missing, unknown, negative or all zero; the formula has an unknown name; there
             are fewer further texts than ``more_texts``, or two of the texts are the same; a stage lacks its text or
-            the bank; ``prior_limit`` is not above 0; no speech is heard in the target.
+            the bank; ``prior_limit`` is not above 0; no speech is heard in a recording of the target.
         KvwError: a text has nothing that can be pronounced.
     """
 
@@ -74,7 +75,7 @@ class HybridFitness:
         *,
         synthesizer: Synthesizer,
         encoder: SpeakerEncoder,
-        target: Wave,
+        target: Sequence[Wave],
         target_text: str,
         other_text: str,
         seed: int,
@@ -100,14 +101,16 @@ class HybridFitness:
         if len({script.text, *(other.text for other in others)}) <= len(others):
             raise ValueError("texts: expected target text, other text and further ones to differ; two are the same")
         self.scripts: tuple[Script, ...] = (script, *others)
-        (embedding,) = encoder([target])
-        if embedding is None:
-            raise ValueError("no speech is heard in the target")
+        heard = [embedding for embedding in encoder(target) if embedding is not None]
+        if not target or len(heard) < len(target):
+            raise ValueError(f"target: expected speech in each recording; it is heard in {len(heard)} of {len(target)}")
+        embedding = mean_embedding(heard)
+        statistics = np.mean([features.statistics(wave) for wave in target], axis=0)
         stages: list[Stage] = [
             TargetSimilarity("target", self.ear, [script], embedding),
             SelfSimilarity(self.ear, script, others),
             TargetSimilarity("others", self.ear, others, embedding),
-            FeatureSimilarity(self.ear, script, features.statistics(target), FORMULAS[formula]),
+            FeatureSimilarity(self.ear, script, statistics, FORMULAS[formula]),
         ]
         if "probe" in self.weights:
             if probe_text is None:

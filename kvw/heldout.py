@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
+from kvw.quality import mean_embedding
 from kvw.speaker import cosine
 from kvw.stages import Ear, Trial
-from kvw.types import Embedding, KvwError, Voice, Wave
+from kvw.types import KvwError, Voice, Wave
 
 
 class HeldOut:
@@ -20,7 +19,7 @@ class HeldOut:
     Args:
         ear: with a noise seed of its own, that the search did not use.
         texts: of lengths that the search did not score.
-        audio: of the target speaker; several clips are one speaker, by the mean of their embeddings.
+        audio: of the target speaker; several clips are one speaker.
 
     Raises:
         KvwError: a text can't be pronounced, or no speech is heard in the audio.
@@ -32,8 +31,7 @@ class HeldOut:
         heard = [embedding for embedding in ear.encoder(audio) if embedding is not None]
         if len(heard) < len(audio):
             raise KvwError("heldout_audio: expected speech in every clip; none is heard in one; leave that one out")
-        mean = np.mean(heard, axis=0)
-        self.target: Embedding = mean / np.linalg.norm(mean)
+        self.target = mean_embedding(heard)
 
     def __call__(self, voice: Voice) -> list[float]:
         """The cosine to the held-out audio for each text, in [0, 1]; 0 where the voice fails to speak it."""

@@ -10,15 +10,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig
 
-from kvw import audio, voices
-from kvw.types import SAMPLE_RATE, KvwError, Voice, Wave
-
-LANGUAGES = "abefhijpz"
-"""Kokoro's language letters."""
+from kvw import mix, target, voices
+from kvw.target import Target
+from kvw.types import KvwError, Voice
 
 DATA = Path(str(resources.files("kvw"))) / "data"
+DEMO = DATA / "demo.flac"
+"""The target where none is given; ``demo.txt`` has its words."""
 
 
 @dataclass(frozen=True)
@@ -26,30 +26,26 @@ class Inputs:
     """What a search was given, read and checked.
 
     Attributes:
-        target: the recording, or the part of it that is searched on.
-        target_name: safe stem of the recording's name, for files.
-        target_text: the text that is compared with it.
+        target: the recordings, searched on and held out.
+        target_text: the text that is compared with them.
         other_text: the text that self similarity compares with.
-        heldout: recordings to judge by; the target itself where there is nothing else.
-        heldout_note: how they were come by, for the summary.
         heldout_texts: texts to judge by.
         other_texts: further texts, of which a fitness may score some.
+        notes: what the user should know.
         starting_voice: where to start, None for the mean of the nearest stock voices.
         starting_synthesizer: whose voice that is.
-        notes: what the user should know.
+        starting_bases: the voices that it was made of.
     """
 
-    target: Wave
-    target_name: str
+    target: Target
     target_text: str
     other_text: str
-    heldout: list[Wave]
-    heldout_note: str
     heldout_texts: list[str]
     other_texts: list[str]
+    notes: list[str] = field(default_factory=list)
     starting_voice: Voice | None = None
     starting_synthesizer: str = ""
-    notes: list[str] = field(default_factory=list)
+    starting_bases: tuple[str, ...] = ()
 
 
 class Problems:
@@ -89,47 +85,29 @@ def read_inputs(cfg: DictConfig) -> Inputs:
     for key in ("target_audio", "starting_voice", "heldout_audio", "heldout_texts", "other_texts"):
         problems.expect(cfg[key] != "", f"{key}: expected a path, or null for the default; got nothing")
 
-    path = Path(cfg.target_audio) if cfg.target_audio else DATA / "demo.flac"
-    target = problems.attempt(audio.read_target, path)
+    given = DEMO if cfg.target_audio in (None, "") else cfg.target_audio
+    recordings = problems.attempt(target.read, given, None if cfg.heldout_audio == "" else cfg.heldout_audio)
     if cfg.target_text is None and cfg.target_audio:
         notes.append("target_text is not given: a default text is spoken; the words of the recording serve better")
-    default = DATA / ("target.txt" if cfg.target_audio else "demo.txt")
-    given_text = default.read_text("utf-8") if cfg.target_text is None else cfg.target_text
-    target_text = problems.attempt(text, given_text, "target_text")
+    target_text = problems.attempt(
+        text, default_text(cfg) if cfg.target_text is None else cfg.target_text, "target_text"
+    )
     other_text = problems.attempt(text, cfg.other_text, "other_text")
     problems.expect(
         target_text is None or target_text != other_text,
         "other_text: expected another text than target_text; got the same; self similarity compares the two",
     )
 
-    if not cfg.heldout_texts and cfg.language not in ("a", "b"):
-        notes.append(f"the held-out texts are English: give heldout_texts=FILE for language={cfg.language}")
-    heldout_texts = problems.attempt(read_lines, Path(cfg.heldout_texts or DATA / "heldout.txt"), "heldout_texts")
-    if not cfg.other_texts and cfg.language not in ("a", "b") and OmegaConf.select(cfg, "fitness.more_texts"):
-        notes.append(f"the further texts are English: give other_texts=FILE for language={cfg.language}")
-    other_texts = problems.attempt(read_lines, Path(cfg.other_texts or DATA / "other.txt"), "other_texts")
+    heldout_texts = problems.attempt(texts, cfg, "heldout_texts")
+    other_texts = problems.attempt(texts, cfg, "other_texts")
 
-    given = cfg.heldout_audio
-    paths = list(given) if isinstance(given, (list, ListConfig)) else [given] if given else []
-    heldout = [problems.attempt(audio.read_target, Path(str(name))) for name in paths]
-    note = "heldout_audio"
-    if target is not None and not heldout:
-        parts = audio.hold_out(target)
-        if parts:
-            target, heldout = parts[0], [parts[1]]
-            seconds = len(parts[1]) / SAMPLE_RATE
-            note = f"the target's last {seconds:.1f} s, which the search does not use"
-        else:
-            heldout = [target]
-            note = "the target itself, which has no speech to spare; heldout_audio=FILE gives a figure to believe"
-
-    start, owner = None, ""
+    start: mix.Named | None = None
     if cfg.starting_voice:
-        start = problems.attempt(voices.load, Path(cfg.starting_voice))
-        owner = problems.attempt(voices.synthesizer_of, Path(cfg.starting_voice)) or ""
+        start = problems.attempt(mix.read, cfg.starting_voice, Path(cfg.voices_folder))
     problems.raise_any()
-    name = voices.safe_stem(path.stem)
-    return Inputs(target, name, target_text, other_text, heldout, note, heldout_texts, other_texts, start, owner, notes)
+    notes += recordings.notes
+    known = (start.voice, start.synthesizer, start.bases) if start else ()
+    return Inputs(recordings, target_text, other_text, heldout_texts, other_texts, notes, *known)
 
 
 def check_numbers(cfg: DictConfig, problems: Problems) -> None:
@@ -143,10 +121,6 @@ def check_numbers(cfg: DictConfig, problems: Problems) -> None:
     within = cfg.stop_score is None or 0 < cfg.stop_score <= 100
     problems.expect(within, f"stop_score: expected a score in (0, 100]; got {cfg.stop_score}")
     problems.expect(
-        len(cfg.language) == 1 and cfg.language in LANGUAGES,
-        f"language: expected one of Kokoro's letters {', '.join(LANGUAGES)}; got {cfg.language!r}",
-    )
-    problems.expect(
         re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", cfg.device) is not None,
         f"device: expected auto, cuda, cuda:N, mps or cpu; got {cfg.device!r}",
     )
@@ -157,18 +131,37 @@ def check_numbers(cfg: DictConfig, problems: Problems) -> None:
     )
 
 
+def default_text(cfg: DictConfig) -> str:
+    """The demo's own words where it is the target and the language is English, else the language's text."""
+    own = cfg.target_audio is None and cfg.language.letter in ("a", "b")
+    return DEMO.with_suffix(".txt").read_text("utf-8") if own else str(cfg.language.target_text)
+
+
 def text(value: str, key: str) -> str:
-    """The words of ``value``, which are words or the path of a .txt.
+    """The words of :func:`passage`, on one line."""
+    return " ".join(passage(value, key).split())
+
+
+def passage(value: str, key: str) -> str:
+    """``value`` itself, or what is in the .txt that it is the path of.
 
     Raises:
-        KvwError: there are none.
+        KvwError: there is nothing in it.
     """
     if value.strip().lower().endswith(".txt") and "\n" not in value.strip():
         value = read_text(Path(value.strip()), key)
-    words = " ".join(value.split())
-    if not words:
+    if not value.strip():
         raise KvwError(f"{key}: expected words, or the path of a .txt with words; got nothing")
-    return words
+    return value
+
+
+def texts(cfg: DictConfig, key: str) -> list[str]:
+    """The lines of the file that ``key`` names, or the language's own texts.
+
+    Raises:
+        KvwError: there are none, or the file can't be read.
+    """
+    return read_lines(Path(cfg[key]), key) if cfg[key] else list(cfg.language[key])
 
 
 def read_text(path: Path, key: str) -> str:

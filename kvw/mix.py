@@ -31,7 +31,7 @@ class Named:
         name: of the file, the stock voice or the pack's member; for a blend the names with their weights.
         voice: float32 ``(510, 1, 256)``.
         synthesizer: whose voice it is.
-        bases: the voices that it was mixed of, by name, with their shares, which add up to 1; itself if it is no blend.
+        bases: the voices that it was made of, as far as its record says; itself if there is no record.
         facts: what the ``.json`` beside its file says; empty for others.
         path: of its file, None for others.
     """
@@ -39,7 +39,7 @@ class Named:
     name: str
     voice: Voice
     synthesizer: str
-    bases: dict[str, float]
+    bases: tuple[str, ...]
     facts: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
 
@@ -56,7 +56,7 @@ def read(reference: str, folder: Path) -> Named:
         KvwError: there is no such voice, it is a bad one, a weight is no number above 0, or a blend's voices belong to
             several synthesisers.
     """
-    if Path(reference).is_file():  # whatever signs its name holds
+    if _is_file(reference):  # whatever signs its name holds
         return _single(reference, folder)
     terms = [_weighted(term.strip(), reference) for term in reference.split("+")]
     parts = [_single(name, folder) for name, _ in terms]
@@ -67,12 +67,10 @@ def read(reference: str, folder: Path) -> Named:
         kinds = ", ".join(f"{name} ({owner})" for owner, name in owners.items())
         raise KvwError(f"{reference}: expected voices of one synthesiser to blend; got {kinds}; they can't be mixed")
     total = sum(weight for _, weight in terms)
-    shares: dict[str, float] = {}
-    for part, (_, weight) in zip(parts, terms, strict=True):
-        shares[part.name] = shares.get(part.name, 0) + weight / total
+    bases = tuple(dict.fromkeys(base for part in parts for base in part.bases))
     mixed = sum(weight / total * part.voice.astype(np.float64) for part, (_, weight) in zip(parts, terms, strict=True))
     name = "+".join(f"{part.name}({weight:g})" for part, (_, weight) in zip(parts, terms, strict=True))
-    return Named(name, np.asarray(mixed, dtype=np.float32), parts[0].synthesizer, shares)
+    return Named(name, np.asarray(mixed, dtype=np.float32), parts[0].synthesizer, bases)
 
 
 def read_all(references: str | Sequence[str], folder: Path) -> list[Named]:
@@ -92,6 +90,12 @@ def read_all(references: str | Sequence[str], folder: Path) -> list[Named]:
     return found
 
 
+def _is_file(name: str) -> bool:
+    with suppress(OSError, ValueError):  # a long blend is too long for a path
+        return Path(name).is_file()
+    return False
+
+
 def _weighted(term: str, reference: str) -> tuple[str, float]:
     match = _WEIGHTED.fullmatch(term)
     weight = math.nan
@@ -103,11 +107,10 @@ def _weighted(term: str, reference: str) -> tuple[str, float]:
 
 
 def _single(name: str, folder: Path) -> Named:
-    path = Path(name)
-    if path.is_file():
-        return _file(path)
+    if _is_file(name):
+        return _file(Path(name))
     pack, colon, member = name.rpartition(":")
-    if colon and Path(pack).is_file():
+    if colon and _is_file(pack):
         return _member(Path(pack), member)
     if folder.is_file():
         return _member(folder, name)
@@ -118,7 +121,7 @@ def _single(name: str, folder: Path) -> Named:
 
     stock = stock_voices()
     if name in stock:
-        return Named(name, stock[name], voices.EMBEDDED, {name: 1.0})
+        return Named(name, stock[name], voices.EMBEDDED, (name,))
     hint = nearest(name, [*known, *stock])
     missing = "" if known else f"; {folder} holds no voices: python -m kvw task=voices fetches Kokoro's"
     raise KvwError(
@@ -129,12 +132,14 @@ def _single(name: str, folder: Path) -> Named:
 
 def _file(path: Path) -> Named:
     voice = voices.load(path)
-    name = voices.name_of(path)
-    return Named(name, voice, voices.synthesizer_of(path), {name: 1.0}, voices.facts_of(path), path)
+    name, facts = voices.name_of(path), voices.facts_of(path)
+    known = facts.get("base_voices")
+    bases = tuple(map(str, known)) if known and isinstance(known, (list, dict)) else (name,)
+    return Named(name, voice, voices.synthesizer_of(path), bases, facts, path)
 
 
 def _member(pack: Path, name: str) -> Named:
     bank = voices.load_bank(pack)
     if name not in bank.voices:
         raise KvwError(f"{pack}: there is no voice {name!r} in it{nearest(name, bank.voices)}")
-    return Named(name, bank.voices[name], bank.synthesizer, {name: 1.0})
+    return Named(name, bank.voices[name], bank.synthesizer, (name,))

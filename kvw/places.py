@@ -71,6 +71,8 @@ class Folder:
     def held(self, name: str) -> Voice | None:
         """Reads the file of that name."""
         file = self._file(name)
+        if self.form == "pt" and not file.exists() and (beside := file.with_suffix(".json")).exists():
+            raise KvwError(f"{beside}: expected no such file, as {file.name} would get a record there; move it away")
         return voices.load(file) if file.exists() else None
 
     def put(self, name: str, voice: Voice, facts: Mapping[str, Any]) -> None:
@@ -147,7 +149,7 @@ def open_places(formats: Sequence[str], out: Path) -> list[Place]:
     """
     packs = [form for form in formats if form in PACKS]
     is_file = out.suffix in (".bin", ".npz") and not out.is_dir()
-    if is_file and len(packs) != 1:
+    if is_file and (len(packs) != 1 or (out.suffix == ".npz" and packs != ["npz"])):
         raise KvwError(f"task.out: expected a folder for {', '.join(formats)}; got a pack's file {out}; give a folder")
     folder = out.parent if is_file else out
     folder.mkdir(parents=True, exist_ok=True)

@@ -97,8 +97,9 @@ class Improvements(Observer):
         self._seen = 0
 
     def ranked(self, ranking: Sequence[Entry], top: Sequence[Entry]) -> None:
-        """Remembers which stock voices the search starts from."""
-        self.facts["base_voices"] = [entry.name for entry in top]
+        """Remembers which stock voices the search starts from, beside a starting voice's own."""
+        begun = self.facts.get("base_voices", [])
+        self.facts["base_voices"] = list(dict.fromkeys([*begun, *(entry.name for entry in top)]))
         self._stock = {entry.voice.tobytes() for entry in ranking}
 
     def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:

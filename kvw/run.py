@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from kvw import audio, composition, results, store
+from kvw import audio, composition, quality, results, store
 from kvw import search as searching
 from kvw import voices as voice_files
 from kvw.archive import Entry
@@ -35,7 +35,7 @@ from kvw.search import Budget, Result
 from kvw.settings import FitnessSettings, prior_of
 from kvw.speech import choice
 from kvw.strategy import Finished
-from kvw.types import EXIT_TOO_MANY_FAILURES, SAMPLE_RATE, KvwError, Voice
+from kvw.types import EXIT_TOO_MANY_FAILURES, KvwError, Voice
 
 log = logging.getLogger(__name__)
 
@@ -64,18 +64,22 @@ def run(cfg: DictConfig, inputs: Inputs) -> float:
     if synth["_target_"] == choice.AUTOMATIC:
         synth = build(synth, "synth", voice_folder=Path(cfg.voices_folder))
     bank = stock_voices(cfg, synth, inputs)
+    log.info("Target: %s", inputs.target.summary)
     for note in inputs.notes:
         log.warning("%s", note)
     totals = rehearse(stages, list(bank.values()), cfg.population_limit)
     check_limits(stages, totals, cfg.step_limit)
     log.info("Loading the models")
     prior = prior_of(bank.values(), plain(cfg.fitness))
-    settings = FitnessSettings(synth, plain(cfg.fitness), device, cfg.language, cfg.seed, inputs, prior)
+    settings = FitnessSettings(synth, plain(cfg.fitness), device, cfg.language.letter, cfg.seed, inputs, prior)
     executor = make_executor(fitness=settings)
     try:
+        _, encoder = settings.models()
+        for doubt in quality.doubts(encoder, inputs.target.recordings):
+            log.warning("%s", doubt)
         if cfg.dry_run:
             return plan(cfg, settings, bank, executor, sum(total or 0 for total in totals))
-        heldout = HeldOut(settings.ear(cfg.seed + HELDOUT_SEED), inputs.heldout_texts, inputs.heldout)
+        heldout = HeldOut(settings.ear(cfg.seed + HELDOUT_SEED), inputs.heldout_texts, inputs.target.heldout)
         folder = run_folder(inputs, cfg.seed)
         log_file = logging.FileHandler(folder / "kvw.log", encoding="utf-8")
         logging.getLogger("kvw").addHandler(log_file)
@@ -93,28 +97,30 @@ def search(
     cfg: DictConfig, settings: FitnessSettings, find: Callable[..., Result], heldout: HeldOut, folder: Path
 ) -> float:
     """Searches by ``find``, with its records in ``folder``, and judges the result."""
-    inputs = settings.inputs
+    inputs, target = settings.inputs, settings.inputs.target
     write_whole(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
-    audio.write(folder / "target.wav", inputs.target)
-    for number, wave in enumerate(inputs.heldout, start=1):
+    for number, wave in enumerate(target.clips, start=1):
+        audio.write(folder / (f"target_{number}.wav" if len(target.clips) > 1 else "target.wav"), wave)
+    for number, wave in enumerate(target.heldout, start=1):
         audio.write(folder / f"heldout_{number}.wav", wave)
     synthesizer, _ = settings.models()
     log.info("Synthesiser %s on %s; run folder %s", synthesizer.name, settings.device, folder)
     facts = {
         "synthesiser": synthesizer.name,
         "synthesiser_identity": synthesizer.identity,
-        "target": inputs.target_name,
-        "target_sha256": results.digest(inputs.target),
+        "target": target.name,
+        "target_sha256": results.digest(np.concatenate(target.clips)),
         "strategy": strategy_name(),
         "seed": cfg.seed,
-        "language": cfg.language,
+        "language": cfg.language.letter,
+        "base_voices": list(inputs.starting_bases),
         "versions": results.versions(),
     }
     ear, scripts = settings.ear(cfg.seed), settings.scripts()
     improvements = results.Improvements(
         folder,
         Path(cfg.output_name).stem,
-        inputs.target_name,
+        target.name,
         facts,
         lambda voice: ear.speak([voice], scripts[0])[0],
     )
@@ -213,8 +219,9 @@ def conclude(
     lengths = [script.phonemes for script in heldout.scripts]
     archive = result.archive
     about = {
+        "Target": inputs.target.summary,
         "Held-out": f"mean of {len(lengths)} texts of {min(lengths)} to {max(lengths)} phonemes, "
-        f"against {inputs.heldout_note}",
+        f"against {inputs.target.heldout_note}",
         "Synthesiser": str(improvements.facts["synthesiser"]),
         "Search": f"{archive.steps} candidates in {duration(result.seconds)}, {archive.synthesised:.0f} s of audio, "
         f"{archive.stopped / archive.steps:.0%} stopped early, {archive.failed} failed; {result.reason}",
@@ -251,8 +258,7 @@ def plan(
     candidates = cfg.step_limit + uncounted
     steps = candidates * (stopped + SCORED_SHARE * (complete - stopped))
     synthesizer, _ = settings.models()
-    length = len(inputs.target) / SAMPLE_RATE
-    log.info("Target: %s, %.1f s; held-out: %s", inputs.target_name, length, inputs.heldout_note)
+    log.info("Held-out: %s", inputs.target.heldout_note)
     log.info("Synthesiser: %s on %s", synthesizer.name, settings.device)
     log.info("Ranking: %d stock voices, about %s", len(bank), duration(ranking))
     log.info("Search: %s, up to %d candidates, about %s", strategy_name(), candidates, duration(steps))
@@ -271,7 +277,7 @@ def stock_voices(cfg: DictConfig, synth: dict[str, Any], inputs: Inputs) -> dict
     folder, embedded = Path(cfg.voices_folder), synth["_target_"] == choice.EMBEDDED
     wanted = voice_files.EMBEDDED if embedded else voice_files.KOKORO
     named = folder != Path("voices")
-    present = sorted(folder.glob("*.pt"))
+    present = voice_files.single_files(folder)
     if embedded and not (named or (present and voice_files.synthesizer_of(present[0]) == wanted)):
         from kvw.speech import embedded as own
 
@@ -297,7 +303,7 @@ def stock_voices(cfg: DictConfig, synth: dict[str, Any], inputs: Inputs) -> dict
 def run_folder(inputs: Inputs, seed: int) -> Path:
     """Makes the folder of this run: by date and time, or in its job's folder of a multirun."""
     hydra = HydraConfig.get()
-    name = f"{inputs.target_name}-{strategy_name()}-{seed}"
+    name = f"{inputs.target.name}-{strategy_name()}-{seed}"
     job = Path(hydra.runtime.output_dir)
     if hydra.mode == RunMode.MULTIRUN:
         return results.new_folder(job, name)

@@ -59,7 +59,7 @@ class FitnessSettings:
             "fitness",
             synthesizer=synthesizer,
             encoder=encoder,
-            target=self.inputs.target,
+            target=self.inputs.target.clips,
             target_text=self.inputs.target_text,
             other_text=self.inputs.other_text,
             further_texts=self.inputs.other_texts,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +45,15 @@ def speak(cfg: DictConfig, *, speed: float) -> float:
     named = chosen_voices(cfg)
     several = len(named) > 1
     output.parent.mkdir(parents=True, exist_ok=True)
-    seconds, failed = 0.0, []
+    speaker = cache(partial(synthesizer, cfg))
+    seconds, failed, taken = 0.0, [], Counter[str]()
     for voice in named:
-        path = output.with_stem(f"{output.stem}_{voices.safe_stem(voice.name)}") if several else output
+        stem = voices.safe_stem(voice.name)
+        taken[stem] += 1  # every run's voice is called best
+        number = f"-{taken[stem]}" if taken[stem] > 1 else ""
+        path = output.with_stem(f"{output.stem}_{stem}{number}") if several else output
         try:
-            wave = narrate(synthesizer(cfg, voice.synthesizer), voice.voice, text, cfg.seed, speed)
+            wave = narrate(speaker(voice.synthesizer), voice.voice, text, cfg.seed, speed)
             audio.write(path, wave)
         except KvwError as error:
             if not several:
@@ -56,7 +62,8 @@ def speak(cfg: DictConfig, *, speed: float) -> float:
             failed.append(voice.name)
         else:
             seconds += len(wave) / SAMPLE_RATE
-            log.info("%s: %.1f s in %s's voice %s", path, len(wave) / SAMPLE_RATE, voice.synthesizer, voice.name)
+            where = voice.path or voice.name
+            log.info("%s: %.1f s in %s's voice %s", path, len(wave) / SAMPLE_RATE, voice.synthesizer, where)
     if failed:
         raise KvwError(f"{len(failed)} of {len(named)} voices failed: {', '.join(failed)}", EXIT_ITEMS_FAILED)
     return seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import textwrap
 from pathlib import Path
@@ -11,14 +12,18 @@ from omegaconf import DictConfig
 
 from kvw import composition, hub
 from kvw.config import maker, plain
-from kvw.inputs import DEMO, read_inputs
+from kvw.inputs import read_inputs
 from kvw.speech import opening
-from kvw.types import EXIT_ITEMS_FAILED, KvwError
+from kvw.target import Target
+from kvw.types import EXIT_ITEMS_FAILED, SAMPLE_RATE, KvwError
 
 log = logging.getLogger(__name__)
 
 MOST = 400
-"""Characters of a transcript that a search speaks, some 25 s: every candidate speaks them."""
+"""Characters of a transcript that a search speaks: every candidate speaks them."""
+
+MOST_SECONDS = 25.0
+"""In which they are said; recordings beyond are not transcribed."""
 
 DENSE, MOST_DENSE = ("j", "z"), 130
 """Languages that say more in a character, and as many seconds of theirs."""
@@ -46,33 +51,36 @@ def voices(cfg: DictConfig) -> float:
 
 def search(cfg: DictConfig) -> float:
     """Evolves a voice: see :func:`kvw.run.run`."""
-    if cfg.transcribe_start:
-        transcribe(cfg)
     inputs = read_inputs(cfg)  # before torch is imported: most mistakes are found within a second
+    if cfg.transcribe_start:
+        transcribe(cfg, inputs.target)
+        inputs = read_inputs(cfg)
     from kvw.run import run
 
     return run(cfg, inputs)
 
 
-def transcribe(cfg: DictConfig) -> None:
-    """Sets ``target_text`` to what the target recording says, and the language to that which is heard.
+def transcribe(cfg: DictConfig, target: Target) -> None:
+    """Sets ``target_text`` to what the target's first recordings say, and the language to that which is heard.
 
     A language that the command line asks for stays.
 
     Raises:
-        KvwError: the recording can't be read, no words are heard in it, or there is no transcriber.
+        KvwError: a recording can't be read, no words are heard in it, or there is no transcriber.
     """
     from kvw import texts
 
     folder = Path(cfg.texts_folder)
     texts.make_writable(folder)
-    recordings = texts.recordings_in(cfg.target_audio or DEMO)
-    words, letter = texts.words_of(recordings, folder, maker(plain(cfg.transcriber), "transcriber"))
+    seconds = itertools.accumulate(len(target.recordings[path]) / SAMPLE_RATE for path in target.searched)
+    needed = [Path(path) for path, heard in zip(target.searched, [0.0, *seconds], strict=False) if heard < MOST_SECONDS]
+    words, letter = texts.words_of(needed, folder, maker(plain(cfg.transcriber), "transcriber"))
+    if cfg.target_text is not None:
+        log.warning("target_text is replaced by what the recording says, as transcribe_start=true asks for")
     cfg.target_text = opening(words, MOST_DENSE if letter in DENSE else MOST)
     if cfg.target_text != words:
-        log.info(
-            "The search speaks the first sentences of it: %s", textwrap.shorten(cfg.target_text, 80, placeholder=" ...")
-        )
+        begins = textwrap.shorten(cfg.target_text, 80, placeholder=" ...")
+        log.info("The search speaks the first sentences of it: %s", begins)
     if letter is None or letter == cfg.language.letter or (letter == "a" and cfg.language.letter == "b"):
         return
     if composition.asked("language"):

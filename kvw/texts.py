@@ -1,8 +1,8 @@
 """The folder of the texts: what recordings say, kept. Read :func:`transcript_of` first.
 
-A text that is there is kept and used, corrected or not, and never overwritten. The ``.json`` beside it has the digest
-of its recording: two recordings of one name, or one that was recorded again, have a text each. A text without a
-``.json`` was typed by someone, and is that of any recording of its name.
+A text that is there is kept and used, corrected or not, and never overwritten. The ``.kvw.json`` beside it has the
+digest of its recording: two recordings of one name, or one that was recorded again, have a text each. A text without a
+``.kvw.json`` was typed by someone, and is that of any recording of its name.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ from kvw.transcribe import Transcriber, Transcript
 from kvw.types import EXIT_ITEMS_FAILED, KvwError
 
 log = logging.getLogger(__name__)
+
+RECORD = ".kvw.json"
+"""The ending of what kvw writes beside a text: a corpus often has a ``.json`` of its own beside a recording."""
 
 
 def transcript_of(recording: Path, folder: Path, transcriber: Callable[[], Transcriber]) -> Transcript:
@@ -196,7 +199,7 @@ def place(stem: str, digest: str, folder: Path) -> Path:
 def facts(path: Path) -> dict[str, Any]:
     """What kvw wrote beside a text; nothing where the text is not kvw's."""
     try:
-        found = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        found = json.loads(path.with_suffix(RECORD).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -219,12 +222,12 @@ def read(path: Path) -> Transcript:
 
 
 def write(path: Path, transcript: Transcript, recording: str, digest: str) -> None:
-    """Writes a text and its ``.json``, that one first: without it the text would be one that someone typed."""
+    """Writes a text and its ``.kvw.json``, that one first: without it the text would be one that someone typed."""
     record = {
         "recording": recording,
         "sha256": digest,
         "language": transcript.language,
         "probability": transcript.probability,
     }
-    write_whole(path.with_suffix(".json"), f"{json.dumps(record, indent=2)}\n".encode())
+    write_whole(path.with_suffix(RECORD), f"{json.dumps(record, indent=2)}\n".encode())
     write_whole(path, f"{transcript.text}\n".encode())

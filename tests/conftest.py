@@ -68,7 +68,7 @@ def default_fitness(**given: Any) -> HybridFitness:
 @pytest.fixture(scope="session")
 def fitness(embedded: EmbeddedSynthesizer, encoder: SpeakerEncoder, demo: Wave) -> HybridFitness:
     """The default fitness on the embedded synthesiser, with short texts."""
-    return default_fitness(synthesizer=embedded, encoder=encoder, target=demo, **SHORT)
+    return default_fitness(synthesizer=embedded, encoder=encoder, target=[demo], **SHORT)
 
 
 @pytest.fixture

@@ -437,6 +437,39 @@ def test_every_real_recording_is_a_target(path: Path) -> None:
     assert len(wave) / SAMPLE_RATE == pytest.approx(soundfile.info(path).duration, rel=0.02)
 
 
+def test_a_folder_has_its_recordings_by_name_and_the_rest_apart(tmp_path: Path) -> None:
+    for name in ("b.WAV", "a.mp3", "c.opus", ".d.wav", "e.txt", "f", "g.wav.part"):
+        (tmp_path / name).touch()
+    (tmp_path / "h.wav").mkdir()
+    files, others = audio.in_folder(tmp_path)
+    assert [path.name for path in files] == ["a.mp3", "b.WAV", "c.opus"]
+    assert others == [".d.wav", "e.txt", "f", "g.wav.part", "h.wav"]
+
+
+def test_a_folder_without_recordings_or_none_at_all_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "e.txt").touch()
+    refused(tmp_path, "folder of recordings", reader=audio.in_folder)
+    for path in (tmp_path / "nowhere", tmp_path / "e.txt"):
+        with pytest.raises(KvwError, match="can't be read"):
+            audio.in_folder(path)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 10 * audio.FRAME))
+def test_there_is_a_verdict_on_speech_for_each_whole_frame(samples: int) -> None:
+    wave = np.random.default_rng(0).standard_normal(samples).astype(np.float32)
+    assert audio.spoken(wave).shape == (samples // audio.FRAME,)
+
+
+def test_speech_is_heard_where_somebody_speaks() -> None:
+    wave = audio.read_target(DEMO)
+    second = np.zeros(SAMPLE_RATE, np.float32)
+    spoken = audio.spoken(np.concatenate([second, wave[: 4 * SAMPLE_RATE], second]))
+    frames = SAMPLE_RATE // audio.FRAME
+    assert not spoken[: frames - 1].any() and not spoken[-frames + 10 :].any()
+    assert spoken[frames : 4 * frames].mean() > 0.7
+
+
 def test_the_demo_clip_is_split_in_the_pause_before_its_last_sentence() -> None:
     wave = audio.read_target(DEMO)
     parts = audio.split_at_pause(wave)

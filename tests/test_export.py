@@ -258,11 +258,29 @@ def test_base_voices_of_strangers_have_no_known_licence(here):
     assert voices.facts_of(here / "out" / "am_x.safetensors")["base_voices_licence"] == "unknown"
 
 
+def test_a_record_of_someone_elses_is_never_written_over(here, capsys):
+    place = here / "outputs" / "exported"
+    place.mkdir(parents=True)
+    (place / "af_mix.json").write_text('{"mine": 1}')
+    assert export("test_voice=af_alloy", "task.formats=[pt]", "task.name=af_mix") == 2
+    assert "af_mix.json" in capsys.readouterr().err
+    assert (place / "af_mix.json").read_text() == '{"mine": 1}'
+    assert not (place / "af_mix.pt").exists()
+
+
+def test_a_pack_is_named_as_its_format_is(here, capsys):
+    assert export("test_voice=af_alloy", "task.formats=[sherpa]", "task.out=my.npz") == 2
+    assert "my.npz" in capsys.readouterr().err
+    assert not (here / "my.npz").exists()
+
+
 def test_a_blend_is_exported_with_its_shares(here):
     assert export("test_voice=af_alloy(3)+am_adam(1)", "task.formats=[safetensors]", "task.name=af_mix") == 0
     path = here / "outputs" / "exported" / "af_mix.safetensors"
     np.testing.assert_allclose(voices.load(path), 0.75 * STOCK["af_alloy"] + 0.25 * STOCK["am_adam"], atol=1e-6)
-    assert voices.facts_of(path)["base_voices"] == {"af_alloy": 0.75, "am_adam": 0.25}
+    facts = voices.facts_of(path)
+    assert facts["base_voices"] == ["af_alloy", "am_adam"]
+    assert facts["exported_from"] == "af_alloy(3)+am_adam(1)"
 
 
 def test_a_pack_is_taken_apart_into_files(here):

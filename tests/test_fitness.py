@@ -14,7 +14,7 @@ from kvw import cli, features, voices
 from kvw.config import build, plain
 from kvw.fitness import NEEDED, STAGES, HybridFitness
 from kvw.gate import OPEN, AtLeast, Gate, Lossless, Margin, harmonic_mean
-from kvw.inputs import DATA, read_inputs
+from kvw.inputs import read_inputs
 from kvw.prior import Prior
 from kvw.settings import FitnessSettings, prior_of
 from kvw.types import SAMPLE_RATE, KvwError
@@ -135,7 +135,7 @@ def speech(fitness, embedded, bank):
 def recorded_fitness(waves, other, encoder, demo, **settings):
     synthesizer = Recorded(waves, other)
     made = default_fitness(
-        synthesizer=synthesizer, encoder=encoder, **{"target": demo[: 4 * SAMPLE_RATE], **SHORT, **settings}
+        synthesizer=synthesizer, encoder=encoder, **{"target": [demo[: 4 * SAMPLE_RATE]], **SHORT, **settings}
     )
     return made, synthesizer
 
@@ -212,12 +212,13 @@ def test_audio_that_fails_in_the_second_stage_is_a_failure_too(speech, encoder, 
         ({"more_texts": -1}, "more_texts"),
         ({"more_texts": 1, "further_texts": [SHORT["other_text"]]}, "differ"),
         ({"formula": "best"}, "formula"),
-        ({"target": np.zeros(SAMPLE_RATE * 5, np.float32)}, "target"),
+        ({"target": [np.zeros(SAMPLE_RATE * 5, np.float32)]}, "target: .* it is heard in 0 of 1"),
+        ({"target": []}, "target"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message, speech, encoder, demo):
     with pytest.raises(ValueError, match=message):
-        given = {"synthesizer": Recorded([speech], speech), "encoder": encoder, "target": demo, "seed": 0}
+        given = {"synthesizer": Recorded([speech], speech), "encoder": encoder, "target": [demo], "seed": 0}
         HybridFitness(**{**given, **SHORT, "weights": WEIGHTS, "gates": {}, **settings})
 
 
@@ -226,7 +227,7 @@ def test_a_text_that_can_not_be_spoken_is_refused(embedded, encoder, demo):
         HybridFitness(
             synthesizer=embedded,
             encoder=encoder,
-            target=demo,
+            target=[demo],
             target_text="!?",
             other_text="words",
             seed=0,
@@ -240,7 +241,7 @@ def test_averaging_is_the_formula_over_resemblyzers_own_functions(embedded, enco
     fitness = default_fitness(
         synthesizer=embedded,
         encoder=encoder,
-        target=demo,
+        target=[demo],
         **SHORT,
         weights=AVERAGED,
         more_texts=1,
@@ -263,8 +264,31 @@ def test_averaging_is_the_formula_over_resemblyzers_own_functions(embedded, enco
     assert evaluation.synthesised == pytest.approx(sum(map(len, waves)) / SAMPLE_RATE)
 
 
+def test_several_recordings_are_one_speaker_with_the_mean_of_their_statistics(embedded, encoder, demo, bank):
+    voice, clips = bank["af_grace"], [demo[: 5 * SAMPLE_RATE], demo[5 * SAMPLE_RATE : 9 * SAMPLE_RATE], 0.3 * demo]
+    fitness = default_fitness(synthesizer=embedded, encoder=encoder, target=clips, **SHORT)
+    own = resemblyzer.VoiceEncoder("cpu", verbose=False)
+    (wave,) = fitness.ear.speak([voice], embedded.script(SHORT["target_text"]))
+    mean = np.mean([own_embedding(own, clip) for clip in clips], axis=0)
+    target = float(own_embedding(own, wave) @ mean / np.linalg.norm(mean))
+    statistics = np.mean([features.statistics(clip) for clip in clips], axis=0)
+    (evaluation,) = fitness([voice])
+    assert evaluation.parts["target"] == pytest.approx(target, abs=1e-6)
+    expected = features.capped_similarity(features.statistics(wave), statistics)
+    assert evaluation.parts["feature"] == pytest.approx(expected, abs=1e-9)
+    alone = default_fitness(synthesizer=embedded, encoder=encoder, target=clips[:1], **SHORT)([voice])[0]
+    assert evaluation.parts["target"] != alone.parts["target"]
+
+
+def test_a_single_recording_is_itself_to_the_last_bit(fitness, encoder, demo):
+    (embedding,) = encoder([demo])
+    target, *_ = fitness.stages
+    assert np.array_equal(target.target, embedding)
+    assert np.array_equal(fitness.stages[-1].target, features.statistics(demo))
+
+
 def test_more_texts_hear_more_rows(fitness, embedded, encoder, demo, bank):
-    given = {"synthesizer": embedded, "encoder": encoder, "target": demo, "further_texts": FURTHER}
+    given = {"synthesizer": embedded, "encoder": encoder, "target": [demo], "further_texts": FURTHER}
     more = default_fitness(**given, **SHORT, more_texts=2)
     assert [script.text for script in more.scripts] == [*SHORT.values(), *FURTHER]
     voice, torn = bank["af_iris"], bank["af_iris"].copy()
@@ -369,7 +393,7 @@ def test_a_prior_of_few_or_equal_voices_is_finite(count, bank):
 
 def test_a_voice_that_the_prior_stops_never_speaks(embedded, encoder, demo, bank):
     fitness = default_fitness(
-        **{"synthesizer": embedded, "encoder": encoder, "target": demo, **SHORT},
+        **{"synthesizer": embedded, "encoder": encoder, "target": [demo], **SHORT},
         weights=WEIGHTS | {"prior": 0.05},
         gates={"prior": AtLeast(0.5)},
         prior=Prior(list(bank.values())),
@@ -389,9 +413,10 @@ def composed(*overrides):
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (cli.CONF / "fitness").glob("*.yaml")))
 def test_every_config_of_the_fitness_makes_one_that_scores(name, speech, encoder, demo):
-    node = plain(composed(f"fitness={name}").fitness)
+    cfg = composed(f"fitness={name}")
+    node, texts = plain(cfg.fitness), plain(cfg.language)["other_texts"]
     prior = prior_of([numbered(0)], node)
-    runtime = {"encoder": encoder, "target": demo, "seed": 0, "further_texts": read_texts("other"), "prior": prior}
+    runtime = {"encoder": encoder, "target": [demo], "seed": 0, "further_texts": texts, "prior": prior}
     fitness = build(node, "fitness", synthesizer=Recorded([speech], speech), **SHORT, **runtime)
     (evaluation,) = fitness([numbered(0)])
     assert evaluation.complete
@@ -401,19 +426,8 @@ def test_every_config_of_the_fitness_makes_one_that_scores(name, speech, encoder
 
 def test_optional_stages_can_be_chosen_on_the_command_line(speech, encoder, demo):
     node = plain(composed("fitness.weights.others=0.24", "fitness.weights.target=0.24").fitness)
-    runtime = {"synthesizer": Recorded([speech], speech), "encoder": encoder, "target": demo, "seed": 0}
+    runtime = {"synthesizer": Recorded([speech], speech), "encoder": encoder, "target": [demo], "seed": 0}
     assert build(node, "fitness", **SHORT, **runtime).weights == AVERAGED
-
-
-def read_texts(name):
-    return (DATA / f"{name}.txt").read_text("utf-8").splitlines()
-
-
-def test_kvws_further_texts_are_heard_through_rows_of_their_own(embedded):
-    lengths = [embedded.script(text).phonemes for text in read_texts("other")]
-    assert lengths == pytest.approx([40, 100, 160, 230, 300], abs=10)
-    known = [text for name in ("heldout", "target", "demo") for text in read_texts(name)]
-    assert not set(read_texts("other")) & {*known, composed().other_text}
 
 
 def test_the_users_further_texts_are_read_and_reach_the_fitness_of_a_worker(tmp_path, bank):

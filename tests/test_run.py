@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ import pytest
 import soundfile
 import torch
 
-from kvw import cli, voices
+from kvw import audio, cli, voices
 from kvw.types import SAMPLE_RATE
 from tests import random_kokoro
 from tests.conftest import SHORT
@@ -187,6 +188,28 @@ def test_a_recording_with_an_awkward_name_and_held_out_files_of_its_speaker(kvw,
     assert code == 0
     assert folder.name.endswith("-my_clip_1-random_walk-0")
     assert "against heldout_audio" in (folder / "summary.txt").read_text()
+
+
+def test_several_recordings_are_searched_on_but_one_and_a_stranger_is_named_and_counts(kvw, shared, tmp_path, capsys):
+    names = ["2609-156975-0004.flac", "1688-142285-0000.flac", "2609-156975-0007.flac"]
+    paths = [shared / "targets" / name for name in names]
+    given = f"target_audio=[{', '.join(map(str, paths))}]"
+    code, (folder,) = kvw("synth=embedded", "step_limit=2", "population_limit=2", given)
+    assert code == 0
+    out = capsys.readouterr().out
+    assert "Target: 2609-156975-0004, 3 recordings, 53.0 s, speech 78%, level -23 dBFS, SNR 17 dB\n" in out
+    (doubt,) = [line for line in out.splitlines() if "expected the speaker of the other recordings" in line]
+    assert doubt.startswith(f"{paths[1]}: ")
+    assert folder.name.endswith("-2609-156975-0004-random_walk-0")
+    written = {path.stem: soundfile.read(path, dtype="float32")[0] for path in folder.glob("*_[0-9].wav")}
+    assert set(written) == {"target_1", "target_2", "heldout_1"} and not (folder / "target.wav").exists()
+    read = [audio.read_target(path) for path in paths]
+    for stem, wave in zip(("target_1", "target_2", "heldout_1"), (read[0], read[1], read[2]), strict=True):
+        assert np.abs(written[stem] - wave).max() <= 1 / 32768
+    facts = json.loads((folder / "best.json").read_text())
+    digest = hashlib.sha256(b"".join(wave.tobytes() for wave in read[:2])).hexdigest()
+    assert (facts["target"], facts["target_sha256"]) == ("2609-156975-0004", digest)
+    assert f"against {names[2]}, which the search does not use" in (folder / "summary.txt").read_text()
 
 
 def test_kokoros_architecture_goes_through_the_whole_search(kvw, shared, tmp_path, capsys):

@@ -46,6 +46,15 @@ def test_several_voices_have_a_file_each(here):
     assert len(first) != len(second) or not np.allclose(first, second)
 
 
+def test_voices_of_one_name_have_a_file_each(here, bank):
+    for run, voice in (("a", "af_amber"), ("b", "am_boris")):
+        (here / run).mkdir()
+        voices.save(here / run / "best.pt", bank[voice], {"synthesiser": "embedded"})
+    assert cli.run(["test_voice=[a/best.pt,b/best.pt]", "target_text=Hello."]) == 0
+    first, second = (audio.read(here / name) for name in ("out_best.wav", "out_best-2.wav"))
+    assert len(first) != len(second) or not np.allclose(first, second)
+
+
 def test_a_text_comes_from_a_file_and_may_be_longer_than_any_segment(here, embedded, bank):
     sentence = "The ferry left the harbour before dawn, and nobody on the pier had thought to wave. "
     (here / "long.txt").write_text(sentence * 9 + "\n\n" + "Then it was quiet.", "utf-8")

@@ -307,12 +307,12 @@ def test_a_folder_is_done_past_a_bad_file_which_is_named_and_the_exit_status_say
     told = capsys.readouterr()
     assert told.err == "kvw: 1 of 3 recordings failed: bad.mp3; the others are done\n"
     assert "clips/bad.mp3: expected audio" in told.out.replace(os.sep, "/")
-    assert sorted(path.name for path in Path("texts").iterdir()) == ["a.json", "a.txt", "b.json", "b.txt"]
+    assert sorted(path.name for path in Path("texts").iterdir()) == ["a.kvw.json", "a.txt", "b.kvw.json", "b.txt"]
     for name in "ab":
         text = Path("texts", f"{name}.txt").read_text("utf-8")
         assert text == " ".join(text.split()) + "\n"
         assert text.strip()
-        assert json.loads(Path("texts", f"{name}.json").read_text("utf-8"))["language"] == "es"
+        assert json.loads(Path("texts", f"{name}.kvw.json").read_text("utf-8"))["language"] == "es"
 
 
 def test_what_is_done_is_kept_and_loads_no_model(model, recordings, capsys):
@@ -428,7 +428,7 @@ def test_a_text_that_can_not_be_used_fails_and_is_not_overwritten(model, recordi
 @pytest.mark.parametrize("content", ["", "junk", "[]", '{"sha256": 3, "language": []}', '{"language": [1]}'])
 def test_a_damaged_record_beside_a_text_is_no_error(whisper, recordings, content):
     texts.transcript_of(recordings / "a.wav", Path("texts"), lambda: whisper)
-    Path("texts/a.json").write_text(content)
+    Path("texts/a.kvw.json").write_text(content)
     assert texts.transcript_of(recordings / "a.wav", Path("texts"), lambda: whisper).text
 
 
@@ -473,7 +473,7 @@ def test_an_interrupt_keeps_what_is_done(model, recordings, monkeypatch):
     monkeypatch.setattr(Whisper, "__call__", interrupted)
     assert many(model, "target_audio=clips") == 130
     assert Path("texts/a.txt").read_text().strip()
-    assert sorted(path.name for path in Path("texts").iterdir()) == ["a.json", "a.txt"]
+    assert sorted(path.name for path in Path("texts").iterdir()) == ["a.kvw.json", "a.txt"]
 
 
 @pytest.mark.parametrize("writes", [0, 1])

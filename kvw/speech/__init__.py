@@ -13,7 +13,10 @@ from typing import Protocol
 from kvw.types import MAX_PHONEMES, KvwError, Voice, Wave
 
 _MAX_CHARACTERS = 1000  # longer texts are cut before they are phonemised: they surely have over 510 phonemes
-_SENTENCE_END = re.compile(r"[.!?…:;]+[\"'”’»)\]]*\s+|[。！？]|\n")
+_CLOSING = "\"'”’»)\\]」』）》】"
+# a danda ends a Hindi sentence; a full-width mark has its space within itself
+_SENTENCE_END = re.compile(rf"[.!?…:;।॥]+[{_CLOSING}]*\s+|[。！？：；…]+[{_CLOSING}]*|\n")
+_CLAUSE_END = re.compile(rf",[{_CLOSING}]*\s+|[，、]")
 _WORD_END = re.compile(r"\s+")
 
 
@@ -64,15 +67,15 @@ class Synthesizer(Protocol):
             KvwError: the text has nothing that can be pronounced.
         """
 
-    def __call__(self, voices: Sequence[Voice], script: Script, seed: int) -> list[Wave]:
-        """Speaks ``script`` in each voice, the same ``seed`` for each: one wave a voice, in order.
+    def __call__(self, voices: Sequence[Voice], script: Script, seed: int, speed: float = 1.0) -> list[Wave]:
+        """Speaks ``script`` in each voice, one wave a voice, in order, with one ``seed``, at ``speed`` in [0.5, 2].
 
         Waves are returned as they come: empty, silent or non-finite ones are for the fitness to name.
         """
 
 
 def to_script(text: str, phonemes: Callable[[str], str]) -> Script:
-    """Phonemises ``text`` in segments of 1 to 510 phonemes, cut at sentence ends or else between words.
+    """Phonemises ``text`` in segments of 1 to 510 phonemes, cut at ends of sentences, else of clauses, else of words.
 
     Args:
         text: of any length.
@@ -81,15 +84,16 @@ def to_script(text: str, phonemes: Callable[[str], str]) -> Script:
     Raises:
         KvwError: nothing in the text can be pronounced.
     """
-    # a synthesiser might read out a lone emoji or "!?" by name, which nobody means by it
-    pronounceable = any(character.isalnum() for character in text)
-    segments = tuple(_segments(text, phonemes)) if pronounceable else ()
+    segments = tuple(_segments(text, phonemes))
     if not segments:
         raise KvwError(f"text: expected words that can be pronounced; got {text[:40]!r}; give at least one word")
     return Script(text, segments)
 
 
 def _segments(text: str, phonemes: Callable[[str], str]) -> Iterator[Segment]:
+    # a synthesiser might read out a lone emoji or "!?" by name, which nobody means by it
+    if not any(character.isalnum() for character in text):
+        return
     spoken = phonemes(text) if len(text) <= _MAX_CHARACTERS else None
     if spoken is None or len(spoken) > MAX_PHONEMES:
         cut = _cut(text)
@@ -100,10 +104,21 @@ def _segments(text: str, phonemes: Callable[[str], str]) -> Iterator[Segment]:
 
 
 def _cut(text: str) -> int:
-    """Where to cut ``text``: the sentence end nearest to its middle, else the word end, else the middle."""
+    """Where to cut ``text``: at the sentence end nearest to its middle, else a clause's, else a word's; else there."""
     middle = len(text) // 2
-    for boundary in (_SENTENCE_END, _WORD_END):
+    for boundary in (_SENTENCE_END, _CLAUSE_END, _WORD_END):
         ends = [match.end() for match in boundary.finditer(text) if match.end() < len(text)]
         if ends:
             return min(ends, key=lambda end: abs(end - middle))
     return middle
+
+
+def opening(text: str, most: int) -> str:
+    """The first sentences of ``text``, of ``most`` characters together; the first clauses or words, where none fit."""
+    if len(text) <= most:
+        return text
+    for boundary in (_SENTENCE_END, _CLAUSE_END, _WORD_END):
+        ends = [match.end() for match in boundary.finditer(text) if match.end() <= most]
+        if ends:
+            return text[: ends[-1]].strip()
+    return text[:most]

@@ -8,6 +8,7 @@ style row stands for: here is how (:func:`decode`), and the voices to start from
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Sequence
 from functools import cache, lru_cache
@@ -21,6 +22,8 @@ from torch import Tensor
 from kvw.speech import Script, espeak, to_script, vocoder
 from kvw.speech.vocoder import BANDS, BREATHS, KNOTS, MODES, Analysis, Speakers
 from kvw.types import MAX_PHONEMES, SAMPLE_RATE, STYLE_WIDTH, KvwError, Voice, Wave
+
+log = logging.getLogger(__name__)
 
 PAUSE = SAMPLE_RATE // 4
 """Samples of silence before, between and after segments: without it, statistics of the audio drown in edge effects."""
@@ -53,6 +56,11 @@ class EmbeddedSynthesizer:
     def __init__(self, *, device: str = "cpu", language: str = "a") -> None:
         if language not in espeak.LANGUAGES:
             raise KvwError(f"expected a language letter among {', '.join(espeak.LANGUAGES)}, got {language!r}: use one")
+        if language == "j":
+            log.warning(
+                "language=j: synth=embedded reads kana alone, and says 'Chinese letter' for each kanji; "
+                "give the texts in kana"
+            )
         self._device = torch.device(device)
         self._espeak_voice = espeak.LANGUAGES[language]
         self.identity = f"embedded-{language}-{_fingerprint(self._espeak_voice)}"
@@ -65,7 +73,7 @@ class EmbeddedSynthesizer:
         """
         return to_script(text, lambda piece: espeak.utter(piece, self._espeak_voice).phonemes)
 
-    def __call__(self, voices: Sequence[Voice], script: Script, seed: int) -> list[Wave]:
+    def __call__(self, voices: Sequence[Voice], script: Script, seed: int, speed: float = 1.0) -> list[Wave]:
         """Speaks ``script`` in each voice: one wave a voice, root mean square 0.06 between silences of 0.25 s.
 
         Bit-identical for equal arguments; ``seed`` (in [-2**63, 2**64)) draws the breath noise. A voice with non-finite
@@ -76,14 +84,14 @@ class EmbeddedSynthesizer:
         """
         size = 1 if self._device.type == "cpu" else _GPU_BATCH
         batches = [voices[start : start + size] for start in range(0, len(voices), size)]
-        return [wave for batch in batches for wave in self._speak(batch, script, seed)]
+        return [wave for batch in batches for wave in self._speak(batch, script, seed, speed)]
 
-    def _speak(self, voices: Sequence[Voice], script: Script, seed: int) -> list[Wave]:
+    def _speak(self, voices: Sequence[Voice], script: Script, seed: int, speed: float) -> list[Wave]:
         parts: list[list[NDArray[np.float32]]] = [[np.zeros(PAUSE, np.float32)] for _ in voices]
         with torch.no_grad():
             for segment in script.segments:
                 rows = torch.from_numpy(np.stack([voice[segment.row, 0] for voice in voices])).to(self._device)
-                waves = vocoder.render(analysis(segment.text, self._espeak_voice), decode(rows), seed)
+                waves = vocoder.render(analysis(segment.text, self._espeak_voice), decode(rows), seed, speed)
                 for part, wave in zip(parts, waves, strict=True):
                     part += [wave.cpu().numpy(), part[0]]
         return [np.concatenate(part) for part in parts]

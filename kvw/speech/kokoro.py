@@ -70,15 +70,18 @@ class KokoroSynthesizer:
         phonemes = self._g2p(text).strip()
         return phonemes if any(symbol.isalpha() and symbol in self._model.vocab for symbol in phonemes) else ""
 
-    def __call__(self, voices: Sequence[Voice], script: Script, seed: int) -> list[Wave]:
+    def __call__(self, voices: Sequence[Voice], script: Script, seed: int, speed: float = 1.0) -> list[Wave]:
         """Speaks ``script`` in each voice: float32 waves at 24 kHz."""
-        return [np.concatenate([self._speak(voice, segment, seed) for segment in script.segments]) for voice in voices]
+        return [
+            np.concatenate([self._speak(voice, segment, seed, speed) for segment in script.segments])
+            for voice in voices
+        ]
 
-    def _speak(self, voice: Voice, segment: Segment, seed: int) -> Wave:
+    def _speak(self, voice: Voice, segment: Segment, seed: int, speed: float) -> Wave:
         device, style = self._model.device, torch.from_numpy(voice[segment.row])
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
-            wave: Wave = np.atleast_1d(self._model(segment.phonemes, style).numpy())
+            wave: Wave = np.atleast_1d(self._model(segment.phonemes, style, speed).numpy())
         return wave
 
 
@@ -121,7 +124,8 @@ def grapheme_to_phoneme(language: str) -> tuple[Callable[[str], str], str]:
     misaki's English code ends the process when its spaCy model can't be downloaded, so that is settled before.
 
     Raises:
-        KvwError: a package for the language is missing.
+        KvwError: Kokoro has no such letter; a package for the language is missing, or the dictionary of one. The
+            function raises it too, for a text that makes misaki fail.
     """
     if language in ENGLISH and not _spacy_model():
         log.warning(
@@ -137,13 +141,32 @@ def grapheme_to_phoneme(language: str) -> tuple[Callable[[str], str], str]:
             return (spoken or "").replace("ɹɹ", "ɹ")  # it writes ɚɹ, as in "never imagined", with two
 
         return phonemes, "espeak"
+    if language not in LANG_CODES:
+        raise KvwError(f"language.letter: expected one of {', '.join(LANG_CODES)}; got {language!r}")
+    needs = f"language={language}: {LANG_CODES[language]} needs"
     try:
-        g2p = KPipeline(lang_code=language, repo_id=hub.REPO, model=False).g2p
+        with warnings.catch_warnings():  # jieba's about pkg_resources, which is not the user's affair
+            warnings.simplefilter("ignore")
+            g2p = KPipeline(lang_code=language, repo_id=hub.REPO, model=False).g2p
     except ImportError as error:
-        extra = {"j": "ja", "z": "zh"}.get(language, "en")
-        message = f"language={language}: {LANG_CODES[language]} needs a package; pip install misaki[{extra}]"
-        raise KvwError(message) from error
-    return lambda text: str(g2p(text)[0] or ""), "misaki"
+        install = {"j": "misaki[ja] && python -m unidic download", "z": "misaki[zh]"}.get(language, "misaki[en]")
+        raise KvwError(f"{needs} a package ({error}); pip install {install}") from error
+    except RuntimeError as error:  # MeCab's, a page long, without the dictionary that unidic fetches
+        if language != "j":
+            raise
+        raise KvwError(f"{needs} a dictionary; python -m unidic download fetches it (0.5 GB)") from error
+    logging.getLogger("jieba").setLevel(logging.WARNING)  # it tells of its cache
+
+    def spoken(text: str) -> str:
+        try:
+            return str(g2p(text)[0] or "")
+        except Exception as error:  # misaki's Japanese fails at a number of 11 digits, and at numerals of other scripts
+            raise KvwError(
+                f"text: expected words that can be pronounced; {text[:40]!r} makes misaki fail "
+                f"({type(error).__name__}: {error}); write its numbers as words"
+            ) from error
+
+    return spoken, "misaki"
 
 
 def _spacy_model() -> bool:

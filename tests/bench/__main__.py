@@ -49,7 +49,7 @@ def main() -> None:
     demo = audio.read_target(ROOT / "kvw" / "data" / "demo.flac")
     target, target_statistics = own_embedding(own, demo), features.statistics(demo)
     texts = {"target_text": TARGET_TEXT, "other_text": OTHER_TEXT}
-    fitness = default_fitness(synthesizer=synthesizer, encoder=encoder, target=demo, **texts)
+    fitness = default_fitness(synthesizer=synthesizer, encoder=encoder, target=[demo], **texts)
     scripts = script, other = tuple(synthesizer.script(text) for text in texts.values())
     wave = fitness.ear.speak([voice], script)[0]
 

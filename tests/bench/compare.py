@@ -122,7 +122,7 @@ def settings_of(cfg: DictConfig, bank: dict[str, Voice]) -> FitnessSettings:
     """The fitness of a config."""
     node = plain(cfg.fitness)
     prior = prior_of(list(bank.values()), node)
-    return FitnessSettings(plain(cfg.synth), node, "cpu", cfg.language, cfg.seed, read_inputs(cfg), prior)
+    return FitnessSettings(plain(cfg.synth), node, "cpu", cfg.language.letter, cfg.seed, read_inputs(cfg), prior)
 
 
 def run(cell: Cell) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def run(cell: Cell) -> dict[str, Any]:
     bank = stock_voices()
     usual_cfg, _ = compose(replace(cell, overrides=()).arguments())
     usual = settings_of(usual_cfg, bank)
-    heldout = HeldOut(usual.ear(cell.seed + HELDOUT_SEED), usual.inputs.heldout_texts, usual.inputs.heldout)
+    heldout = HeldOut(usual.ear(cell.seed + HELDOUT_SEED), usual.inputs.heldout_texts, usual.inputs.target.heldout)
     cfg, stages = compose(cell.arguments())
     settings, track = settings_of(cfg, bank), Track(cell.evaluations)
     result = search(

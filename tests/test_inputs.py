@@ -1,0 +1,93 @@
+"""What a search is given is read and checked before any model is loaded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import hydra
+import numpy as np
+import pytest
+
+from kvw import audio, cli
+from kvw.inputs import DEMO, read_inputs
+from kvw.types import SAMPLE_RATE, KvwError
+from tests.conftest import ROOT
+
+
+def composed(*arguments):
+    with hydra.initialize_config_dir(str(cli.CONF), version_base="1.3"):
+        return hydra.compose("kvw", overrides=cli.quoted(list(arguments)))
+
+
+def problems(*arguments):
+    with pytest.raises(KvwError) as caught:
+        read_inputs(composed(*arguments))
+    return str(caught.value).splitlines()
+
+
+@pytest.fixture
+def clips(tmp_path, demo):
+    """Three recordings of one speaker."""
+    paths = [tmp_path / f"part {number} (of 3).wav" for number in (1, 2, 3)]
+    for number, path in enumerate(paths):
+        audio.write(path, demo[4 * number * SAMPLE_RATE : (4 * number + 5) * SAMPLE_RATE])
+    return paths
+
+
+def test_nothing_given_is_the_demo_with_its_own_words_and_nothing_to_note():
+    inputs = read_inputs(composed())
+    assert inputs.target_text == " ".join(DEMO.with_suffix(".txt").read_text("utf-8").split())
+    assert inputs.target.name == "demo"
+    assert inputs.notes == []
+    assert (inputs.starting_voice, inputs.starting_synthesizer) == (None, "")
+
+
+def test_a_recording_without_words_is_spoken_to_with_the_languages_text_and_a_note(clips):
+    inputs = read_inputs(composed(f"target_audio={clips[0]}"))
+    assert inputs.target_text == composed().language.target_text
+    assert [note for note in inputs.notes if note.startswith("target_text is not given")]
+    assert not [
+        note for note in read_inputs(composed(f"target_audio={clips[0]}", "target_text=Hi.")).notes if "text" in note
+    ]
+
+
+def test_a_folder_a_list_and_files_to_judge_by_arrive_from_the_command_line(clips, tmp_path):
+    listed = read_inputs(composed(f"target_audio=[{clips[2]}, {clips[0]}]", "target_text=Hi.")).target
+    assert list(listed.recordings) == [str(clips[2]), str(clips[0])]
+    assert listed.name == "part_3_of_3"
+    folder = read_inputs(composed(f"target_audio={tmp_path}", "target_text=Hi.")).target
+    assert [len(folder.clips), len(folder.heldout)] == [2, 1]
+    judged = read_inputs(composed(f"target_audio={clips[0]}", f"heldout_audio={clips[1]}")).target
+    assert np.array_equal(judged.heldout[0], audio.read_target(clips[1]))
+
+
+def test_what_is_wrong_with_recordings_is_noted_with_the_rest(tmp_path, demo):
+    audio.write(tmp_path / "quiet.wav", 0.01 * demo)
+    (note,) = read_inputs(composed(f"target_audio={tmp_path / 'quiet.wav'}", "target_text=Hi.")).notes
+    assert "dBFS" in note
+
+
+def test_problems_with_recordings_are_reported_with_all_others(tmp_path):
+    (tmp_path / "empty.wav").touch()
+    given = [f"target_audio=[{tmp_path / 'empty.wav'},no.wav]", "heldout_audio=none.wav", "target_text=", "seed=-1"]
+    lines = problems(*given)
+    for word in ("empty.wav", "no.wav", "none.wav", "target_text", "seed"):
+        assert sum(word in line for line in lines) == 1, lines
+    assert len(lines) == 5
+
+
+@pytest.mark.parametrize("key", ["target_audio", "heldout_audio"])
+def test_nothing_after_the_equals_sign_is_one_line_and_not_the_folder_that_one_is_in(key):
+    (line,) = problems(f"{key}=")
+    assert line.startswith(f"{key}: expected a path")
+
+
+def test_reading_inputs_does_not_wait_for_heavy_imports():
+    code = (
+        "import hydra, sys; from kvw import cli; from kvw.inputs import read_inputs\n"
+        "with hydra.initialize_config_dir(str(cli.CONF), version_base='1.3'): cfg = hydra.compose('kvw')\n"
+        "read_inputs(cfg); print([name for name in ('torch', 'librosa', 'resemblyzer') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
