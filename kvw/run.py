@@ -114,6 +114,7 @@ def search(
         "seed": cfg.seed,
         "language": cfg.language.letter,
         "base_voices": list(inputs.starting_bases),
+        "synthetic": True,
         "versions": results.versions(),
     }
     ear, scripts = settings.ear(cfg.seed), settings.scripts()
