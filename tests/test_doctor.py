@@ -44,7 +44,7 @@ def checkup(tmp_path, monkeypatch, capsys):
 
 def child(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Runs the doctor in a process of its own, after ``code``."""
-    lines = f"import sys, time\n{code}\nfrom kvw import cli\nstatus = cli.run(['task=doctor'])\n"
+    lines = f"import sys\n{code}\nfrom kvw import cli\nstatus = cli.run(['task=doctor'])\n"
     lines += "sys.exit(status)"
     command = [sys.executable, "-c", lines]
     return subprocess.run(
