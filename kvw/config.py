@@ -15,7 +15,7 @@ from functools import partial
 from types import UnionType
 from typing import Any, Union
 
-from omegaconf import OmegaConf
+from omegaconf import ListConfig, OmegaConf
 
 from kvw.types import KvwError
 
@@ -90,6 +90,11 @@ def pick_device(name: str) -> str:
 def plain(node: Any) -> Any:
     """A config node as resolved dicts, lists and scalars."""
     return OmegaConf.to_container(node, resolve=True)
+
+
+def several(value: Any) -> list[Any]:
+    """The values of a key that takes one or a list of them."""
+    return list(value) if isinstance(value, (list, ListConfig)) else [value]
 
 
 def build(node: Mapping[str, Any], where: str, **runtime: Any) -> Any:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from kvw import audio, mix, naming, speak, voices
-from kvw.config import nearest
+from kvw.config import nearest, several
 from kvw.formats.files import FETCH
 from kvw.places import PACKS, SINGLE, Place, open_places
-from kvw.types import EXIT_ITEMS_FAILED, KvwError, Voice
+from kvw.types import KvwError, Voice, some_failed
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def export(
         place.close()
     namer.warn()
     if failed:
-        raise KvwError(f"{len(failed)} of {len(sources)} voices failed: {', '.join(failed)}", EXIT_ITEMS_FAILED)
+        raise some_failed(failed, len(sources), "voices")
     return float(len(done))
 
 
@@ -109,8 +109,7 @@ def found(cfg: DictConfig) -> dict[str, Callable[[], mix.Named]]:
     """
     folder = Path(cfg.voices_folder)
     if cfg.test_voice:
-        given = list(cfg.test_voice) if isinstance(cfg.test_voice, (list, ListConfig)) else [cfg.test_voice]
-        return {str(reference): partial(mix.read, str(reference), folder) for reference in given}
+        return {str(reference): partial(mix.read, str(reference), folder) for reference in several(cfg.test_voice)}
     if folder.is_file():
         bank = voices.load_bank(folder)
         return {

@@ -17,11 +17,10 @@ from kvw import features
 from kvw.candidate import Evaluation
 from kvw.gate import OPEN, Gate, Rule
 from kvw.prior import Prior
-from kvw.quality import mean_embedding
 from kvw.speaker import SpeakerEncoder
 from kvw.speech import Script, Synthesizer
 from kvw.stages import BankSimilarity, Ear, FeatureSimilarity, SelfSimilarity, Stage, TargetSimilarity, Trial
-from kvw.types import Voice, Wave
+from kvw.types import Voice, Wave, mean_embedding
 
 STAGES = ("prior", "probe", "target", "self", "others", "feature")
 """Every stage there is, from cheap to dear: the order in which they run."""

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kvw.quality import mean_embedding
 from kvw.speaker import cosine
 from kvw.stages import Ear, Trial
-from kvw.types import KvwError, Voice, Wave
+from kvw.types import KvwError, Voice, Wave, mean_embedding
 
 
 class HeldOut:

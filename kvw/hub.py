@@ -58,7 +58,7 @@ def fetch(filename: str) -> Path:
     if found is not None:
         return found
     if not reachable():
-        raise KvwError(f"expected {filename} of {REPO}, but {_silence()}; {_by_hand(filename)}")
+        raise KvwError(f"expected {filename} of {REPO}, but {silence()}; {_by_hand(filename)}")
     return _download(filename)
 
 
@@ -92,13 +92,24 @@ def fetch_voices(folder: Path) -> tuple[int, list[str]]:
                 _log.warning("%s: %s", name, error)
                 failed.append(name)
                 if not _answers(3.0):  # each of the others would wait for its own timeout
-                    _log.warning("%s; run this again to go on", _silence())
+                    _log.warning("%s; run this again to go on", silence())
                     failed.extend(later for later in names[done + 1 :] if not _loads(folder / f"{later}.pt"))
                     break
     finally:
         if not quiet:
             enable_progress_bars()
     return len(names) - len(failed), failed
+
+
+def line_of(error: Exception) -> str:
+    """What a library raised, on one line of some 200 characters."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def silence() -> str:
+    """Say why the hub isn't :func:`reachable`."""
+    offline = "HF_HUB_OFFLINE forbids asking the hub"
+    return offline if constants.HF_HUB_OFFLINE else f"{constants.ENDPOINT} doesn't answer"
 
 
 def _answers(timeout: float) -> bool:
@@ -127,13 +138,13 @@ def _stock() -> list[str]:
     """List the names of the stock voices, sorted."""
     where = "voices/NAME.pt"
     if not reachable():
-        raise KvwError(f"expected the voices of {REPO}, but {_silence()}; {_by_hand(where)}")
+        raise KvwError(f"expected the voices of {REPO}, but {silence()}; {_by_hand(where)}")
     from huggingface_hub import list_repo_files
 
     try:
         files = [PurePosixPath(file) for file in list_repo_files(REPO)]
     except Exception as error:  # requests, httpx or OSError, by the version of huggingface_hub
-        raise KvwError(f"expected the list of files of {REPO}, got {_line(error)}; {_by_hand(where)}") from None
+        raise KvwError(f"expected the list of files of {REPO}, got {line_of(error)}; {_by_hand(where)}") from None
     names = [file.stem for file in files if file.parent == PurePosixPath("voices") and file.suffix == ".pt"]
     names = sorted(name for name in names if name == voices.safe_stem(name))  # a listing never names a path of ours
     if not names:
@@ -169,16 +180,7 @@ def _download(filename: str, force: bool = False) -> Path:
         return Path(hf_hub_download(REPO, filename, force_download=force))
     except Exception as error:  # requests, httpx or OSError, by the version of huggingface_hub
         advice = f"run it again, or {_by_hand(filename)}"
-        raise KvwError(f"expected {filename} of {REPO}, got {_line(error)}; {advice}") from None
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-
-
-def _silence() -> str:
-    offline = "HF_HUB_OFFLINE forbids asking the hub"
-    return offline if constants.HF_HUB_OFFLINE else f"{constants.ENDPOINT} doesn't answer"
+        raise KvwError(f"expected {filename} of {REPO}, got {line_of(error)}; {advice}") from None
 
 
 def _by_hand(filename: str) -> str:

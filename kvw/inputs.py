@@ -73,8 +73,12 @@ class Problems:
             raise KvwError("\n".join(self.lines))
 
 
-def read_inputs(cfg: DictConfig) -> Inputs:
+def read_inputs(cfg: DictConfig, known: Target | None = None) -> Inputs:
     """Reads and checks all that a search is given, before any model is loaded.
+
+    Args:
+        cfg: the config.
+        known: the target, where it has been read already.
 
     Raises:
         KvwError: a line for each thing that is wrong.
@@ -86,7 +90,7 @@ def read_inputs(cfg: DictConfig) -> Inputs:
         problems.expect(cfg[key] != "", f"{key}: expected a path, or null for the default; got nothing")
 
     given = DEMO if cfg.target_audio in (None, "") else cfg.target_audio
-    recordings = problems.attempt(target.read, given, None if cfg.heldout_audio == "" else cfg.heldout_audio)
+    recordings = known or problems.attempt(target.read, given, None if cfg.heldout_audio == "" else cfg.heldout_audio)
     if cfg.target_text is None and cfg.target_audio:
         notes.append("target_text is not given: a default text is spoken; the words of the recording serve better")
     target_text = problems.attempt(
@@ -106,8 +110,8 @@ def read_inputs(cfg: DictConfig) -> Inputs:
         start = problems.attempt(mix.read, cfg.starting_voice, Path(cfg.voices_folder))
     problems.raise_any()
     notes += recordings.notes
-    known = (start.voice, start.synthesizer, start.bases) if start else ()
-    return Inputs(recordings, target_text, other_text, heldout_texts, other_texts, notes, *known)
+    begun = (start.voice, start.synthesizer, start.bases) if start else ()
+    return Inputs(recordings, target_text, other_text, heldout_texts, other_texts, notes, *begun)
 
 
 def check_numbers(cfg: DictConfig, problems: Problems) -> None:

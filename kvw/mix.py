@@ -73,16 +73,16 @@ def read(reference: str, folder: Path) -> Named:
     return Named(name, np.asarray(mixed, dtype=np.float32), parts[0].synthesizer, bases)
 
 
-def read_all(references: str | Sequence[str], folder: Path) -> list[Named]:
-    """The voices of one reference or of a list of them.
+def read_all(references: Sequence[str], folder: Path) -> list[Named]:
+    """The voices of several references.
 
     Raises:
         KvwError: as :func:`read`; every bad one is a line.
     """
     found, wrong = [], []
-    for reference in [references] if isinstance(references, str) else references:
+    for reference in references:
         try:
-            found.append(read(str(reference), folder))
+            found.append(read(reference, folder))
         except KvwError as error:
             wrong.append(str(error))
     if wrong:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kvw import audio
-from kvw.types import SAMPLE_RATE, Embedding, Wave
+from kvw.types import SAMPLE_RATE, Embedding, Wave, mean_embedding
 
 MIN_SPEECH_SECONDS = 6.0
 """Of all recordings together."""
@@ -189,15 +189,6 @@ def doubts(encoder: Encoder, recordings: Mapping[str, Wave]) -> list[str]:
             f"speaker {STRANGER} or more; listen, and leave it out if it is somebody else: until then it counts"
         )
     return lines
-
-
-def mean_embedding(embeddings: Sequence[Embedding]) -> Embedding:
-    """The mean direction of embeddings; a single one as it is, to the last bit."""
-    if len(embeddings) == 1:
-        return embeddings[0]
-    mean = np.mean(embeddings, axis=0)
-    unit: Embedding = mean / np.linalg.norm(mean)
-    return unit
 
 
 def strangers(embeddings: Mapping[str, Embedding]) -> dict[str, float]:

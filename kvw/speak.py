@@ -9,13 +9,13 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from kvw import audio, mix, voices
-from kvw.config import build, pick_device, plain
+from kvw.config import build, pick_device, plain, several
 from kvw.inputs import passage
 from kvw.speech import Synthesizer, choice
-from kvw.types import EXIT_ITEMS_FAILED, SAMPLE_RATE, KvwError, Voice, Wave
+from kvw.types import SAMPLE_RATE, KvwError, Voice, Wave, some_failed
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def speak(cfg: DictConfig, *, speed: float) -> float:
         raise KvwError(f"output_name: expected a name in {', '.join(audio.ENDINGS)}; got {cfg.output_name!r}")
     text = cfg.language.target_text if cfg.target_text is None else passage(cfg.target_text, "target_text")
     named = chosen_voices(cfg)
-    several = len(named) > 1
+    alone = len(named) == 1
     output.parent.mkdir(parents=True, exist_ok=True)
     speaker = cache(partial(synthesizer, cfg))
     seconds, failed, taken = 0.0, [], Counter[str]()
@@ -51,12 +51,12 @@ def speak(cfg: DictConfig, *, speed: float) -> float:
         stem = voices.safe_stem(voice.name)
         taken[stem] += 1  # every run's voice is called best
         number = f"-{taken[stem]}" if taken[stem] > 1 else ""
-        path = output.with_stem(f"{output.stem}_{stem}{number}") if several else output
+        path = output if alone else output.with_stem(f"{output.stem}_{stem}{number}")
         try:
             wave = narrate(speaker(voice.synthesizer), voice.voice, text, cfg.seed, speed)
             audio.write(path, wave)
         except KvwError as error:
-            if not several:
+            if alone:
                 raise
             log.error("%s: %s", voice.name, error)
             failed.append(voice.name)
@@ -65,7 +65,7 @@ def speak(cfg: DictConfig, *, speed: float) -> float:
             where = voice.path or voice.name
             log.info("%s: %.1f s in %s's voice %s", path, len(wave) / SAMPLE_RATE, voice.synthesizer, where)
     if failed:
-        raise KvwError(f"{len(failed)} of {len(named)} voices failed: {', '.join(failed)}", EXIT_ITEMS_FAILED)
+        raise some_failed(failed, len(named), "voices")
     return seconds
 
 
@@ -75,10 +75,10 @@ def chosen_voices(cfg: DictConfig) -> list[mix.Named]:
     Raises:
         KvwError: it names none, or one that is not there.
     """
-    given = list(cfg.test_voice) if isinstance(cfg.test_voice, ListConfig) else [cfg.test_voice]
+    given = several(cfg.test_voice)
     if not any(given):
         raise KvwError("test_voice: expected a voice file, a voice's name or a blend; got none; give test_voice=VOICE")
-    return mix.read_all([str(reference) for reference in given], Path(cfg.voices_folder))
+    return mix.read_all(list(map(str, given)), Path(cfg.voices_folder))
 
 
 def synthesizer(cfg: DictConfig, owner: str) -> Synthesizer:

@@ -1,4 +1,4 @@
-"""What ``task=`` can name. A task wires parts together and calls one function; it takes the config, returns a float."""
+"""The tasks that have no module of their own. A task is any function that takes the config and returns a float."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kvw.config import maker, plain
 from kvw.inputs import read_inputs
 from kvw.speech import opening
 from kvw.target import Target
-from kvw.types import EXIT_ITEMS_FAILED, SAMPLE_RATE, KvwError
+from kvw.types import SAMPLE_RATE, some_failed
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +41,7 @@ def voices(cfg: DictConfig) -> float:
     folder = Path(cfg.voices_folder)
     present, failed = hub.fetch_voices(folder)
     if failed:
-        raise KvwError(
-            f"{len(failed)} of {present + len(failed)} voices failed: {', '.join(failed)}; run it again to go on",
-            EXIT_ITEMS_FAILED,
-        )
+        raise some_failed(failed, present + len(failed), "voices", "; run it again to go on")
     log.info("%d stock voices are in %s", present, folder)
     return float(present)
 
@@ -54,7 +51,7 @@ def search(cfg: DictConfig) -> float:
     inputs = read_inputs(cfg)  # before torch is imported: most mistakes are found within a second
     if cfg.transcribe_start:
         transcribe(cfg, inputs.target)
-        inputs = read_inputs(cfg)
+        inputs = read_inputs(cfg, inputs.target)
     from kvw.run import run
 
     return run(cfg, inputs)

@@ -19,13 +19,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from kvw import audio
-from kvw.config import maker, plain
+from kvw.config import maker, plain, several
 from kvw.disk import write_whole
 from kvw.transcribe import Transcriber, Transcript
-from kvw.types import EXIT_ITEMS_FAILED, KvwError
+from kvw.types import KvwError, some_failed
 
 log = logging.getLogger(__name__)
 
@@ -126,10 +126,7 @@ def transcribe_many(cfg: DictConfig) -> float:
             failed.append(recording.name)
     done = len(recordings) - len(failed)
     if failed:
-        raise KvwError(
-            f"{len(failed)} of {len(recordings)} recordings failed: {', '.join(failed)}; the others are done",
-            EXIT_ITEMS_FAILED,
-        )
+        raise some_failed(failed, len(recordings), "recordings", "; the others are done")
     log.info("Texts in %s: %d", folder, done)
     return float(done)
 
@@ -143,7 +140,7 @@ def recordings_in(given: Any) -> list[Path]:
     Raises:
         KvwError: nothing is named, there is nothing of that name, or a folder has no recording.
     """
-    named = list(given) if isinstance(given, (list, ListConfig)) else [given]
+    named = several(given)
     if not named or not all(named):
         raise KvwError(
             "target_audio: expected a recording or a folder of recordings; got nothing; give target_audio=PATH"

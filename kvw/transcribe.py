@@ -107,7 +107,7 @@ class Whisper:
             segments, info = self._model.transcribe(speech, **self._options)
             text = "".join(segment.text for segment in segments)
         except RuntimeError as error:
-            raise KvwError(f"Whisper fails: {_line(error)}; try a smaller transcriber.model") from error
+            raise KvwError(f"Whisper fails: {hub.line_of(error)}; try a smaller transcriber.model") from error
         return Transcript(" ".join(text.split()), info.language, float(info.language_probability))
 
 
@@ -124,10 +124,10 @@ def load(folder: Path, device: str, compute_type: str | None) -> Any:
         raise
     except Exception as error:  # CTranslate2 and tokenizers have no errors of their own
         if device == "auto" and kind == "cuda":
-            log.warning("Whisper runs on the CPU, CUDA fails: %s", _line(error))
+            log.warning("Whisper runs on the CPU, CUDA fails: %s", hub.line_of(error))
             return load(folder, "cpu", compute_type)
         advice = "give another transcriber.model" if kind == "cpu" else "use transcriber.device=cpu"
-        raise KvwError(f"transcriber: {folder} fails on {kind}: {_line(error)}; {advice}") from error
+        raise KvwError(f"transcriber: {folder} fails on {kind}: {hub.line_of(error)}; {advice}") from error
 
 
 def processor(device: str) -> tuple[str, int]:
@@ -215,16 +215,18 @@ def fetch(model: str) -> Path:
         "and give transcriber.model=FOLDER"
     )
     if not hub.reachable():
-        offline = constants.HF_HUB_OFFLINE
-        silence = "HF_HUB_OFFLINE forbids asking the hub" if offline else f"{constants.ENDPOINT} doesn't answer"
-        raise KvwError(f"transcriber.model: expected Whisper {model} in the hub's cache, but {silence}; {by_hand}")
+        raise KvwError(
+            f"transcriber.model: expected Whisper {model} in the hub's cache, but {hub.silence()}; {by_hand}"
+        )
     from huggingface_hub import snapshot_download
 
     log.info("Fetching Whisper %s from %s, once", model, repository)
     try:
         return Path(snapshot_download(repository, allow_patterns=list(wanted)))
     except Exception as error:  # requests, httpx or OSError, by the version of huggingface_hub
-        raise KvwError(f"transcriber.model: Whisper {model}: {_line(error)}; run it again, or {by_hand}") from error
+        raise KvwError(
+            f"transcriber.model: Whisper {model}: {hub.line_of(error)}; run it again, or {by_hand}"
+        ) from error
 
 
 def repositories() -> dict[str, str]:
@@ -239,7 +241,3 @@ def lacking(folder: Path) -> list[str]:
     """What a converted model's folder lacks; faster-whisper would ask the hub for a tokenizer that is not there."""
     lacks = [name for name in FILES if not (folder / name).is_file()]
     return lacks if any((folder / name).is_file() for name in VOCABULARIES) else [*lacks, VOCABULARIES[0]]
-
-
-def _line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

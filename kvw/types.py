@@ -46,6 +46,15 @@ def mean_voice(voices: Sequence[Voice]) -> Voice:
     return mean
 
 
+def mean_embedding(embeddings: Sequence[Embedding]) -> Embedding:
+    """The mean direction of embeddings; a single one as it is, to the last bit."""
+    if len(embeddings) == 1:
+        return embeddings[0]
+    mean = np.mean(embeddings, axis=0)
+    unit: Embedding = mean / np.linalg.norm(mean)
+    return unit
+
+
 class KvwError(Exception):
     """One line for a person: what was expected, what came, what to do.
 
@@ -57,3 +66,8 @@ class KvwError(Exception):
     def __init__(self, message: str, code: int = EXIT_BAD_INPUT) -> None:
         super().__init__(message)
         self.code = code
+
+
+def some_failed(failed: Sequence[str], total: int, items: str, then: str = "") -> KvwError:
+    """The error of a task that did all of its items but some: ``2 of 5 voices failed: a, b``, and ``then``."""
+    return KvwError(f"{len(failed)} of {total} {items} failed: {', '.join(failed)}{then}", EXIT_ITEMS_FAILED)

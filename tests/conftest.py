@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +129,49 @@ def kvw(tmp_path, monkeypatch):
         return code, sorted(path.parent for path in set(tmp_path.glob("outputs/**/run.db")) - before)
 
     return run
+
+
+_listeners: list[list[str]] = []
+
+
+def _listen(event: str, _: tuple[Any, ...]) -> None:
+    for heard in _listeners:
+        heard.append(event)
+
+
+sys.addaudithook(_listen)  # for good: Python has no way to take one off
+
+
+@contextmanager
+def audited() -> Iterator[list[str]]:
+    """The names of Python's audit events meanwhile, of any thread."""
+    heard: list[str] = []
+    _listeners.append(heard)
+    try:
+        yield heard
+    finally:
+        _listeners.remove(heard)
+
+
+def crashes(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object], step: int) -> bool:
+    """Runs ``action``, and interrupts it before the file operation with the number ``step``; whether it had one."""
+    left = step
+
+    def crashing(real: Callable[..., Any]) -> Callable[..., Any]:
+        def operation(*args: Any, **options: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+            return real(*args, **options)
+
+        return operation
+
+    with monkeypatch.context() as patched:
+        for method in ("open", "replace", "unlink"):
+            patched.setattr(Path, method, crashing(getattr(Path, method)))
+        try:
+            action()
+        except KeyboardInterrupt:
+            return True
+    return False

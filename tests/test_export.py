@@ -1,7 +1,6 @@
 """``task=export`` as a user types it: packs, formats, names, and the programs that read what it writes."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from safetensors import safe_open
 from kvw import audio, cli, places, voices
 from kvw.formats import npz, sherpa
 from kvw.types import VOICE_SHAPE
+from tests.conftest import crashes
 
 RNG = np.random.default_rng(0)
 NAMES = ("af_alloy", "am_adam", "bf_emma")
@@ -163,25 +163,7 @@ def test_a_crash_at_any_step_leaves_a_pack_of_the_old_or_the_new_voices(here, fo
         old.close()
         (new,) = places.open_places([form], folder)
         new.put("am_adam", STOCK["am_adam"], {})
-        with monkeypatch.context() as patched:
-            left = crash
-
-            def crashing(real):
-                def step(*args, **options):
-                    nonlocal left
-                    left -= 1
-                    if left < 0:
-                        raise KeyboardInterrupt
-                    return real(*args, **options)
-
-                return step
-
-            for method in ("open", "replace", "unlink"):
-                patched.setattr(Path, method, crashing(getattr(Path, method)))
-            try:
-                new.close()
-            except KeyboardInterrupt:
-                steps += 1
+        steps += crashes(monkeypatch, new.close, crash)
         found = voices.load_pack(old.path)
         equal(found, {name: STOCK[name] for name in ("af_alloy", "am_adam")[: len(found)]})
     assert 3 <= steps < 20, "every step was tried"

@@ -4,7 +4,6 @@ import io
 import json
 import os
 import pickle
-import sys
 import time
 import tracemalloc
 import zipfile
@@ -22,6 +21,7 @@ from safetensors.numpy import save as save_safetensors
 from kvw import voices
 from kvw.formats import npy, npz, raw, safetensors, sherpa, torch_zip
 from kvw.types import VOICE_SHAPE, KvwError
+from tests.conftest import audited
 
 RNG = np.random.default_rng(0)
 A, B, C = (RNG.normal(0, 0.2, VOICE_SHAPE).astype(np.float32) for _ in range(3))
@@ -333,22 +333,9 @@ HOSTILE = [
 ]
 RAN = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "ctypes", "compile", "exec")
 
-heard = []
-listening = False
-
-
-def listen(event, _):
-    if listening:
-        heard.append(event)
-
-
-sys.addaudithook(listen)  # for good: Python has no way to take one off
-
 
 def refused(path):
     """The one line with which a file is refused: soon, in little memory, having run nothing."""
-    global listening
-    heard.clear()
     with pytest.raises(KvwError) as caught:  # and once more below: measuring memory takes time
         voices.load_pack(path)
     tracemalloc.start()
@@ -359,12 +346,9 @@ def refused(path):
     finally:
         tracemalloc.stop()
     assert peak < 2.2 * path.stat().st_size + (MEBIBYTES << 20)
-    listening, began = True, time.perf_counter()
-    try:
-        with pytest.raises(KvwError):
-            voices.load_pack(path)
-    finally:
-        listening = False
+    began = time.perf_counter()
+    with audited() as heard, pytest.raises(KvwError):
+        voices.load_pack(path)
     assert time.perf_counter() - began < SECONDS
     assert not [event for event in heard if event.startswith(RAN)]
     message = str(caught.value)

@@ -13,8 +13,8 @@ from omegaconf import ListConfig
 
 from kvw import audio, quality, target
 from kvw.inputs import DEMO
-from kvw.quality import doubts, mean_embedding, measure, remarks, strangers
-from kvw.types import SAMPLE_RATE, KvwError
+from kvw.quality import doubts, measure, remarks, strangers
+from kvw.types import SAMPLE_RATE, KvwError, mean_embedding
 
 SPEAKERS = {
     "1688": ("1688-142285-0000.flac", "1688-142285-0001.flac"),

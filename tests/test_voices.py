@@ -8,12 +8,12 @@ import io
 import json
 import os
 import pickle
-import sys
 import tarfile
 import time
 import unicodedata
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +27,12 @@ from hypothesis.extra import numpy as hnp
 from kvw import voices
 from kvw.formats import npy, npz, raw, safetensors
 from kvw.types import VOICE_SHAPE, KvwError, Voice
+from tests.conftest import audited, crashes
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "voices"
 FACTS = {"synthesiser": "kokoro"}
 SECONDS = 2.0  # "well under a second", and slack for a busy machine
 RAN = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "ctypes")
-
-_heard: list[str] | None = None
-
-
-def _listen(event: str, _: tuple[Any, ...]) -> None:
-    if _heard is not None:
-        _heard.append(event)
-
-
-sys.addaudithook(_listen)  # for good: Python has no way to take one off
 
 
 def a_voice(seed: int = 0) -> Voice:
@@ -182,15 +173,9 @@ def with_attributes() -> torch.Tensor:
 
 def refused(path: Path) -> str:
     """The one line with which the loader refuses a file, having run nothing, soon."""
-    global _heard
-    heard: list[str] = []
     began = time.perf_counter()
-    _heard = heard
-    try:
-        with pytest.raises(KvwError) as caught:
-            voices.load(path)
-    finally:
-        _heard = None
+    with audited() as heard, pytest.raises(KvwError) as caught:
+        voices.load(path)
     assert time.perf_counter() - began < SECONDS
     assert not [event for event in heard if event.startswith(RAN)]
     message = str(caught.value)
@@ -397,25 +382,8 @@ def test_a_crash_between_any_two_steps_never_mislabels_a_voice(
         path = folder / "best.pt"
         if before:
             voices.save(path, a_voice(1), {"synthesiser": before})
-        with monkeypatch.context() as patched:
-            left = crash
-
-            def crashing(real: Callable[..., Any]) -> Callable[..., Any]:
-                def step(*args: Any, **options: Any) -> Any:
-                    nonlocal left
-                    left -= 1
-                    if left < 0:
-                        raise KeyboardInterrupt
-                    return real(*args, **options)
-
-                return step
-
-            for method in ("open", "replace", "unlink"):
-                patched.setattr(Path, method, crashing(getattr(Path, method)))
-            try:
-                voices.save(path, a_voice(2), {"synthesiser": after})
-            except KeyboardInterrupt:
-                steps += 1
+        save = partial(voices.save, path, a_voice(2), {"synthesiser": after})
+        steps += crashes(monkeypatch, save, crash)
         if path.exists():
             assert voices.synthesizer_of(path) == owner[voices.load(path).tobytes()]
     assert 4 <= steps < 20, "every step was tried"
