@@ -42,6 +42,34 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def kokoro_files(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+    """Kokoro's architecture with random weights: the weights, and their configuration."""
+    from tests import random_kokoro
+
+    weights, config = tmp_path_factory.mktemp("kokoro") / "random.pth", shared / "kokoro_config.json"
+    random_kokoro.make(weights, config)
+    yield weights, config
+    weights.unlink()  # 330 MB
+
+
+@pytest.fixture(scope="session")
+def kokoro(kokoro_files: tuple[Path, Path]) -> Any:
+    """Kokoro's own model with them."""
+    from kokoro import KModel
+
+    weights, config = kokoro_files
+    return KModel(repo_id="hexgrad/Kokoro-82M", config=str(config), model=str(weights)).eval()
+
+
+@pytest.fixture(scope="session")
+def stripped(kokoro_files: tuple[Path, Path]) -> Any:
+    """The same without weight norm, as it is loaded for searching."""
+    from kvw.speech.kokoro import load
+
+    return load(*kokoro_files)
+
+
+@pytest.fixture(scope="session")
 def encoder() -> SpeakerEncoder:
     return SpeakerEncoder("cpu")
 
@@ -96,6 +124,7 @@ class Recorded:
 
     name = "embedded"
     identity = "recorded"
+    batch = 1
 
     def __init__(self, waves: Sequence[Wave], other: Wave) -> None:
         self.waves, self.other = waves, other
@@ -121,6 +150,7 @@ def numbered(index: int) -> Voice:
 def kvw(tmp_path, monkeypatch):
     """Runs kvw in an empty folder with one short held-out text; gives the exit status and the folders of its runs."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kvw.executor.spare_processes", lambda *_: 0)  # they load longer than such a run takes
     (tmp_path / "held out.txt").write_text("Nobody was there.\n")
 
     def run(*arguments):

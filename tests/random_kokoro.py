@@ -2,7 +2,8 @@
 
     python -m tests.random_kokoro OUT.pth CONFIG.json
 
-It speaks noise at the pace of speech: the predictor's durations are brought to about three frames a phoneme. As in the
+It buzzes and hisses at the pace and the pitch of speech: the predictor's durations are brought to about three frames a
+phoneme, its pitch to where some sounds are voiced and some are not. As in the
 real checkpoint, names begin with ``module.`` and InstanceNorm layers have no tensors.
 """
 
@@ -25,6 +26,8 @@ def make(path: Path, config: Path, seed: int = 0) -> None:
     with torch.no_grad():
         duration.weight.mul_(0.3)
         duration.bias.fill_(-2.75)
+        model.predictor.F0_proj.weight.mul_(300)
+        model.predictor.F0_proj.bias.fill_(60)
     later = {name for name, module in model.named_modules() if isinstance(module, torch.nn.InstanceNorm1d)}
     checkpoint = {
         part: {

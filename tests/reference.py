@@ -1,11 +1,11 @@
-"""The documents' way of scoring, one library call after the other: tests and the bench compare with it."""
+"""The documents' way of scoring, one library call after the other, which tests and the bench compare with; and how."""
 
 from __future__ import annotations
 
 import librosa
 import numpy as np
 import scipy.stats
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from resemblyzer import VoiceEncoder, preprocess_wav
 
 from kvw.types import SAMPLE_RATE, Embedding, Wave
@@ -59,3 +59,10 @@ def separate_calls(wave: Wave) -> dict[str, float]:
 def own_embedding(encoder: VoiceEncoder, wave: Wave) -> Embedding:
     """Resemblyzer's embedding by its own functions."""
     return encoder.embed_utterance(preprocess_wav(wave, source_sr=SAMPLE_RATE))
+
+
+def snr(wanted: ArrayLike, got: ArrayLike) -> float:
+    """How far ``got`` is from ``wanted``, in decibels: the wanted power over that of the difference."""
+    reference = np.asarray(wanted, dtype=np.float64)
+    noise = np.mean((np.asarray(got, dtype=np.float64) - reference) ** 2)
+    return float(10 * np.log10(np.mean(reference**2) / noise))

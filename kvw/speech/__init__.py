@@ -60,6 +60,9 @@ class Synthesizer(Protocol):
     identity: str
     """Name and fingerprint of whatever the sound depends on (weights, tables): equal identities, equal audio."""
 
+    batch: int
+    """Voices that it speaks at once: no call is faster for having more. 1 on a CPU."""
+
     def script(self, text: str) -> Script:
         """Phonemises ``text``.
 

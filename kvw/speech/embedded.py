@@ -62,6 +62,7 @@ class EmbeddedSynthesizer:
                 "give the texts in kana"
             )
         self._device = torch.device(device)
+        self.batch = 1 if self._device.type == "cpu" else _GPU_BATCH
         self._espeak_voice = espeak.LANGUAGES[language]
         self.identity = f"embedded-{language}-{_fingerprint(self._espeak_voice)}"
 
@@ -82,8 +83,7 @@ class EmbeddedSynthesizer:
         Raises:
             KvwError: espeak-ng failed.
         """
-        size = 1 if self._device.type == "cpu" else _GPU_BATCH
-        batches = [voices[start : start + size] for start in range(0, len(voices), size)]
+        batches = [voices[start : start + self.batch] for start in range(0, len(voices), self.batch)]
         return [wave for batch in batches for wave in self._speak(batch, script, seed, speed)]
 
     def _speak(self, voices: Sequence[Voice], script: Script, seed: int, speed: float) -> list[Wave]:
