@@ -5,23 +5,20 @@ Workers get arrays and a gate and return evaluations; they never see a candidate
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Protocol
 
-import torch
-from threadpoolctl import threadpool_limits
-
+from kvw import features, worker
 from kvw.candidate import Evaluation
 from kvw.fitness import HybridFitness
 from kvw.gate import Gate
+from kvw.scorers import Scorers
 from kvw.types import KvwError, Voice
+from kvw.worker import limit_threads
 
 
 class Executor(Protocol):
@@ -38,32 +35,45 @@ class Executor(Protocol):
         """Lets workers go."""
 
 
-def limit_threads(threads: int) -> None:
-    """Gives this process's numerical libraries ``threads`` threads: more can change the last bit of a result."""
-    if threads < 1:
-        raise ValueError(f"executor.threads: expected 1 or more; got {threads}")
-    torch.set_num_threads(threads)
-    threadpool_limits(threads)
-
-
 class LocalExecutor:
-    """Evaluates in this process.
+    """Evaluates in this process, beside which others measure what it has spoken.
 
     Args:
         fitness: makes the fitness.
         threads: CPU threads of an evaluation, 1 or more.
+        scorers: processes that measure, 0 or more; None is :func:`spare_processes`.
+
+    Raises:
+        ValueError: fewer than one thread, or than no scorers.
     """
 
-    def __init__(self, *, fitness: Callable[[], HybridFitness], threads: int = 1) -> None:
+    def __init__(self, *, fitness: Callable[[], HybridFitness], threads: int = 1, scorers: int | None = None) -> None:
+        if scorers is not None and scorers < 0:
+            raise ValueError(f"executor.scorers: expected 0 or more, or null; got {scorers}")
         limit_threads(threads)
         self._fitness = fitness()
+        ear = self._fitness.ear
+        count = spare_processes(ear.encoder.device.type, threads) if scorers is None else scorers
+        ear.scorers = Scorers(count, (ear.encoder.measure, features.statistics), threads)
 
     def __call__(self, voices: Sequence[Voice], gate: Gate) -> list[Evaluation]:
         """Evaluates them here."""
         return self._fitness(voices, gate)
 
     def close(self) -> None:
-        """Has nothing to let go."""
+        """Ends the processes that measure."""
+        self._fitness.ear.scorers.close()
+
+
+def spare_processes(device: str, threads: int) -> int:
+    """How many processes can measure beside one that speaks on a device of type ``device``, with ``threads`` each.
+
+    On a CPU they share its cores with it, and one keeps up; other devices outrun several. None in a process that is a
+    worker itself: the other cores are its siblings'.
+    """
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    free = 0 if multiprocessing.parent_process() else cpus // threads - 1
+    return max(0, min(free, 1 if device == "cpu" else 8))
 
 
 _fitness: HybridFitness
@@ -72,19 +82,8 @@ _fitness: HybridFitness
 def _start(fitness: Callable[[], HybridFitness], threads: int) -> None:
     """Makes the fitness of a worker process, once."""
     global _fitness
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches every process; the driver answers it
-    threading.Thread(target=_end_with_driver, daemon=True).start()
-    logging.getLogger("kvw").addHandler(logging.NullHandler())  # the driver has said it all
-    limit_threads(threads)
+    worker.begin(threads)
     _fitness = fitness()
-
-
-def _end_with_driver() -> None:
-    """Ends this worker when the driver is gone, however it went."""
-    driver = multiprocessing.parent_process()
-    assert driver is not None
-    driver.join()
-    os._exit(1)
 
 
 def _evaluate(voice: Voice, gate: Gate) -> Evaluation:

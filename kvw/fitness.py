@@ -105,11 +105,12 @@ class HybridFitness:
             raise ValueError(f"target: expected speech in each recording; it is heard in {len(heard)} of {len(target)}")
         embedding = mean_embedding(heard)
         statistics = np.mean([features.statistics(wave) for wave in target], axis=0)
+        self._feature = FeatureSimilarity(self.ear, script, statistics, FORMULAS[formula])
         stages: list[Stage] = [
             TargetSimilarity("target", self.ear, [script], embedding),
             SelfSimilarity(self.ear, script, others),
             TargetSimilarity("others", self.ear, others, embedding),
-            FeatureSimilarity(self.ear, script, statistics, FORMULAS[formula]),
+            self._feature,
         ]
         if "probe" in self.weights:
             if probe_text is None:
@@ -147,7 +148,11 @@ class HybridFitness:
                 if not trial.status and (gate.only or (rule and not rule(stage.name, trial.parts, self.weights, gate))):
                     trial.status = "stopped"
                 trial.stage = stage.name if trial.status else ""
+                if trial.status and trial.statistics:
+                    trial.statistics.begin()  # and leave it: nobody needs it any more
             running = [trial for trial in running if not trial.status]
+            if stage.name == "target":
+                self._feature.begin(running)
         return [trial.evaluation(self.weights) for trial in trials]
 
 

@@ -1,13 +1,14 @@
 """Speaker embeddings: Resemblyzer's, so that every similarity is comparable with KVoiceWalk's figures.
 
-An embedding is the mean of some windows of 1.6 s, each read by an LSTM. Read :meth:`SpeakerEncoder.__call__` first;
-the values are those of ``resemblyzer/voice_encoder.py`` (``embed_utterance``) and ``resemblyzer/audio.py``.
+An embedding is the mean of some windows of 1.6 s, each read by an LSTM. Read :class:`SpeakerEncoder` first; the values
+are those of ``resemblyzer/voice_encoder.py`` (``embed_utterance``) and ``resemblyzer/audio.py``.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import librosa
 import numpy as np
@@ -29,12 +30,15 @@ _MIN_COVERAGE = 0.75  # of its last window that a wave must fill; both are embed
 
 
 class SpeakerEncoder:
-    """Embeds waves as :mod:`resemblyzer` does.
+    """Embeds waves as :mod:`resemblyzer` does: what :attr:`measure` finds in each, finished by :meth:`embed`.
+
+    It is pickled as a name: a process that unpickles one loads it once.
 
     Args:
         device: a torch device, ``"cpu"`` or such as ``"cuda"``.
 
     Attributes:
+        device: it.
         joined: whether the windows of all waves go through the network in one call: the default on every device but the
             CPU. There each wave is a call of its own, so that an embedding is, to the last bit,
             ``embed_utterance(preprocess_wav(wave, source_sr=24000))``, whatever waves come with it. Joined, it is that
@@ -44,7 +48,11 @@ class SpeakerEncoder:
     def __init__(self, device: str = "cpu") -> None:
         self._encoder = VoiceEncoder(device, verbose=False).eval()
         self._encoder.lstm.flatten_parameters()  # else CUDA joins them, with a warning, at every call
-        self.joined = torch.device(device).type != "cpu"
+        self.device = torch.device(device)
+        self.joined = self.device.type != "cpu"
+
+    def __reduce__(self) -> tuple[Callable[[str], SpeakerEncoder], tuple[str]]:
+        return _loaded, (str(self.device),)
 
     def __call__(self, waves: Sequence[Wave]) -> list[Embedding | None]:
         """Embed each wave.
@@ -54,21 +62,42 @@ class SpeakerEncoder:
             nothing once silence is trimmed (a constant, less than 30 ms, most tones). Resemblyzer itself returns a
             valid embedding there, with a cosine of 0.4 to real speech. Noise and some tones do pass for speech.
         """
-        speeches = [speech_of(wave) for wave in waves]
-        windows = [_windows(speech) for speech in speeches if speech is not None]
-        if self.joined and windows:
-            ends = np.cumsum([len(mels) for mels in windows])[:-1]
-            parts = np.split(self._forward(np.concatenate(windows)), ends)
-        else:
-            parts = [self._forward(mels) for mels in windows]
-        means = (np.mean(part, axis=0) for part in parts)
-        embeddings = (mean / np.linalg.norm(mean, 2) for mean in means)
-        return [None if speech is None else next(embeddings) for speech in speeches]
+        return self.embed([self.measure(wave) for wave in waves])
+
+    @property
+    def measure(self) -> Callable[[Wave], NDArray[np.float32] | None]:
+        """What a wave needs alone, picklable: its windows where they are joined, else the whole embedding."""
+        return windows if self.joined else self.embedding
+
+    def embed(self, measured: Sequence[NDArray[np.float32] | None]) -> list[Embedding | None]:
+        """The embeddings, as from a call, of waves in which :attr:`measure` found these."""
+        heard = [mels for mels in measured if mels is not None]
+        if not self.joined or not heard:
+            return list(measured)
+        ends = np.cumsum([len(mels) for mels in heard])[:-1]
+        embeddings = map(_mean, np.split(self._forward(np.concatenate(heard)), ends))
+        return [None if mels is None else next(embeddings) for mels in measured]
+
+    def embedding(self, wave: Wave) -> Embedding | None:
+        """The embedding of one wave by itself."""
+        mels = windows(wave)
+        return None if mels is None else _mean(self._forward(mels))
 
     def _forward(self, mels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows ``(n, 160, 40)`` to their embeddings ``(n, 256)``."""
         with torch.inference_mode():
             return np.asarray(self._encoder(torch.from_numpy(mels).to(self._encoder.device)).cpu().numpy())
+
+
+@cache
+def _loaded(device: str) -> SpeakerEncoder:
+    return SpeakerEncoder(device)
+
+
+def _mean(parts: NDArray[np.float32]) -> Embedding:
+    """The embedding of a wave from those of its windows."""
+    mean = np.mean(parts, axis=0)
+    return np.asarray(mean / np.linalg.norm(mean, 2))
 
 
 def speech_of(wave: Wave) -> NDArray[np.float32] | None:
@@ -102,8 +131,11 @@ def _trim_long_silences(wave: NDArray[np.float32]) -> NDArray[np.float32] | None
     return wave[np.repeat(mask, length)] if mask.any() else None
 
 
-def _windows(speech: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mel spectrograms of the windows that ``embed_utterance`` cuts: float32 ``(n, 160, 40)``."""
+def windows(wave: Wave) -> NDArray[np.float32] | None:
+    """The mel spectrograms of the windows that ``embed_utterance`` cuts: float32 ``(n, 160, 40)``; None: no speech."""
+    speech = speech_of(wave)
+    if speech is None:
+        return None
     wave_slices, mel_slices = VoiceEncoder.compute_partial_slices(len(speech), _RATE, _MIN_COVERAGE)
     padded = np.pad(speech, (0, max(0, wave_slices[-1].stop - len(speech))))
     mel = audio.wav_to_mel_spectrogram(padded)

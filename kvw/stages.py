@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from kvw import features
 from kvw.candidate import Evaluation
 from kvw.gate import harmonic_mean
 from kvw.prior import Prior
+from kvw.scorers import Measurement, Scorers, take_all
 from kvw.speaker import SpeakerEncoder, cosine
 from kvw.speech import Script, Synthesizer
 from kvw.types import SAMPLE_RATE, Embedding, Voice, Wave
@@ -36,6 +37,7 @@ class Trial:
     parts: dict[str, float] = field(default_factory=dict)
     waves: dict[str, Wave] = field(default_factory=dict)
     embeddings: dict[str, Embedding] = field(default_factory=dict)
+    statistics: Measurement[NDArray[np.float64]] | None = None
     synthesised: float = 0.0
     status: str = ""
     stage: str = ""
@@ -78,16 +80,27 @@ def fault(wave: Wave, script: Script) -> tuple[str, str] | None:
 
 
 class Ear:
-    """Hears voices speak: synthesis, the audio's checks and speaker embeddings, once per voice and script."""
+    """Hears voices speak: synthesis, the audio's checks and speaker embeddings, once per voice and script.
+
+    Attributes:
+        scorers: what measures while it speaks on; without workers, unless an executor gives it some.
+    """
 
     def __init__(self, synthesizer: Synthesizer, encoder: SpeakerEncoder, seed: int) -> None:
         self.synthesizer = synthesizer
         self.encoder = encoder
         self.seed = seed
+        self.scorers = Scorers()
 
     def speak(self, voices: Sequence[Voice], script: Script) -> list[Wave]:
         """Speaks ``script`` with the noise seed that belongs to it: the same for every voice."""
         return self.synthesizer(voices, script, self.seed ^ zlib.crc32(script.text.encode()))
+
+    def _spoken(self, voices: Sequence[Voice], script: Script) -> Iterator[Wave]:
+        """As :meth:`speak`, each wave as soon as it is there."""
+        batch = self.synthesizer.batch
+        for start in range(0, len(voices), batch):
+            yield from self.speak(voices[start : start + batch], script)
 
     def hear(self, trials: Sequence[Trial], *scripts: Script) -> list[Trial]:
         """Adds wave and embedding of each script to each trial, or fails it.
@@ -99,16 +112,21 @@ class Ear:
             fresh = [trial for trial in trials if not trial.status and script.text not in trial.waves]
             if not fresh:
                 continue
-            sound = []
-            for trial, wave in zip(fresh, self.speak([trial.voice for trial in fresh], script), strict=True):
+            sound, measurements = [], []
+            for trial, wave in zip(fresh, self._spoken([trial.voice for trial in fresh], script), strict=True):
                 trial.waves[script.text] = wave
                 trial.synthesised += len(wave) / SAMPLE_RATE
                 wrong = fault(wave, script)
                 if wrong:
                     trial.fail(*wrong)
-                else:
-                    sound.append(trial)
-            for trial, embedding in zip(sound, self.encoder([t.waves[script.text] for t in sound]), strict=True):
+                    continue
+                sound.append(trial)
+                # the last one is this process's own: with nothing more to speak it would only wait for a worker
+                offered = self.scorers.submit if trial is not fresh[-1] else Measurement
+                measurements.append(offered(self.encoder.measure, wave))
+            take_all(measurements)
+            embeddings = self.encoder.embed([measurement.result() for measurement in measurements])
+            for trial, embedding in zip(sound, embeddings, strict=True):
                 if embedding is None:
                     trial.fail("no speech", "the voice activity detector hears no speech in it")
                 else:
@@ -185,11 +203,20 @@ class FeatureSimilarity:
     ) -> None:
         self.ear, self.script, self.target, self.formula = ear, script, target, formula
 
+    def begin(self, trials: Sequence[Trial]) -> None:
+        """Has workers measure what has been spoken, ahead of the stage; without workers nothing is measured yet."""
+        for trial in trials:
+            trial.statistics = self.ear.scorers.submit(features.statistics, trial.waves[self.script.text])
+
     def __call__(self, trials: Sequence[Trial]) -> None:
         """Measures the wave of the target text."""
-        for trial in self.ear.hear(trials, self.script):
+        sound = self.ear.hear(trials, self.script)
+        self.begin([trial for trial in sound if trial.statistics is None])
+        measurements = [trial.statistics for trial in sound if trial.statistics]
+        take_all(measurements)
+        for trial, measurement in zip(sound, measurements, strict=True):
             try:
-                statistics = features.statistics(trial.waves[self.script.text])
+                statistics = measurement.result()
             except ValueError as error:
                 trial.fail("unmeasurable", str(error))
             else:

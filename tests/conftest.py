@@ -42,12 +42,11 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def kokoro_files(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+def kokoro_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
     """Kokoro's architecture with random weights: the weights, and their configuration."""
     from tests import random_kokoro
 
-    weights, config = tmp_path_factory.mktemp("kokoro") / "random.pth", shared / "kokoro_config.json"
-    random_kokoro.make(weights, config)
+    weights, config = random_kokoro.make(tmp_path_factory.mktemp("kokoro"))
     yield weights, config
     weights.unlink()  # 330 MB
 

@@ -17,6 +17,7 @@ from kvw.gate import OPEN, AtLeast, Gate, Lossless, Margin, harmonic_mean
 from kvw.inputs import read_inputs
 from kvw.prior import Prior
 from kvw.settings import FitnessSettings, prior_of
+from kvw.speaker import SpeakerEncoder
 from kvw.types import SAMPLE_RATE, KvwError
 from tests.conftest import SHORT, WEIGHTS, Recorded, default_fitness, numbered
 from tests.reference import own_embedding
@@ -147,15 +148,15 @@ def test_a_stopped_candidate_never_speaks_the_other_text(speech, encoder, demo):
     assert synthesizer.spoken == [SHORT["target_text"]]
 
 
-def test_each_wave_is_embedded_once(speech, encoder, demo):
+def test_each_wave_is_embedded_once(speech, encoder, demo, monkeypatch):
     fitness, _ = recorded_fitness([speech], speech, encoder, demo)
     heard = []
 
-    def counting(waves):
-        heard.extend(waves)
-        return encoder(waves)
+    def counting(wave):
+        heard.append(wave)
+        return SpeakerEncoder.embedding(encoder, wave)
 
-    fitness.ear.encoder = counting
+    monkeypatch.setattr(encoder, "embedding", counting)
     assert fitness([numbered(0)])[0].complete
     assert len(heard) == 2
 

@@ -239,7 +239,7 @@ def test_kokoros_architecture_goes_through_the_whole_search(kvw, shared, kokoro_
     check_kokoro(synthesizer, stock)
     truncated = tmp_path / "truncated.pth"
     truncated.write_bytes(weights.read_bytes()[:1_000_000])
-    for wrong, words in ((truncated, "truncated.pth"), (config, "kokoro_config.json"), (tmp_path / "no.pth", "no.pth")):
+    for wrong, words in ((truncated, "truncated.pth"), (config, "config.json"), (tmp_path / "no.pth", "no.pth")):
         assert kvw("synth=kokoro", f"synth.model={wrong}", f"synth.config={config}")[0] == 2
         assert words in capsys.readouterr().err
 
