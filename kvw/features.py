@@ -13,14 +13,13 @@ from functools import lru_cache
 import librosa
 import numpy as np
 import scipy.fft
-import scipy.stats
-from librosa.beat import beat_track
 from librosa.filters import wavelet
 from librosa.onset import onset_strength
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from kvw import beats
 from kvw.types import SAMPLE_RATE, Wave
 
 N_FFT = 2048
@@ -96,21 +95,20 @@ def statistics(wave: Wave) -> NDArray[np.float64]:
         librosa.feature.tonnetz(chroma=_constant_q_chroma(wave, peaks.tuning(36))),
     )
     onsets = onset_strength(S=mel_db, sr=SAMPLE_RATE, aggregate=np.median)
-    tempo, beats = beat_track(onset_envelope=onsets, sr=SAMPLE_RATE, hop_length=HOP)
+    tempo, beat_frames = beats.track(onsets, SAMPLE_RATE, HOP)
     values = np.array(
         [
             np.sqrt(np.mean(wave**2)),
             _zero_crossing_rate(wave),
             *(moment for values in summarised for moment in _mean_and_std(values)),
-            np.ravel(tempo)[0],
-            *_mean_and_std(np.diff(librosa.frames_to_time(beats, sr=SAMPLE_RATE, hop_length=HOP))),
+            tempo,
+            *_mean_and_std(np.diff(librosa.frames_to_time(beat_frames, sr=SAMPLE_RATE, hop_length=HOP))),
             *_mean_and_std(peaks.loudest()),
             *_mean_and_std(_frame_energy(wave)),
             _harmonic_ratio(power),
             np.mean(wave),
             np.std(wave),
-            scipy.stats.skew(wave),
-            scipy.stats.kurtosis(wave),
+            *_skew_and_kurtosis(wave),
         ],
         dtype=np.float64,
     )
@@ -156,6 +154,14 @@ def _relative_errors(values: NDArray[np.float64], target: NDArray[np.float64]) -
 
 def _mean_and_std(values: NDArray[np.floating]) -> tuple[float, float]:
     return (float(np.mean(values)), float(np.std(values))) if values.size else (0.0, 0.0)
+
+
+def _skew_and_kurtosis(wave: Wave) -> tuple[float, float]:
+    """``scipy.stats.skew`` and ``kurtosis``, the import of which takes a second."""
+    centred = wave - np.mean(wave)
+    square = centred**2
+    variance = np.mean(square, dtype=np.float64)
+    return float(np.mean(square * centred) / variance**1.5), float(np.mean(square**2) / variance**2) - 3.0
 
 
 def _zero_crossing_rate(wave: Wave) -> float:

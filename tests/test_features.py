@@ -9,9 +9,11 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from kvw import features
+from kvw import beats, features
 from kvw.features import FLOOR, MIN_SAMPLES, STATISTICS, capped_similarity, kvoicewalk_similarity, statistics
 from kvw.types import SAMPLE_RATE, Wave
 from tests.reference import separate_calls
@@ -171,3 +173,28 @@ def test_kvoicewalk_gives_its_floor_where_the_penalty_is_not_finite(value: float
 
 def test_kvoicewalk_counts_nothing_over_nothing_as_no_error() -> None:
     assert kvoicewalk_similarity(np.array([0.0, 3.0]), np.array([0.0, 2.0])) == pytest.approx(0.995)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    frames=st.integers(20, 900),
+    period=st.floats(4, 90),
+    jitter=st.floats(0, 1),
+    noise=st.floats(0, 2),
+    seed=st.integers(0, 99),
+)
+def test_beats_are_librosas(frames, period, jitter, noise, seed):
+    rng = np.random.default_rng(seed)
+    onsets = noise * rng.random(frames)
+    at = np.cumsum(period * (1 + jitter * rng.uniform(-0.5, 0.5, int(frames / period) + 1))).astype(int)
+    onsets[at[at < frames]] += 1
+    onsets = onsets.astype(np.float32)
+    bpm, own = librosa.beat.beat_track(onset_envelope=onsets, sr=24000, hop_length=512)
+    tempo, found = beats.track(onsets, 24000, 512)
+    assert tempo == np.ravel(bpm)[0]
+    assert found.tolist() == own.tolist()
+
+
+def test_no_onset_is_no_beat():
+    tempo, found = beats.track(np.zeros(50, np.float32), 24000, 512)
+    assert (tempo, len(found)) == (0.0, 0)
