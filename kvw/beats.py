@@ -32,6 +32,7 @@ def track(onsets: NDArray[np.float32], rate: int, hop: int) -> tuple[float, NDAr
     at = np.arange(-period, period + 1)
     window = np.exp(-0.5 * (at * 32.0 / period) ** 2)
     levelled = onsets / (onsets.std(ddof=1) + np.finfo(onsets.dtype).tiny)
+    levelled[0] = 0  # librosa never counts it
     strength = np.convolve(levelled, window)[period : period + len(onsets)]
     links, scores = _best_predecessors(strength, period)
     beat, beats = _last(scores), []

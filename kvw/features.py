@@ -160,8 +160,9 @@ def _skew_and_kurtosis(wave: Wave) -> tuple[float, float]:
     """``scipy.stats.skew`` and ``kurtosis``, the import of which takes a second."""
     centred = wave - np.mean(wave)
     square = centred**2
-    variance = np.mean(square, dtype=np.float64)
-    return float(np.mean(square * centred) / variance**1.5), float(np.mean(square**2) / variance**2) - 3.0
+    variance = np.mean(square)
+    with np.errstate(invalid="ignore"):  # of a wave too faint for float32, which is refused
+        return float(np.mean(square * centred) / variance**1.5), float(np.mean(square**2) / variance**2) - 3.0
 
 
 def _zero_crossing_rate(wave: Wave) -> float:

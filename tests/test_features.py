@@ -175,7 +175,7 @@ def test_kvoicewalk_counts_nothing_over_nothing_as_no_error() -> None:
     assert kvoicewalk_similarity(np.array([0.0, 3.0]), np.array([0.0, 2.0])) == pytest.approx(0.995)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 @given(
     frames=st.integers(20, 900),
     period=st.floats(4, 90),
