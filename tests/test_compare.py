@@ -7,7 +7,7 @@ import pytest
 from kvw import audio
 from kvw.inputs import DATA
 from tests.bench import compare
-from tests.bench.__main__ import OTHER_TEXT
+from tests.bench.__main__ import TEXTS
 from tests.conftest import default_fitness
 
 
@@ -75,7 +75,7 @@ def test_a_cell_is_a_search_whose_voices_are_scored_by_the_default_fitness(tmp_p
     seen = compare.run(cell)
     assert seen["evaluations"] >= 6
     assert seen["points"][-1]["evaluations"] <= 6
-    texts = {"target_text": compare.compose([])[0].language.target_text, "other_text": OTHER_TEXT}
+    texts = {"target_text": compare.compose([])[0].language.target_text, "other_text": TEXTS[1]}
     usual = default_fitness(synthesizer=embedded, encoder=encoder, target=[audio.hold_out(demo)[0]], **texts)
     scores = {name: usual([voice])[0].score for name, voice in list(bank.items())[:3]}
     scores[seen["baseline"]["name"]] = usual([bank[seen["baseline"]["name"]]])[0].score
