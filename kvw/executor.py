@@ -28,6 +28,9 @@ class Executor(Protocol):
     then its own settings.
     """
 
+    batch: int
+    """Voices that it evaluates at once: with fewer, part of it waits."""
+
     def __call__(self, voices: Sequence[Voice], gate: Gate) -> list[Evaluation]:
         """One evaluation a voice, in order."""
 
@@ -54,6 +57,7 @@ class LocalExecutor:
         self._fitness = fitness()
         ear = self._fitness.ear
         count = spare_processes(ear.encoder.device.type, threads) if scorers is None else scorers
+        self.batch = ear.synthesizer.batch
         ear.scorers = Scorers(count, (ear.encoder.measure, features.statistics), threads)
 
     def __call__(self, voices: Sequence[Voice], gate: Gate) -> list[Evaluation]:
@@ -109,6 +113,7 @@ class ProcessExecutor:
         if workers < 1:
             raise ValueError(f"executor.workers: expected 1 or more; got {workers}")
         limit_threads(threads)
+        self.batch = workers
         fitness()  # here first: a setting that is wrong is an error, not a dead worker
         # spawn: a fork of a process that has started torch's threads can hang, and CUDA does not survive one
         context = multiprocessing.get_context("spawn")

@@ -22,7 +22,7 @@ from kvw.strategy import Finished
 from kvw.types import EXIT_TOO_MANY_FAILURES, KvwError, Voice, mean_voice
 
 RANKING_BATCH = 4
-"""Stock voices that are evaluated between two signs of life."""
+"""Stock voices that are evaluated between two signs of life, or as many as the executor evaluates at once."""
 
 
 @dataclass
@@ -119,12 +119,12 @@ def rank(
     Raises:
         KvwError: no stock voice could be scored.
     """
-    total = len(bank) + min(limit, len(bank))
+    total, size = len(bank) + min(limit, len(bank)), max(RANKING_BATCH, executor.batch)
 
     def evaluate(voices: Mapping[str, Voice], gate: Gate, before: int) -> list[Entry]:
         names, entries = list(voices), []
-        for at in range(0, len(names), RANKING_BATCH):
-            some = names[at : at + RANKING_BATCH]
+        for at in range(0, len(names), size):
+            some = names[at : at + size]
             seen = executor([voices[name] for name in some], gate)
             entries += [Entry(name, voices[name], one) for name, one in zip(some, seen, strict=True)]
             for observer in observers:

@@ -27,6 +27,8 @@ BANK = {f"af_{name}": voice(level) for name, level in zip("abcdef", (0.5, -0.3, 
 class Landscape:
     """An executor: the nearer the voice's mean is to ``goal``, the better. Remembers what it was asked."""
 
+    batch = 1
+
     def __init__(self, goal=1.0, fail=lambda number: False):
         self.goal, self.fail = goal, fail
         self.calls = []

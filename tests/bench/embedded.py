@@ -99,6 +99,8 @@ def framework(fitness: HybridFitness, scripts: Sequence[Script], bank: dict[str,
     spent = 0.0
 
     class Timed:
+        batch = 1
+
         def __call__(self, voices, gate):  # type: ignore[no-untyped-def]
             nonlocal spent
             started = time.perf_counter()
