@@ -18,7 +18,7 @@ from kvw.candidate import Evaluation
 from kvw.gate import OPEN, Gate, Rule
 from kvw.prior import Prior
 from kvw.speaker import SpeakerEncoder
-from kvw.speech import Script, Synthesizer
+from kvw.speech import Script, Synthesizer, opening
 from kvw.stages import BankSimilarity, Ear, FeatureSimilarity, SelfSimilarity, Stage, TargetSimilarity, Trial
 from kvw.types import Voice, Wave, mean_embedding
 
@@ -51,6 +51,7 @@ class HybridFitness:
         gates: the rule after a stage, by the stage's name; a stage without one (or with null) stops nobody.
         formula: of the feature similarity: ``capped`` (each statistic's relative error counts 1 at most) or
             ``kvoicewalk`` (the original's).
+        most_characters: of each text, its first sentences of so many characters together are spoken; None for all.
         probe_text: the text of the stage ``probe``.
         more_texts: how many of ``further_texts``, from the first, are other texts too.
         further_texts: texts of several lengths: each is heard through a row of its own.
@@ -65,7 +66,8 @@ class HybridFitness:
     Raises:
         ValueError: weights or gates are missing, unknown, negative or all zero; the formula has an unknown name; there
             are fewer further texts than ``more_texts``, or two of the texts are the same; a stage lacks its text or
-            the bank; ``prior_limit`` is not above 0; no speech is heard in a recording of the target.
+            the bank; ``prior_limit`` is not above 0; ``most_characters`` is below 20; no speech is heard in a recording
+            of the target.
         KvwError: a text has nothing that can be pronounced.
     """
 
@@ -81,6 +83,7 @@ class HybridFitness:
         weights: Mapping[str, float | None],
         gates: Mapping[str, Rule | None] | None,
         formula: str = "capped",
+        most_characters: int | None = None,
         probe_text: str | None = None,
         more_texts: int = 0,
         further_texts: Sequence[str] = (),
@@ -91,12 +94,17 @@ class HybridFitness:
             raise ValueError(f"formula: expected {' or '.join(FORMULAS)}; got {formula!r}")
         if not 0 <= more_texts <= len(further_texts):
             raise ValueError(f"more_texts: expected 0 to {len(further_texts)}, all texts there are; got {more_texts}")
+        if most_characters is not None and most_characters < 20:
+            raise ValueError(f"most_characters: expected 20 or more, or null for whole texts; got {most_characters}")
         if not 0 < prior_limit < math.inf:
             raise ValueError(f"prior_limit: expected a number above 0, such as 2; got {prior_limit}")
         self.weights = checked_weights(weights)
         self.gates = checked_gates(gates or {}, self.weights)
         self.ear = Ear(synthesizer, encoder, seed)
-        script, *others = map(synthesizer.script, (target_text, other_text, *further_texts[:more_texts]))
+        texts = (target_text, other_text, *further_texts[:more_texts])
+        if most_characters is not None:
+            texts = tuple(opening(text, most_characters) for text in texts)
+        script, *others = map(synthesizer.script, texts)
         if len({script.text, *(other.text for other in others)}) <= len(others):
             raise ValueError("texts: expected target text, other text and further ones to differ; two are the same")
         self.scripts: tuple[Script, ...] = (script, *others)

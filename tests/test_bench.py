@@ -23,7 +23,9 @@ def once(monkeypatch):
 
 def figures(tables):
     """The first figure of each row."""
-    return {name.strip(): float(figure) for name, figure in re.findall(r"^([^\d\n]+?)  +([\d.]+) s", tables, re.MULTILINE)}
+    return {
+        name.strip(): float(figure) for name, figure in re.findall(r"^([^\d\n]+?)  +([\d.]+) s", tables, re.MULTILINE)
+    }
 
 
 def test_the_embedded_bench_has_a_row_for_everything():

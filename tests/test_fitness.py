@@ -211,6 +211,7 @@ def test_audio_that_fails_in_the_second_stage_is_a_failure_too(speech, encoder, 
         ({"prior_limit": 0.0}, "prior_limit"),
         ({"more_texts": 3, "further_texts": FURTHER}, "more_texts: expected 0 to 2.*got 3"),
         ({"more_texts": -1}, "more_texts"),
+        ({"most_characters": 5}, "most_characters: expected 20 or more, or null .*got 5"),
         ({"more_texts": 1, "further_texts": [SHORT["other_text"]]}, "differ"),
         ({"formula": "best"}, "formula"),
         ({"target": [np.zeros(SAMPLE_RATE * 5, np.float32)]}, "target: .* it is heard in 0 of 1"),
@@ -221,6 +222,17 @@ def test_settings_that_make_no_sense_are_refused(settings, message, speech, enco
     with pytest.raises(ValueError, match=message):
         given = {"synthesizer": Recorded([speech], speech), "encoder": encoder, "target": [demo], "seed": 0}
         HybridFitness(**{**given, **SHORT, "weights": WEIGHTS, "gates": {}, **settings})
+
+
+def test_of_long_texts_the_first_sentences_are_spoken_where_that_is_wanted(embedded, encoder, demo):
+    texts = {
+        "target_text": "The ships are at sea. They sail home.",
+        "other_text": "A cold wind came up, over the hill.",
+    }
+    given = {"synthesizer": embedded, "encoder": encoder, "target": [demo], **texts}
+    short = default_fitness(most_characters=25, **given)
+    assert [script.text for script in short.scripts] == ["The ships are at sea.", "A cold wind came up,"]
+    assert [script.text for script in default_fitness(**given).scripts] == list(texts.values())
 
 
 def test_a_text_that_can_not_be_spoken_is_refused(embedded, encoder, demo):
