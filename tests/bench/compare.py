@@ -33,6 +33,7 @@ from kvw.cli import CONF, quoted
 from kvw.config import plain
 from kvw.disk import write_whole
 from kvw.executor import LocalExecutor, limit_threads
+from kvw.gate import OPEN
 from kvw.heldout import HeldOut
 from kvw.inputs import read_inputs
 from kvw.progress import duration
@@ -54,10 +55,19 @@ TARGETS = {
 """Recordings to search on, each with one to judge by; the last one is split."""
 
 WALK, PRESET, FLOOR = "random_walk", "quick", "random_search"
+PROBE = "She carried nine yellow lemons home from the market."
+GATE = "{_target_: kvw.gate.Margin, margin: 0.95}"
 CONTENDERS = {
     WALK: ["strategy=random_walk"],
     PRESET: ["experiment=quick"],
     FLOOR: ["strategy=random_search"],
+    "quick, short": ["experiment=quick", "fitness=short"],
+    "quick, probed": [
+        "experiment=quick",
+        "fitness.weights.probe=0",
+        f"fitness.probe_text={PROBE}",
+        f"fitness.gates.probe={GATE}",
+    ],
     "coherent walk": ["strategy=random_walk", "space=coherent"],
     "interpolation": ["strategy=interpolation", "strategy.step=0.3", "population_limit=6"],
     **{name: [f"strategy={name}"] for name in ("genetic", "cma", "sep_cma", "differential", "nsga2")},
@@ -148,15 +158,15 @@ def run(cell: Cell) -> dict[str, Any]:
     if same:
         baseline = result.baseline
     else:
-        fitness = usual()
-        _, (baseline, *_) = rank(bank, fitness, cfg.population_limit)
+        score = LocalExecutor(fitness=usual)
+        _, (baseline, *_) = rank(bank, score, cfg.population_limit)
     chosen = set(np.linspace(0, len(track.points) - 1, JUDGED).round().astype(int).tolist())
     points = []
     for number, (evaluations, synthesised, seen, voice) in enumerate(track.points):
         point = {
             "evaluations": evaluations,
             "synthesised": synthesised,
-            **figures(seen if same else fitness([voice])[0]),
+            **figures(seen if same else score([voice], OPEN)[0]),
         }
         if number in chosen:
             point["heldout"] = float(np.mean(heldout(voice)))
