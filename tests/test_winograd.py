@@ -83,7 +83,7 @@ def test_moments_do_not_cancel_far_from_zero():
 def test_snake_is_exact_but_for_rounding_far_from_zero_too(scale):
     rows, alpha = filled(0, 400, 5) * np.float32(scale), np.abs(filled(1, 5)) + np.float32(0.3)
     factor, shift, out = filled(2, 5), filled(3, 5), np.empty((400, 5), np.float32)
-    _snake(alpha, factor, shift, rows, 0, out)
+    _snake(alpha, factor, shift, rows, out)
     value = rows * factor + shift
     wanted = value + np.sin(alpha * value, dtype=np.float64) ** 2 / alpha
     assert np.abs(out - wanted).max() <= 1e-6 * np.abs(value).max() + 1e-6

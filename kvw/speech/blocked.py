@@ -96,7 +96,7 @@ class _ResidualBlock:
         given = rows
         if self._pool:
             given = np.empty_like(rows)
-            active(rows, 0, given)
+            active(rows, given)
             given = self._pool(torch.from_numpy(given).T[None])[0].T.contiguous().numpy()
             active = _unchanged(rows.shape[1])
         shape, moments = (len(given), self._width), Moments(self._width)
@@ -229,44 +229,34 @@ def _unchanged(channels: int) -> Activation:
 
 
 @compiled
-def _leaky(slope: Any, factor: Any, shift: Any, rows: Any, start: int, out: Any) -> None:
+def _leaky(slope: Any, factor: Any, shift: Any, rows: Any, out: Any) -> None:
     """AdaIN and leaky ReLU."""
-    for i in range(len(out)):
-        at, active = start + i, out[i]
-        if at < 0 or at >= len(rows):
-            for channel in range(len(active)):
-                active[channel] = np.float32(0)
-        else:
-            row = rows[at]
-            for channel in range(len(active)):
-                value = row[channel] * factor[channel] + shift[channel]
-                active[channel] = max(value, slope * value)
+    for i in range(len(rows)):
+        row, active = rows[i], out[i]
+        for channel in range(len(active)):
+            value = row[channel] * factor[channel] + shift[channel]
+            active[channel] = max(value, slope * value)
 
 
 @compiled
-def _snake(alpha: Any, factor: Any, shift: Any, rows: Any, start: int, out: Any) -> None:
+def _snake(alpha: Any, factor: Any, shift: Any, rows: Any, out: Any) -> None:
     """AdaIN and snake, ``y + sin(alpha y)^2 / alpha``; a sine of the library's would not become vector instructions.
 
     Its argument is brought to [-pi/2, pi/2] by a multiple of pi in three parts, whose sign the square forgets; there
     the sine is an odd minimax polynomial of degree 11, exact but for rounding.
     """
     inverse = np.float32(1) / alpha
-    for i in range(len(out)):
-        at, active = start + i, out[i]
-        if at < 0 or at >= len(rows):
-            for channel in range(len(active)):
-                active[channel] = np.float32(0)
-        else:
-            row = rows[at]
-            for channel in range(len(active)):
-                value = row[channel] * factor[channel] + shift[channel]
-                angle = alpha[channel] * value
-                turns = np.rint(angle * np.float32(1 / np.pi))
-                for part in _PI_PARTS:
-                    angle -= turns * part
-                square = angle * angle
-                series = np.float32(0)
-                for coefficient in _SINE:
-                    series = series * square + coefficient
-                sine = angle + angle * square * series
-                active[channel] = value + inverse[channel] * sine * sine
+    for i in range(len(rows)):
+        row, active = rows[i], out[i]
+        for channel in range(len(active)):
+            value = row[channel] * factor[channel] + shift[channel]
+            angle = alpha[channel] * value
+            turns = np.rint(angle * np.float32(1 / np.pi))
+            for part in _PI_PARTS:
+                angle -= turns * part
+            square = angle * angle
+            series = np.float32(0)
+            for coefficient in _SINE:
+                series = series * square + coefficient
+            sine = angle + angle * square * series
+            active[channel] = value + inverse[channel] * sine * sine

@@ -26,8 +26,8 @@ from torch import nn
 Rows: TypeAlias = NDArray[np.float32]
 """``(time, channels)``."""
 
-Activation: TypeAlias = Callable[[Rows, int, Rows], None]
-"""Fills its last argument with the activated rows from the given time on; 0 before the first row and past the last."""
+Activation: TypeAlias = Callable[[Rows, Rows], None]
+"""Writes what it makes of its first argument into the second, which has as many rows."""
 
 TILE = 4
 """Outputs that are worked out together."""
@@ -142,7 +142,11 @@ class Convolution:
         block, waves, products = active.numpy(), seen.numpy(), product.numpy()
         output_transform = _output_transform(self._taps, add)
         for first in range(0, len(out), TILE * tiles):
-            activation(rows, first - self.before, block)
+            begin = first - self.before
+            given = rows[max(0, begin) : max(0, begin + len(block))]
+            lead = min(max(0, -begin), len(block))
+            block[:lead], block[lead + len(given) :] = 0, 0
+            activation(given, block[lead : lead + len(given)])
             self._input_transform(block, dilation, waves)
             torch.bmm(seen[:, :tiles], self._filters[0], out=product)
             for group in range(1, groups):
