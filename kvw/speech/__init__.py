@@ -117,11 +117,14 @@ def _cut(text: str) -> int:
 
 
 def opening(text: str, most: int) -> str:
-    """The first sentences of ``text``, of ``most`` characters together; the first clauses or words, where none fit."""
+    """The first sentences of ``text``, of ``most`` characters together.
+
+    Where they leave more than half of that unused, the first clauses, else the first words.
+    """
     if len(text) <= most:
         return text
     for boundary in (_SENTENCE_END, _CLAUSE_END, _WORD_END):
-        ends = [match.end() for match in boundary.finditer(text) if match.end() <= most]
+        ends = [match.end() for match in boundary.finditer(text) if most / 2 <= match.end() <= most]
         if ends:
             return text[: ends[-1]].strip()
     return text[:most]
