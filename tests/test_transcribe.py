@@ -519,5 +519,7 @@ def test_the_opening_of_a_text_is_its_beginning_and_as_long_as_it_may_be(parts, 
     text = " ".join(parts)
     begun = opening(text, most)
     assert len(begun) <= most and text.lstrip().startswith(begun.lstrip())
-    if len(text) > most >= 15 and text.startswith("One"):
-        assert begun.endswith((".", "。", "!")), "whole sentences where one fits"
+    if len(text) > most and text.startswith("One two three. ") and 15 <= most <= 30:
+        assert begun.endswith((".", "。", "!")), "whole sentences where they use half of it"
+    if len(text) > most and " " in text[most // 2 + 1 : most]:
+        assert len(begun) >= most / 2 - 1
