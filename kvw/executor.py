@@ -41,6 +41,8 @@ class Executor(Protocol):
 class LocalExecutor:
     """Evaluates in this process, beside which others measure what it has spoken.
 
+    They are spawned: a script of one's own calls this below ``if __name__ == "__main__"``, or with ``scorers=0``.
+
     Args:
         fitness: makes the fitness.
         threads: CPU threads of an evaluation, 1 or more.
@@ -125,8 +127,8 @@ class ProcessExecutor:
         Raises:
             KvwError: a worker process died.
         """
-        jobs: list[Future[Evaluation]] = [self._pool.submit(_evaluate, voice, gate) for voice in voices]
         try:
+            jobs: list[Future[Evaluation]] = [self._pool.submit(_evaluate, voice, gate) for voice in voices]
             return [job.result() for job in jobs]
         except BrokenProcessPool:
             raise KvwError(

@@ -50,8 +50,10 @@ class Measurement(Generic[Found]):
         if self.begin():
             try:
                 self.found.set_result(self.function(self.wave))
-            except Exception as error:
+            except BaseException as error:
                 self.found.set_exception(error)
+                if not isinstance(error, Exception):
+                    raise
 
     def result(self) -> Found:
         """What is found: now, or when the worker that has begun is done.
@@ -73,7 +75,7 @@ def take_all(measurements: Sequence[Measurement[Any]]) -> None:
 
 
 class WorkerFailedError(Exception):
-    """A worker began a measurement and will never end it."""
+    """A worker began a measurement and did not end it."""
 
 
 class Scorers:
@@ -97,8 +99,12 @@ class Scorers:
         for number in range(count):
             connection, theirs = context.Pipe()
             process = context.Process(target=_work, args=(theirs, tuple(functions), threads), daemon=True)
-            with _interrupts_held():
-                process.start()
+            try:
+                with _interrupts_held():
+                    process.start()
+            except OSError as error:
+                log.warning("A process that measures could not start (%s); kvw goes on without it", error)
+                break
             theirs.close()
             self._processes.append(process)
             threading.Thread(target=self._serve, args=(number, connection), daemon=True).start()
@@ -127,14 +133,15 @@ class Scorers:
             while measurement := self._jobs.get():
                 if measurement.begin():
                     connection.send((measurement.function, measurement.wave))
-                    found = connection.recv()
-                    if isinstance(found, Exception):
-                        measurement.found.set_exception(found)
-                    else:
+                    well, found = connection.recv()
+                    if well:
                         measurement.found.set_result(found)
+                    else:
+                        measurement.found.set_exception(WorkerFailedError())
         except Exception as error:  # whatever it is, the driver can do without
             if not self._closed:
-                log.warning("A process that measures failed (%r), for want of memory perhaps; kvw goes on alone", error)
+                what = "failed, for want of memory perhaps" if number in self._ready else "could not start"
+                log.warning("A process that measures %s (%r); kvw goes on without it", what, error)
             if measurement:
                 measurement.found.set_exception(WorkerFailedError())
         finally:
@@ -152,9 +159,9 @@ def _work(connection: Connection[Any, Any], functions: Sequence[Callable[[Wave],
         while True:
             function, wave = connection.recv()
             try:
-                found = function(wave)
-            except Exception as error:
-                found = error
+                found = True, function(wave)
+            except Exception:
+                found = False, None  # the driver will see for itself
             connection.send(found)
 
 

@@ -1,4 +1,4 @@
-"""Functions of a wave for worker processes, which import this alone."""
+"""Functions of a wave for worker processes, which import this alone, and waiting for those."""
 
 from __future__ import annotations
 
@@ -17,3 +17,12 @@ def slow(wave):
     """Who measured, a second later."""
     time.sleep(1.0)
     return os.getpid()
+
+
+def ready(scorers, count=1):
+    """Waits until its processes are."""
+    for _ in range(600):
+        if len(scorers._ready) == count:
+            return scorers
+        time.sleep(0.1)
+    raise AssertionError("no process got ready")

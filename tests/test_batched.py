@@ -120,6 +120,18 @@ def test_a_batch_that_does_not_fit_is_halved_for_good_with_a_word(cramped, said)
     assert said == ["batch halved to 2.2 s of audio: out of memory on cpu"]
 
 
+@pytest.mark.parametrize(
+    "words", ["MPS backend out of memory (MPS allocated: 8 GB)", "cuDNN error: CUDNN_STATUS_ALLOC_FAILED"]
+)
+def test_memory_runs_out_in_other_words_too_and_other_errors_are_errors(kokoro, monkeypatch, words):
+    def render(self, frames, styles, seed):
+        raise RuntimeError(words if len(frames) > 1 else "something else")
+
+    monkeypatch.setattr(BatchedDecoder, "_render", render)
+    with pytest.raises(RuntimeError, match="something else"):
+        BatchedDecoder(kokoro)(*numbered([10, 12]), SEED)
+
+
 def test_a_single_voice_that_does_not_fit_is_an_error_in_one_line(cramped):
     decoder, _ = cramped
     with pytest.raises(KvwError, match=r"5\.0 s of audio.*shorter texts, or device=cpu") as error:

@@ -20,19 +20,10 @@ from kvw.settings import FitnessSettings
 from kvw.speaker import SpeakerEncoder
 from kvw.types import SAMPLE_RATE
 from tests.conftest import SHORT, default_fitness, numbered
-from tests.measures import loudest, slow
+from tests.measures import loudest, ready, slow
 from tests.test_fitness import composed, recorded_fitness
 
 SILENT = np.zeros(2 * SAMPLE_RATE, np.float32)
-
-
-def ready(scorers, count=1):
-    """Waits until its processes are."""
-    for _ in range(600):
-        if len(scorers._ready) == count:
-            return scorers
-        time.sleep(0.1)
-    raise AssertionError("no process got ready")
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +36,17 @@ def worker(encoder):
 
 def begun(measurement):
     """Waits until a worker has begun it."""
-    while not measurement._begun.locked():
+    for _ in range(6000):
+        if measurement._begun.locked():
+            return measurement
         time.sleep(0.01)
-    return measurement
+    raise AssertionError("no process began it")
 
 
-def test_every_executor_and_number_of_scorers_gives_the_same_evaluations(worker, bank, said):
+def test_every_executor_and_number_of_scorers_gives_the_same_evaluations(worker, bank, said, monkeypatch):
+    handed = []
+    put = worker._jobs.put
+    monkeypatch.setattr(worker._jobs, "put", lambda job: handed.append(job) or put(job))
     cfg = composed("synth=embedded", *(f"{key}='{text}'" for key, text in SHORT.items()))
     settings = FitnessSettings(plain(cfg.synth), plain(cfg.fitness), "cpu", "a", 0, read_inputs(cfg))
     broken = bank["af_iris"].copy()
@@ -75,6 +71,7 @@ def test_every_executor_and_number_of_scorers_gives_the_same_evaluations(worker,
         found[name].append([evaluate([voice], OPEN)[0] for voice in voices[:2]])
         if name != "one":
             evaluate.close()
+    assert handed, "the worker was offered something"
     assert {seen.status for seen in found["no scorers"][2]} == {"complete", "stopped", "not finite"}
     for name, evaluations in found.items():
         assert evaluations == found["no scorers"], name

@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 _FRAMES_A_SECOND = 40
 
+_OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED")
+"""Of what torch raises on CUDA (``OutOfMemoryError``) and MPS, and what CUDA's libraries say."""
+
 _BATCH_COST = 200
 """Padding, in frames, that is as dear as one more batch: what a GPU renders while a batch's kernels are launched."""
 
@@ -69,13 +72,15 @@ class BatchedDecoder:
         """The waves of a batch, or None where memory runs out; nothing but the error holds what was in it."""
         try:
             return self._render(frames, styles, seed)
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not any(sign in str(error) for sign in _OUT_OF_MEMORY):
+                raise
             return None
 
     def _halve(self, lengths: Sequence[int], device: torch.device) -> None:
         """Has the batch that did not fit, and all that come, cut in two."""
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
+        if device.type != "cpu":
+            torch.accelerator.empty_cache()
         if len(lengths) == 1:
             raise KvwError(
                 f"device: expected memory for {lengths[0] / _FRAMES_A_SECOND:.1f} s of audio; {device} has too little "

@@ -41,6 +41,8 @@ class BlockedDecoder:
         self._encode = _ResidualBlock(decoder.encode, space)
         self._decode = [_ResidualBlock(block, space) for block in decoder.decode]
         self._generator = _Generator(decoder.generator, space)
+        # compiles here what is not in numba's cache, which processes that compile side by side can spoil
+        self([Frames(torch.zeros(512, 2), torch.zeros(1, 4), torch.zeros(1, 4))], torch.zeros(1, 256), 0)
 
     @torch.inference_mode()
     def __call__(self, frames: Sequence[Frames], styles: Tensor, seed: int) -> list[Tensor]:

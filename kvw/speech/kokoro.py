@@ -64,7 +64,6 @@ class KokoroSynthesizer:
         config: str | None = None,
         tf32: bool = False,
     ) -> None:
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32  # torch's own is on for cudnn
         weights = Path(model) if model else hub.fetch(hub.MODEL)
         architecture = Path(config) if config else hub.fetch(hub.CONFIG)
         loaded = load(weights, architecture).to(device)
@@ -72,8 +71,9 @@ class KokoroSynthesizer:
         self.batch = 1 if on_cpu else GPU_BATCH
         self._model = Kokoro(loaded, BlockedDecoder(loaded) if on_cpu else BatchedDecoder(loaded))
         self._g2p, phonemiser = grapheme_to_phoneme(language)
+        self._tf32 = tf32
         digest = hashlib.sha256(weights.read_bytes() + architecture.read_bytes()).hexdigest()[:12]
-        self.identity = f"kokoro-{language}-{phonemiser}-{digest}"
+        self.identity = f"kokoro-{language}-{phonemiser}-{digest}{'-tf32' if tf32 else ''}"
 
     def script(self, text: str) -> Script:
         """Phonemises ``text`` and cuts it, at sentences where it can, into segments of at most 510 phonemes.
@@ -89,6 +89,8 @@ class KokoroSynthesizer:
 
     def __call__(self, voices: Sequence[Voice], script: Script, seed: int, speed: float = 1.0) -> list[Wave]:
         """Speaks ``script`` in each voice: float32 waves at 24 kHz."""
+        # of the process, in which another may have spoken since; torch's own default is on for convolutions
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self._tf32
         spoken = [self._speak(voices, segment, seed, speed) for segment in script.segments]
         return [np.concatenate(parts) for parts in zip(*spoken, strict=True)]
 

@@ -25,6 +25,7 @@ from kvw.types import SAMPLE_RATE, Voice
 from strategies.random_walk import RandomWalk
 from tests.bench.documents import UNBEATABLE, Documents, Row, compared, interleaved, scoring_table, table
 from tests.conftest import default_fitness
+from tests.measures import ready
 
 ROUNDS = 7
 SCALED_ROUNDS = 3
@@ -72,15 +73,16 @@ def tables(texts: tuple[str, str]) -> Iterator[str]:
 
 def scaling(fitness: Callable[[], HybridFitness], voices: Sequence[Voice]) -> str:
     """A generation in one process, with another that scores, and in two."""
+    helped = LocalExecutor(fitness=fitness, scorers=1)
     executors: dict[str, Executor] = {
         "one process": LocalExecutor(fitness=fitness, scorers=0),
-        "with a scorer": LocalExecutor(fitness=fitness, scorers=1),
+        "with a scorer": helped,
         "two processes": ProcessExecutor(fitness=fitness, workers=2),
     }
     try:
         for executor in executors.values():
             executor(voices, OPEN)
-        time.sleep(5)  # until the scorer has loaded
+        ready(helped._fitness.ear.scorers)
         alone, *others = executors.items()
         rows: list[Row] = [
             (name, partial(executor, voices, OPEN), partial(alone[1], voices, OPEN)) for name, executor in others
