@@ -28,8 +28,8 @@ from tests.reference import snr
 
 ROUNDS = 3
 SEED = 0
-CHARACTERS = 110
-"""Of each text: some 8 s of audio."""
+CHARACTERS = 200
+"""Of each text: some 10 s of audio."""
 
 WALK_STEPS, QUICK_STEPS, STOCK_VOICES, SEEDS = 10_000, 450, 54, 10
 
