@@ -14,7 +14,11 @@ import numpy as np
 
 from kvw.types import SAMPLE_RATE, KvwError, Wave
 
-NAME = re.compile(r"[abefhijpz][fm]_[a-z0-9_]+")
+LETTERS = "abefhijpz"
+"""Kokoro's languages."""
+
+_LONGEST = 60  # characters of a voice's own name
+NAME = re.compile(rf"[{LETTERS}][fm]_[a-z0-9_]{{1,{_LONGEST}}}")
 
 GENDERS = ("f", "m")
 
@@ -47,7 +51,6 @@ PITCH_BOUNDARY = 157.0
 """Hz: the geometric mean of 119 and 207, the mean pitch of men and women in Traunmüller and Eriksson (1995), "The
 frequency range of the voice fundamental in the speech of male and female adults"."""
 
-_LONGEST = 60  # characters of a voice's own name
 _FRAME, _HOP = 2048, 480  # samples: 85 ms hold two periods of the lowest pitch; every 20 ms
 _SECONDS = 30  # of a recording that are listened to
 
@@ -74,7 +77,12 @@ def kokoro_name(name: str, language: str, gender: str) -> str:
         name: any text.
         language: one of Kokoro's letters.
         gender: ``f`` or ``m``.
+
+    Raises:
+        KvwError: another letter, which would become part of a path.
     """
+    if language not in tuple(LETTERS):
+        raise KvwError(f"language.letter: expected one of {', '.join(LETTERS)}; got {language!r:.80}")
     return f"{language}{gender}_{folded(name)[:_LONGEST].rstrip('_')}"
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
-from collections import Counter
 from functools import cache, partial
 from pathlib import Path
 
@@ -42,16 +42,19 @@ def speak(cfg: DictConfig, *, speed: float) -> float:
     if output.suffix.lower() not in audio.ENDINGS:
         raise KvwError(f"output_name: expected a name in {', '.join(audio.ENDINGS)}; got {cfg.output_name!r}")
     text = cfg.language.target_text if cfg.target_text is None else passage(cfg.target_text, "target_text")
+    if not voices.is_portable(output.stem) or "\0" in str(output):
+        raise KvwError(f"output_name: expected a name that every system takes; got {cfg.output_name!r:.80}")
     named = chosen_voices(cfg)
     alone = len(named) == 1
     output.parent.mkdir(parents=True, exist_ok=True)
     speaker = cache(partial(synthesizer, cfg))
-    seconds, failed, taken = 0.0, [], Counter[str]()
+    seconds, failed, taken = 0.0, [], set[str]()
     for voice in named:
         stem = voices.safe_stem(voice.name)
-        taken[stem] += 1  # every run's voice is called best
-        number = f"-{taken[stem]}" if taken[stem] > 1 else ""
-        path = output if alone else output.with_stem(f"{output.stem}_{stem}{number}")
+        names = (f"{stem}-{number}" if number > 1 else stem for number in itertools.count(1))
+        name = next(name for name in names if name.casefold() not in taken)  # every run's voice is called best
+        taken.add(name.casefold())
+        path = output if alone else output.with_stem(f"{output.stem}_{name}")
         try:
             wave = narrate(speaker(voice.synthesizer), voice.voice, text, cfg.seed, speed)
             audio.write(path, wave)

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import logging
+import os
 import tempfile
 import textwrap
 from collections import Counter
@@ -21,7 +22,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from kvw import audio
+from kvw import audio, voices
 from kvw.config import maker, plain, several
 from kvw.disk import write_whole
 from kvw.transcribe import Transcriber, Transcript
@@ -187,7 +188,12 @@ def digest_of(recording: Path) -> str:
 
 
 def place(stem: str, digest: str, folder: Path) -> Path:
-    """Where the text of a recording is or belongs: ``STEM.txt``, with its digest where that is another one's."""
+    """Where the text of a recording is or belongs: ``STEM.txt``, with its digest where that is another one's.
+
+    A stem that not every file system takes is mended, unless its text is there already.
+    """
+    if not voices.is_portable(stem) and ("/" in stem or not os.path.lexists(folder / f"{stem}.txt")):
+        stem = voices.safe_stem(stem)
     plainly, own = folder / f"{stem}.txt", folder / f"{stem}-{digest[:8]}.txt"
     others = plainly.exists() and facts(plainly).get("sha256", digest) != digest
     return own if others or own.exists() else plainly

@@ -35,7 +35,9 @@ ENDINGS = (".pt", ".npy", ".safetensors", ".bin")
 
 _LABEL = f".{EMBEDDED}"
 _MAX_FACTS = 1 << 20  # bytes of a .json
-_RESERVED = {"CON", "PRN", "AUX", "NUL"} | {f"{port}{n}" for port in ("COM", "LPT") for n in "0123456789¹²³"}
+_RESERVED = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"} | {
+    f"{port}{n}" for port in ("COM", "LPT") for n in "0123456789¹²³"
+}
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,9 @@ def facts_of(path: Path) -> dict[str, Any]:
     found = facts.get("synthesiser")
     if not isinstance(found, str) or not found or (_labelled(path) and found != EMBEDDED):
         wanted = f'"{EMBEDDED}" as the name says' if _labelled(path) else "the name of one"
-        raise KvwError(f'{beside}: expected "synthesiser" to be {wanted}, got {found!r}; delete both, or mend it')
+        raise KvwError(
+            f'{files.shown(beside)}: expected "synthesiser" to be {wanted}, got {found!a:.80}; delete both, or mend it'
+        )
     return facts
 
 
@@ -173,7 +177,9 @@ def load_bank(path: Path) -> Bank:
     for file in holders:
         owners.setdefault(synthesizer_of(file), file)
         if len(owners) > 1:
-            kinds = ", ".join(f"{other.name} ({owner})" for owner, other in owners.items())
+            kinds = ", ".join(
+                f"{files.shown(other.name)} ({files.shown(owner):.60})" for owner, other in owners.items()
+            )
             raise KvwError(f"{path}: expected voices of one synthesiser, got {kinds}; move one kind elsewhere")
     voices: dict[str, Voice] = {}
     sources: dict[str, Path] = {}
@@ -181,7 +187,10 @@ def load_bank(path: Path) -> Bank:
         name, voice = name_of(file), load(file)
         twin = sources.setdefault(name, file)
         if twin != file and (twin.suffix == file.suffix or not np.array_equal(voices[name], voice)):
-            raise KvwError(f"{path}: {twin.name} and {file.name} are both named {name}; rename one")
+            raise KvwError(
+                f"{path}: {files.shown(twin.name)} and {files.shown(file.name)} are both named {files.shown(name)}; "
+                "rename one"
+            )
         voices[name] = voice
     if not voices:
         raise KvwError(
@@ -199,10 +208,20 @@ def safe_stem(text: str) -> str:
     """
     kept = (c if c in "_-." or unicodedata.category(c)[0] in "LMN" else " " for c in unicodedata.normalize("NFC", text))
     stem = "_".join("".join(kept).split()).lstrip(".-")
-    if stem.partition(".")[0].upper() in _RESERVED:
+    if _is_reserved(stem):
         stem = f"_{stem}"
     stem = stem.encode()[:60].decode(errors="ignore").rstrip(".")  # two stems and scores fit 255, a name's limit
     return re.sub(rf"\.{EMBEDDED}$", f"_{EMBEDDED}", stem) or "unnamed"
+
+
+def is_portable(stem: str) -> bool:
+    """Whether every file system takes ``stem`` and an ending of up to 18 bytes (``-1a2b3c4d.kvw.json``) as a name."""
+    fits = 0 < len(stem.encode("utf-8", "replace")) <= 255 - 18
+    return fits and stem.isprintable() and not set('<>:"/\\|?*') & set(stem) and not _is_reserved(stem)
+
+
+def _is_reserved(stem: str) -> bool:
+    return stem.partition(".")[0].rstrip(" ").upper() in _RESERVED
 
 
 def _json(value: object) -> object:
@@ -215,7 +234,9 @@ def _labelled(path: Path) -> bool:
 
 def _record(beside: Path) -> dict[str, Any]:
     try:
-        facts = json.loads(files.read_small(beside, _MAX_FACTS).decode("utf-8"))
+        facts = json.loads(files.read_small(beside, _MAX_FACTS).decode("utf-8"), object_pairs_hook=raw.unique)
     except (OSError, ValueError, RecursionError) as error:
-        raise KvwError(f"{beside}: expected the JSON that kvw writes by a voice, got {error}; delete both") from None
+        raise KvwError(
+            f"{files.shown(beside)}: expected the JSON that kvw writes by a voice, got {error}; delete both"
+        ) from None
     return facts if isinstance(facts, dict) else {}

@@ -7,8 +7,9 @@ format must not lie, though: Kokoro's ``KPipeline`` takes whatever ends in ``.pt
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from kvw.formats import npy, npz, safetensors, sherpa, torch_zip
 from kvw.formats.raw import MAX_FILE, MAX_VOICES, VOICE_BYTES, NotAVoice
@@ -80,7 +81,7 @@ def format_of(path: Path) -> str | None:
     Raises:
         OSError: it can't be read.
     """
-    with path.open("rb") as file:
+    with _regular(path) as file:
         return _format(file.read(_HEAD), os.fstat(file.fileno()).st_size)
 
 
@@ -91,9 +92,7 @@ def read_small(path: Path, limit: int) -> bytes:
         ValueError: more than ``limit`` bytes; or no regular file.
         OSError: it can't be read.
     """
-    if not path.is_file():  # a pipe would wait for ever
-        raise ValueError("no regular file")
-    with path.open("rb") as file:
+    with _regular(path) as file:
         data = file.read(limit + 1)
     if len(data) > limit:
         raise ValueError(f"more than {limit:,} bytes")
@@ -102,7 +101,12 @@ def read_small(path: Path, limit: int) -> bytes:
 
 def refused(path: Path, came: str, advice: str) -> KvwError:
     """The line for a file that is no voice."""
-    return KvwError(f"{path}: expected a voice (one float32 {VOICE_SHAPE} array), got {came}; {advice}")
+    return KvwError(f"{shown(path)}: expected a voice (one float32 {VOICE_SHAPE} array), got {came}; {advice}")
+
+
+def shown(said: object) -> str:
+    """A stranger's path or word for a message: on one line, and nothing that moves a terminal's cursor."""
+    return text if (text := str(said)).isprintable() else ascii(text)
 
 
 def _open(path: Path) -> tuple[str, bytes]:
@@ -110,7 +114,7 @@ def _open(path: Path) -> tuple[str, bytes]:
     try:
         if not path.is_file():
             raise refused(path, "a folder" if path.is_dir() else "no such file", f"check the name; {FETCH}")
-        with path.open("rb") as file:
+        with _regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             form = _format(file.read(_HEAD), size)
             _check_claim(path, form, size)
@@ -119,6 +123,20 @@ def _open(path: Path) -> tuple[str, bytes]:
             return str(form), file.read(size)
     except (OSError, ValueError) as error:
         raise refused(path, f"one that can't be read ({error})", "check its permissions") from None
+
+
+def _regular(path: Path) -> BinaryIO:
+    """Open a regular file, never waiting: what was one a moment ago may be a pipe by now.
+
+    Raises:
+        ValueError: no regular file.
+        OSError: it can't be read.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ValueError("no regular file")
+    return os.fdopen(handle, "rb")
 
 
 def _format(head: bytes, size: int) -> str | None:

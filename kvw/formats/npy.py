@@ -44,9 +44,9 @@ def read(data: bytes) -> Voice:
     header = _HEADER.fullmatch(data[8 + width : start].decode("latin-1"))
     if header is None:
         raise NotAVoice("an npy header of more than one plain array", _AGAIN)
-    shape = tuple(int(axis) for axis in re.findall(r"\d+", header["shape"]))
-    if header["type"] != "<f4" or shape != VOICE_SHAPE:
-        raise NotAVoice(f"an array of type {header['type']!a} and shape {shape!r:.80}", _AGAIN)
+    shape = ", ".join(axis.strip() for axis in header["shape"].split(","))
+    if header["type"] != "<f4" or f"({shape})" != str(VOICE_SHAPE):
+        raise NotAVoice(f"an array of type {header['type']!a} and shape ({shape:.80})", _AGAIN)
     voice = raw.read(data[start:], _AGAIN)
     return np.ascontiguousarray(voice.reshape(VOICE_SHAPE[::-1]).T) if header["fortran"] == "True" else voice
 

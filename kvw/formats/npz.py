@@ -9,7 +9,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 
-from kvw.formats import npy
+from kvw.formats import npy, raw
 from kvw.formats.raw import MAX_FILE, MAX_VOICES, VOICE_BYTES, NotAVoice
 from kvw.types import Voice
 
@@ -62,7 +62,7 @@ def _check_directory(data: bytes) -> None:
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> Voice:
-    if not name.isprintable() or not 0 < len(name) <= 100:
+    if not raw.is_name(name):
         raise NotAVoice(f"a zip with a member of the name {name!a:.120}", _AGAIN)
     if not member.filename.endswith(".npy"):
         raise NotAVoice(f"a zip with {name}, which is no array", _AGAIN)

@@ -6,6 +6,7 @@ Every other format wraps these bytes, and reads and writes them here.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,26 @@ MAX_VOICES = 256
 PLAUSIBLE = 1000.0
 """Bare bytes have no header that could say what they are: numbers beyond this, where Kokoro's stay within 3.2, tell
 that they are no float32 voice."""
+
+
+_LONGEST_NAME = 100  # characters
+
+
+def is_name(name: str) -> bool:
+    """Whether a pack may call a voice so: a line of text that is no path."""
+    return 0 < len(name) <= _LONGEST_NAME and name.isprintable() and not {"/", "\\"} & set(name)
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, for ``json.loads(object_pairs_hook=unique)``.
+
+    Raises:
+        ValueError: it says a key twice, and programs differ in which of the two counts.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 class NotAVoice(ValueError):

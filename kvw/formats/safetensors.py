@@ -28,14 +28,15 @@ def read(data: bytes) -> Voice:
 
     Raises:
         NotAVoice: a header that is too long, no JSON, or says anything but one float32 tensor of a voice's shape that
-            fills the file; NaN or infinity.
+            fills the file; metadata as for :func:`facts`; NaN or infinity.
     """
     header, start = _header(data)
+    facts(data)
     tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
     if len(tensors) != 1:
         raise NotAVoice(f"a safetensors file of {len(tensors)} tensors", _AGAIN)
     (entry,) = tensors.values()
-    if entry != _PLAIN:
+    if json.dumps(entry, sort_keys=True) != json.dumps(_PLAIN, sort_keys=True):  # to Python, 0, 0.0 and False are equal
         raise NotAVoice(f"a tensor of {entry!a:.160}", _AGAIN)
     return raw.read(data[start:], _AGAIN)
 
@@ -76,7 +77,7 @@ def _header(data: bytes) -> tuple[dict[str, Any], int]:
     if length > MAX_HEADER:
         raise NotAVoice(f"a safetensors header of {length:,} bytes", _AGAIN)
     try:
-        header = json.loads(data[8 : 8 + length])
+        header = json.loads(data[8 : 8 + length], object_pairs_hook=raw.unique)
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):

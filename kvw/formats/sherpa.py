@@ -54,7 +54,7 @@ def read_names(text: bytes) -> list[str]:
     """
     lines = text.decode("utf-8", "replace").split("\n")
     found = [re.fullmatch(r"(\d{1,4}) +(\S.{0,99})", line.rstrip()) for line in lines if line.strip()]
-    names = [match[2] for match in found if match and match[2].isprintable()]
+    names = [match[2] for match in found if match and raw.is_name(match[2])]
     counted = [int(match[1]) for match in found if match] == list(range(len(found)))
     if not counted or len(set(names)) < len(found):
         raise NotAVoice(f"one whose {NAMES_ENDING} isn't a list of its speakers", _AGAIN)

@@ -21,10 +21,15 @@ from kvw.types import VOICE_SHAPE, Voice
 _MAX_CONTENT = 1 << 20  # bytes, all members
 _MAX_MEMBERS = 32  # Kokoro's voices have 5
 _MAX_PICKLE = 4096  # bytes; Kokoro's voices have 165
+_MAX_DIRECTORY = _MAX_MEMBERS * 512  # bytes
+_END, _LOCATOR, _END64 = 22, 20, 56  # bytes of the records that end a zip without a comment; torch writes all three
+# What torch.save writes beside the tensor. With constants.pkl, torch.load would run the file as TorchScript.
+_BESIDE = {"data.pkl", ".format_version", ".storage_alignment", "byteorder", "version", ".data/serialization_id"}
 # The pickle of one plain tensor, as torch.save has written it since 1.6: its strings quoted, its numbers, its opcodes.
 _PLAIN = re.compile(
-    r"'torch\._utils _rebuild_tensor_v2' MARK MARK 'storage' 'torch (?P<type>\w+)Storage' '\w+' '(?P<device>[\w:]+)'"
-    r" (?P<count>\d+) TUPLE BINPERSID (?P<offset>\d+) (?:MARK )?(?P<shape>[\d ]*)(?:EMPTY_)?TUPLE\d?"
+    r"2 'torch\._utils _rebuild_tensor_v2' MARK MARK 'storage' 'torch (?P<type>\w+)Storage' '(?P<key>\w+)'"
+    r" '(?P<device>[\w:]+)' (?P<count>\d+) TUPLE BINPERSID (?P<offset>\d+)"
+    r" (?:MARK )?(?P<shape>[\d ]*)(?:EMPTY_)?TUPLE\d?"
     r" (?:MARK )?(?P<strides>[\d ]*)(?:EMPTY_)?TUPLE\d? (?P<grad>NEWFALSE|NEWTRUE)"
     r" 'collections OrderedDict' EMPTY_TUPLE REDUCE TUPLE REDUCE STOP"
 )
@@ -36,12 +41,14 @@ def read(data: bytes) -> Voice:
     """The voice in a torch zip, running nothing that the file says.
 
     Raises:
-        NotAVoice: not a torch zip; members compressed, too many, doubled, or over 1 MiB together; a pickle of anything
-            but one plain tensor (code, dict, sparse, meta, ``Parameter``); another shape, dtype or device; a storage
-            that isn't exactly the numbers; NaN or infinity.
+        NotAVoice: not a torch zip; members compressed, too many, doubled, unknown, or over 1 MiB together; a pickle of
+            anything but one plain tensor (code, dict, sparse, meta, ``Parameter``); another shape, dtype or device; a
+            storage that isn't exactly the numbers; NaN or infinity.
+        zipfile.BadZipFile: a damaged zip.
     """
-    pickled, numbers = _members(data)
-    _check_pickle(pickled, len(numbers))
+    _check_directory(data)
+    pickled, numbers, key = _members(data)
+    _check_pickle(pickled, len(numbers), key)
     return raw.read(numbers, _AGAIN)
 
 
@@ -63,8 +70,23 @@ def _refused(came: str) -> NotAVoice:
     return NotAVoice(came, _AGAIN)
 
 
-def _members(data: bytes) -> tuple[bytes, bytes]:
-    """Take the pickle and the numbers out of a torch zip, inflating nothing."""
+def _check_directory(data: bytes) -> None:
+    """Refuse a zip with a comment, or with a long list of members, of which zipfile would read all."""
+    end = data[-_END:]
+    length = int.from_bytes(end[12:16], "little")
+    where = len(data) - _END - _LOCATOR - _END64
+    if data[-_END - _LOCATOR :].startswith(b"PK\x06\x07"):  # which says where the record is whose length counts
+        locator = data[-_END - _LOCATOR : -_END]
+        known = (
+            where > 0 and int.from_bytes(locator[8:16], "little") == where and data[where:].startswith(b"PK\x06\x06")
+        )
+        length = int.from_bytes(data[where + 40 : where + 48], "little") if known else _MAX_DIRECTORY + 1
+    if not end.startswith(b"PK\x05\x06") or not end.endswith(b"\0\0") or length > _MAX_DIRECTORY:
+        raise _refused("a zip that is cut short, has something behind it, or has too long a list of members")
+
+
+def _members(data: bytes) -> tuple[bytes, bytes, str]:
+    """Take the pickle and the numbers out of a torch zip, inflating nothing; and by what key the numbers go."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
         if len(members) > _MAX_MEMBERS or len(set(archive.namelist())) < len(members) or members[0].header_offset:
@@ -78,24 +100,34 @@ def _members(data: bytes) -> tuple[bytes, bytes]:
         storages = [member for member in members if member.filename.startswith(f"{root}data/")]
         if len(pickles) != 1 or len(storages) != 1:
             raise _refused(f"a zip of {len(pickles)} pickles and {len(storages)} tensors")
+        key = storages[0].filename.removeprefix(f"{root}data/")
+        names = {member.filename.removeprefix(root) for member in members}
+        if odd := sorted(names - _BESIDE - {f"data/{key}"}):
+            raise _refused(f"a zip with {odd[0]!a:.80}, which isn't torch's of a tensor")
         if f"{root}byteorder" in archive.namelist() and archive.read(f"{root}byteorder") != b"little":
             raise _refused("numbers that aren't little-endian")
-        return archive.read(pickles[0]), archive.read(storages[0])
+        return archive.read(pickles[0]), archive.read(storages[0]), key
 
 
-def _check_pickle(pickled: bytes, size: int) -> None:
+def _check_pickle(pickled: bytes, size: int, key: str) -> None:
     """Refuse a pickle that says anything but: one plain float32 voice on the CPU, its storage the ``size`` bytes."""
     if len(pickled) > _MAX_PICKLE:
         raise _refused("a pickle of more than one tensor")
-    codes = [(code.name, said) for code, said, _ in pickletools.genops(pickled)]
-    text = " ".join(name if said is None else repr(said) for name, said in codes if name not in ("PROTO", "BINPUT"))
-    plain = _PLAIN.fullmatch(text)
+    found = list(pickletools.genops(pickled))
+    if found[-1][2] != len(pickled) - 1:
+        raise _refused("a pickle with something behind it")
+    codes = [(code.name, value) for code, value, _ in found if code.name != "BINPUT"]
+    words = [name if value is None else repr(value) for name, value in codes]
+    plain = _PLAIN.fullmatch(" ".join(words)) if codes[0] == ("PROTO", 2) else None
     if plain is None:
-        names = ", ".join(str(said).replace(" ", ".") for name, said in codes if name == "GLOBAL")
+        names = ", ".join(str(value).replace(" ", ".") for name, value in codes if name == "GLOBAL")
         raise _refused(f"a pickle of more than a plain tensor (it names {names!r:.200})")
-    found = plain.groupdict()
-    strides = found.pop("strides")
+    said = plain.groupdict()
+    strides = said.pop("strides")
     # The axis of length 1 may have any stride. A storage of another size would be a view, or a lie.
-    if found != _VOICE or not re.fullmatch(r"256 \d+ 1 ", strides) or size != VOICE_BYTES:
-        odd = ", ".join(f"{key} {it.strip()}" for key, it in found.items() if it != _VOICE[key]) or "another storage"
+    if said != {**_VOICE, "key": key} or not re.fullmatch(r"256 \d+ 1 ", strides) or size != VOICE_BYTES:
+        odd = (
+            ", ".join(f"{word} {it.strip()}" for word, it in said.items() if it != _VOICE.get(word, key))
+            or "another storage"
+        )
         raise _refused(f"one with {odd} (strides {strides}in {size} bytes)")
