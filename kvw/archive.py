@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from kvw.candidate import Candidate, Evaluation
+from kvw.strategy import pack, unpack
 from kvw.types import Genome, Voice
 
 
@@ -27,6 +29,19 @@ class Entry:
     step: int = -1
     notes: Mapping[str, float] = field(default_factory=dict)
 
+    def state_dict(self) -> dict[str, Any]:
+        """All of it, as numpy arrays and JSON values."""
+        return {**vars(self), "evaluation": pack(vars(self.evaluation)), "notes": dict(self.notes)}
+
+
+def entry_of(state: Mapping[str, Any]) -> Entry:
+    """The entry that gave ``state``."""
+    return Entry(**{**state, "evaluation": Evaluation(**unpack(state["evaluation"]))})
+
+
+COUNTS = ("improvements", "steps", "complete", "stopped", "synthesised", "failures")
+"""What an archive counts for good."""
+
 
 class Archive:
     """The candidates of a search that matter, as voices: in DEAP's words its hall of fame.
@@ -42,6 +57,7 @@ class Archive:
         stopped: candidates that a gate stopped.
         synthesised: seconds of audio synthesised for all of them.
         failures: how many candidates failed, by status.
+        failing: candidates that failed since one did not, or since the search went on.
     """
 
     decode: Callable[[Genome], Voice]
@@ -55,6 +71,7 @@ class Archive:
         self.stopped = 0
         self.synthesised = 0.0
         self.failures: dict[str, int] = {}
+        self.failing = 0
 
     def update(self, population: Iterable[Candidate]) -> None:
         """Takes in an evaluated generation; DEAP calls it before the strategy learns."""
@@ -65,6 +82,7 @@ class Archive:
             self.complete += evaluation.complete
             self.stopped += evaluation.status == "stopped"
             self.synthesised += evaluation.synthesised
+            self.failing = self.failing + 1 if evaluation.failed else 0
             if evaluation.failed:
                 self.failures[evaluation.status] = self.failures.get(evaluation.status, 0) + 1
             if evaluation.complete and (not self.best or evaluation.score > self.best.evaluation.score):
@@ -77,3 +95,16 @@ class Archive:
     def failed(self) -> int:
         """Candidates that could not be scored."""
         return sum(self.failures.values())
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers, as numpy arrays and JSON values; the bank and ``decode`` are not part of it."""
+        return {
+            "best": self.best and self.best.state_dict(),
+            **{name: pack(getattr(self, name)) for name in COUNTS},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes up the memory of another one of the same bank."""
+        self.best = state["best"] and entry_of(state["best"])
+        for name in COUNTS:
+            setattr(self, name, unpack(state[name]))

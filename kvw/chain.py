@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from kvw.archive import Archive, Entry
-from kvw.candidate import Candidate, Evaluation
+from kvw.archive import Archive, Entry, entry_of
+from kvw.candidate import Candidate
 from kvw.space import Space
 from kvw.strategy import Finished, Strategy, load_state_dict, pack, state_dict, unpack
 from kvw.types import KvwError, Voice
+from kvw.voices import safe_stem
 
 INTERRUPTED = "interrupted"
 """The reason with which a stage ends when someone wants to leave, soon."""
@@ -91,6 +92,10 @@ class SearchStage:
         fits = isinstance(kept, dict) and all(isinstance(folder, str) for folder in kept)
         if not fits or not all(isinstance(one, Candidate) for candidates in kept.values() for one in candidates):
             raise self._breach(f"expected lists of candidates by folder from keep(); got {kept!r:.80}")
+        for folder in kept:
+            if safe_stem(folder) != folder:
+                plain = safe_stem(folder)
+                raise self._breach(f"expected a plain folder name from keep(), such as {plain}; got {folder!r:.80}")
         return dict(kept)
 
     def attempt(self, function: Callable[..., Any], *args: Any, **more: Any) -> Any:
@@ -126,8 +131,10 @@ class Chain:
         base: the voice to start from.
         rng: the randomness of every strategy.
         archive: of the search.
-        began: called with each stage as it begins, and the number of its candidates, None where it is not known.
+        began: called with each stage as it begins or goes on, and the number of its candidates to come, None where that
+            is not known.
         ended: called with each stage as it ends, the reason, and what its strategy kept.
+        state: of another chain of the same stages, bank and top, to go on from; its rng and archive are not part of it.
 
     Attributes:
         space: that is searched at present.
@@ -150,19 +157,23 @@ class Chain:
         archive: Archive,
         began: Callable[[SearchStage, int | None], None],
         ended: Callable[[SearchStage, str, Mapping[str, list[Entry]]], None],
+        state: Mapping[str, Any] | None = None,
     ) -> None:
         self._stages, self._bank, self._rng, self._archive = stages, bank, rng, archive
         self._began, self._ended, self._first = began, ended, top
         self.uncounted = 0
-        self._enter(0, top, base)
+        if state:
+            self._load(state)
+        else:
+            self._enter(0, top, base, archive.steps)
 
-    def _enter(self, number: int, top: Sequence[Entry], base: Voice) -> None:
-        self._number, self._top, self._base = number, top, base
+    def _enter(self, number: int, top: Sequence[Entry], base: Voice, entered: int) -> None:
+        self._number, self._top, self._base, self.entered = number, top, base, entered
         self.space, _, self.strategy = self.stage.make(self._bank, top, base, self._rng)
         self._archive.decode = self.space.decode
-        self.entered = self._archive.steps
         self._best: Candidate | None = None
-        self._began(self.stage, self.total)
+        done = self._archive.steps - entered
+        self._began(self.stage, None if self.total is None else self.total - done)
 
     @property
     def stage(self) -> SearchStage:
@@ -197,7 +208,8 @@ class Chain:
                     raise
                 kept = self.end(str(finished))
                 best = self._archive.best
-                self._enter(self._number + 1, kept or self._top, best.voice if best else self._base)
+                base = best.voice if best else self._base
+                self._enter(self._number + 1, kept or self._top, base, self._archive.steps)
 
     def update(self, population: list[Candidate]) -> None:
         """Lets the strategy learn from an evaluated generation.
@@ -236,24 +248,19 @@ class Chain:
 
     def state_dict(self) -> dict[str, Any]:
         """Where the chain is: stage, counts, base voice, seeds if they are not those it began with, inner state."""
-        top = None
-        if self._top is not self._first:
-            top = [{"voice": entry.voice.copy(), "evaluation": pack(vars(entry.evaluation))} for entry in self._top]
         return {
             "stage": self._number,
             "entered": self.entered,
             "uncounted": self.uncounted,
             "base": self._base.copy(),
-            "top": top,
+            "top": None if self._top is self._first else [entry.state_dict() for entry in self._top],
             "best": pack(self._best),
             "strategy": state_dict(self.strategy),
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes up the state of another chain of the same stages and bank; its rng and archive are not part of it."""
-        top = state["top"]
-        entries = self._first if top is None else [Entry("", e["voice"], Evaluation(**e["evaluation"])) for e in top]
-        self._enter(state["stage"], entries, state["base"])
-        self.entered, self.uncounted = state["entered"], state["uncounted"]
+    def _load(self, state: Mapping[str, Any]) -> None:
+        top = self._first if state["top"] is None else [entry_of(one) for one in state["top"]]
+        self._enter(state["stage"], top, state["base"], state["entered"])
+        self.uncounted = state["uncounted"]
         self._best = unpack(state["best"])
-        load_state_dict(self.strategy, state["strategy"])
+        self.stage.attempt(load_state_dict, self.strategy, state["strategy"])

@@ -32,7 +32,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
-from kvw import manual, sweep
+from kvw import interrupts, manual, sweep
 from kvw.config import Config, bound, nearest, plain
 from kvw.types import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_ITEMS_FAILED, KvwError
 
@@ -62,11 +62,14 @@ VERBATIM = frozenset(
         "transcriber.model",
         "task.name",
         "task.out",
+        "task.csv",
+        "resume",
+        "run",
     }
 )
 """Keys whose values are free text or paths, which Hydra's grammar would take apart."""
 
-LISTS = frozenset({"target_audio", "heldout_audio", "test_voice"})
+LISTS = frozenset({"target_audio", "heldout_audio", "test_voice", "run"})
 """Those of them whose value can be a list ``[a,b]``."""
 
 SHORTCUTS = {"export_bin": "export", "transcribe_many": "transcribe_many", "test_voice": "speak"}
@@ -204,8 +207,8 @@ def run(arguments: list[str]) -> int:
     """Runs kvw with the arguments of a shell.
 
     Returns:
-        the exit status: 0 done, 1 some items or jobs failed, 2 bad input, 6 too many failed evaluations,
-        130 interrupted.
+        the exit status: 0 done, 1 some items or jobs failed, 2 bad input, 3 the run's folder is in use, 4 storage is
+        full or gone, 5 a run's record is damaged, 6 too many failed evaluations, 130 interrupted, 143 terminated.
     """
     prepare()
     logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
@@ -219,9 +222,10 @@ def run(arguments: list[str]) -> int:
             sys.stdout.write(manual.page(arguments, folders))
             return 0
         user_plugins()
-        sys.argv = [sys.argv[0], *quoted(with_task(arguments))]
+        sys.argv = [sys.argv[0], *quoted(with_executor(with_task(arguments)))]
         try:
-            main()
+            with interrupts.answered():
+                main()
         finally:  # an interrupted sweep has a table of what it finished
             failed = [entry for entry in sweeps if entry.conclude()]
         if failures and MULTIRUN.isdisjoint(arguments):
@@ -237,8 +241,8 @@ def run(arguments: list[str]) -> int:
     except OSError as error:  # Hydra makes the output folder before it calls main
         sys.stderr.write(f"kvw: {refused(error)}\n")
         return EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+    except KeyboardInterrupt as interruption:
+        return getattr(interruption, "code", EXIT_INTERRUPTED)
     return EXIT_ITEMS_FAILED if failures or failed else 0
 
 
@@ -295,7 +299,7 @@ def quoted(arguments: list[str]) -> list[str]:
         if dashed and (key := dashed[1].replace("-", "_")) in Config.__dataclass_fields__:
             value = dashed[3] if dashed[2] else "".join(arguments[position + 1 : position + 2])
             value = "true" if not value or value.startswith("--") else value
-            raise KvwError(f"{argument.split('=')[0]}: kvw's arguments are key=value; type {key}={shell(value)}")
+            raise KvwError(f"{argument.split('=')[0]}: kvw's arguments are key=value; type {key}={manual.shell(value)}")
         key, equals, value = argument.partition("=")
         grammar = value == "null" or (multirun and re.fullmatch(r"choice\(.*\)", value, re.DOTALL))
         if not equals or key.lstrip("+") not in VERBATIM or grammar:
@@ -324,9 +328,16 @@ def with_task(arguments: list[str]) -> list[str]:
     return arguments
 
 
-def shell(value: str) -> str:
-    """``value`` as one would type it in a shell."""
-    return value if re.fullmatch(r"[\w./:-]+", value) else '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'
+def with_executor(arguments: list[str]) -> list[str]:
+    """The arguments, and for a run that goes on its own executor, where settings of that are all that is given."""
+    given = dict(argument.partition("=")[::2] for argument in arguments)
+    settings = [key for key in given if key.startswith("executor.")]
+    if not given.get("resume") or not settings or "executor" in given:
+        return arguments
+    from kvw import folder, runs
+
+    record = runs.Run(folder.named(given["resume"], Path(given.get("hydra.run.dir", "outputs"))))
+    return [*arguments, f"executor={record.facts['choices']['executor']}"]
 
 
 def quote(value: str) -> str:
@@ -344,7 +355,7 @@ def explained(error: Exception, arguments: list[str]) -> str:
         names = re.findall(r"^\t([\w-]+)$", message, re.MULTILINE)
         return f"{match[1]}: there is no {match[1]} {match[2]!r}{nearest(match[2], names)}"
     if match := re.search(r"Could not override '([^']+)'", message):
-        known = keys(with_task(arguments))
+        known = keys(with_executor(with_task(arguments)))
         within = [name for name in known if name.endswith(f".{match[1]}")]
         return f"{match[1]}: kvw has no such key{nearest(within[0] if within else match[1], known)}"
     if match := re.search(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hydra import compose
@@ -31,12 +32,12 @@ def asked(group: str) -> bool:
     return any(override.partition("=")[0] == group for override in HydraConfig.get().overrides.task)
 
 
-def stages(cfg: DictConfig) -> list[SearchStage]:
-    """The stages of a search.
+def nodes(cfg: DictConfig) -> dict[str, Any]:
+    """The config of each stage of a search, by its name, in their order: what :func:`stages` makes them of.
 
     Raises:
-        KvwError: a node is wrong, ``then`` names no strategy or goes in a circle, or an experiment is asked for
-            another strategy than its own.
+        KvwError: ``then`` names no strategy or goes in a circle, or an experiment is asked for another strategy than
+            its own.
     """
     if cfg.stages:
         given = [group for group in ("strategy", "space") if asked(group)]
@@ -45,18 +46,31 @@ def stages(cfg: DictConfig) -> list[SearchStage]:
                 f"{given[0] if given else 'interpolate_start'}: experiment={chosen('experiment')} chooses its own "
                 "strategies and spaces; leave it out, or set stages.NAME.strategy and the like"
             )
-        return [stage(name, node, f"stages.{name}.") for name, node in plain(cfg.stages).items()]
+        return dict(plain(cfg.stages))
     first = {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}
-    nodes = {str(chosen("strategy")): first}
+    found = {str(chosen("strategy")): first}
     if cfg.interpolate_start:
-        if INTERPOLATION in nodes:
+        if INTERPOLATION in found:
             raise KvwError("interpolate_start: strategy=interpolation is that start already; leave one of them out")
-        nodes = {INTERPOLATION: composed(INTERPOLATION, cfg), **nodes}
-    while follower := list(nodes.values())[-1]["strategy"].get("then"):
-        if follower in nodes:
-            raise KvwError(f"strategy.then: {' -> '.join(nodes)} -> {follower} goes in a circle; end it with then=null")
-        nodes[follower] = composed(follower, cfg)
-    return [stage(name, node, "") for name, node in nodes.items()]
+        found = {INTERPOLATION: composed(INTERPOLATION, cfg), **found}
+    while follower := list(found.values())[-1]["strategy"].get("then"):
+        if follower in found:
+            raise KvwError(f"strategy.then: {' -> '.join(found)} -> {follower} goes in a circle; end it with then=null")
+        found[follower] = composed(follower, cfg)
+    return found
+
+
+def stages(found: Mapping[str, Any], where: str) -> list[SearchStage]:
+    """The stages of a search.
+
+    Args:
+        found: as from :func:`nodes`.
+        where: the key that they are below, for messages; empty where they are the config's own groups.
+
+    Raises:
+        KvwError: a node is wrong.
+    """
+    return [stage(name, node, f"{where}.{name}." if where else "") for name, node in found.items()]
 
 
 def composed(name: str, cfg: DictConfig) -> dict[str, Any]:

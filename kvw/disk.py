@@ -1,18 +1,95 @@
-"""Files that are there whole or not at all, whatever happens while they are written."""
+"""Files that are there whole or not at all, whatever happens while they are written; and storage that goes away."""
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
+import shutil
+import sqlite3
+import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+from kvw.types import EXIT_STORAGE, KvwError
+
+log = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
+
+GONE = frozenset(
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EIO", "EROFS", "EFBIG", "ENODEV", "ENXIO", "ESTALE")
+    if hasattr(errno, name)
+)
+"""What the system says where storage is full, broken or gone."""
+
+GONE_WORDS = ("disk is full", "disk I/O error", "readonly database", "unable to open database")
+"""What SQLite says there; Python 3.10 does not tell its codes."""
+
+PAUSES = (0.2, 1.0, 3.0)
+"""Seconds between the attempts to write: a network's folder comes back, and a cleaner may be at work."""
+
+
+class StorageError(KvwError):
+    """Storage is full, broken or gone, after several attempts; nothing that was written before is lost."""
+
+    def __init__(self, where: object, why: object) -> None:
+        super().__init__(f"storage: expected to write {where}; got {why}; free or mend it", EXIT_STORAGE)
+
+
+def insist(where: object, action: Callable[[], Made]) -> Made:
+    """What ``action`` returns, which writes; tried again after each of :data:`PAUSES` where the storage refuses.
+
+    Args:
+        where: it writes, for messages.
+        action: leaves everything as it was where it raises.
+
+    Raises:
+        StorageError: the storage still refuses.
+        Exception: whatever else the action raises.
+    """
+    for pause in (*PAUSES, None):
+        try:
+            return action()
+        except (OSError, sqlite3.OperationalError) as error:
+            if not (getattr(error, "errno", None) in GONE or any(words in str(error) for words in GONE_WORDS)):
+                raise
+            why = getattr(error, "strerror", None) or error
+            if pause is None:
+                raise StorageError(where, why) from error
+            log.warning("%s can't be written (%s); another attempt in %g s", where, why, pause)
+            time.sleep(pause)
+    raise AssertionError("the last pause is None")
+
+
+def check_free(folder: Path, needed: int) -> None:
+    """Checks that ``folder``, which exists, has room for ``needed`` bytes.
+
+    Raises:
+        KvwError: it has less.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise KvwError(
+            f"output folder: expected {needed / 1e6:.0f} MB of free space for this run in {folder}; got "
+            f"{free / 1e6:.0f} MB; free some, or choose another with hydra.run.dir=FOLDER"
+        )
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Writes ``path``: its readers see the old file or all of the new one, also after a crash.
 
     Raises:
-        OSError: the folder is missing, can't be written or is full; the old file is as it was.
+        StorageError: the storage is full, broken or gone; the old file is as it was.
+        OSError: the folder is missing or can't be written; the same.
     """
+    insist(path, lambda: _write(path, content))
+
+
+def _write(path: Path, content: bytes) -> None:
     partial = path.with_name(f".kvw-{uuid.uuid4().hex}.part")
     try:
         with partial.open("wb") as file:

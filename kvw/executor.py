@@ -5,10 +5,11 @@ Workers get arrays and a gate and return evaluations; they never see a candidate
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Protocol
 
@@ -18,7 +19,13 @@ from kvw.fitness import HybridFitness
 from kvw.gate import Gate
 from kvw.scorers import Scorers
 from kvw.types import KvwError, Voice
+from kvw.utterance import Memory, Notes, Utterance
 from kvw.worker import limit_threads
+
+log = logging.getLogger(__name__)
+
+MOST_DEATHS = 3
+"""Worker processes that one voice may end."""
 
 
 class Executor(Protocol):
@@ -30,6 +37,9 @@ class Executor(Protocol):
 
     batch: int
     """Voices that it evaluates at once: with fewer, part of it waits."""
+
+    memory: Memory | None
+    """What need not be spoken again, and takes in what is, as it comes; None for nothing. The driver alone calls it."""
 
     def __call__(self, voices: Sequence[Voice], gate: Gate) -> list[Evaluation]:
         """One evaluation a voice, in order."""
@@ -62,6 +72,15 @@ class LocalExecutor:
         self.batch = ear.synthesizer.batch
         ear.scorers = Scorers(count, (ear.encoder.measure, features.statistics), threads)
 
+    @property
+    def memory(self) -> Memory | None:
+        """As :class:`Executor`."""
+        return self._fitness.ear.memory
+
+    @memory.setter
+    def memory(self, memory: Memory | None) -> None:
+        self._fitness.ear.memory = memory
+
     def __call__(self, voices: Sequence[Voice], gate: Gate) -> list[Evaluation]:
         """Evaluates them here."""
         return self._fitness(voices, gate)
@@ -92,15 +111,19 @@ def _start(fitness: Callable[[], HybridFitness], threads: int) -> None:
     _fitness = fitness()
 
 
-def _evaluate(voice: Voice, gate: Gate) -> Evaluation:
-    """Evaluates one voice in a worker process."""
-    return _fitness([voice], gate)[0]
+def _evaluate(voice: Voice, gate: Gate, known: Mapping[str, Utterance]) -> tuple[Evaluation, dict[str, Utterance]]:
+    """Evaluates one voice in a worker process; also what was measured anew."""
+    notes = Notes(known)
+    _fitness.ear.memory = notes
+    (evaluation,) = _fitness([voice], gate)
+    return evaluation, {key: one for key, one in notes.items() if one is not known.get(key)}
 
 
 class ProcessExecutor:
     """Evaluates in processes of this machine, each with models of its own.
 
-    Pays where a generation has several candidates, and in the ranking of the bank.
+    Pays where a generation has several candidates, and in the ranking of the bank. Where a process dies, those that
+    were at work are evaluated again; a voice that ends :data:`MOST_DEATHS` processes, alone in them, is a failure.
 
     Args:
         fitness: makes the fitness; picklable.
@@ -116,26 +139,61 @@ class ProcessExecutor:
             raise ValueError(f"executor.workers: expected 1 or more; got {workers}")
         limit_threads(threads)
         self.batch = workers
-        fitness()  # here first: a setting that is wrong is an error, not a dead worker
+        self.memory: Memory | None = None
+        self._own = fitness()  # here first: a setting that is wrong is an error, not a dead worker
+        self._fitness, self._threads = fitness, threads
+        self._pool, self._works = self._start(), False
+
+    def _start(self) -> ProcessPoolExecutor:
         # spawn: a fork of a process that has started torch's threads can hang, and CUDA does not survive one
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(fitness, threads))
+        return ProcessPoolExecutor(self.batch, context, initializer=_start, initargs=(self._fitness, self._threads))
 
     def __call__(self, voices: Sequence[Voice], gate: Gate) -> list[Evaluation]:
         """Evaluates them in the pool, whoever is free taking the next.
 
         Raises:
-            KvwError: a worker process died.
+            KvwError: processes die whatever they are given.
         """
+        found: dict[int, Evaluation] = {}
+        self._evaluate(dict(enumerate(voices)), gate, found)
+        for number, voice in enumerate(voices):
+            for _ in range(MOST_DEATHS):  # without company it is known who ends a process
+                if number not in found:
+                    self._evaluate({number: voice}, gate, found)
+            self._works = self._works or bool(found)
+            if not self._works:
+                raise KvwError(
+                    "executor=processes: every worker process died, for want of memory perhaps; "
+                    "use fewer executor.workers, or executor=local to see its error"
+                )
+            if number not in found:
+                found[number] = Evaluation("crashed", detail=f"it ended {MOST_DEATHS} worker processes")
+        return [found[number] for number in range(len(voices))]
+
+    def _evaluate(self, voices: Mapping[int, Voice], gate: Gate, found: dict[int, Evaluation]) -> None:
+        """Adds what comes of ``voices`` to ``found``; none of those that were at work when a process died."""
         try:
-            jobs: list[Future[Evaluation]] = [self._pool.submit(_evaluate, voice, gate) for voice in voices]
-            return [job.result() for job in jobs]
+            jobs = {self._pool.submit(_evaluate, voice, gate, self._known(voice)): n for n, voice in voices.items()}
+            for job in as_completed(jobs):
+                evaluation, utterances = job.result()
+                if self.memory is not None and utterances:
+                    self.memory.keep(utterances)
+                found[jobs[job]] = evaluation
         except BrokenProcessPool:
-            raise KvwError(
-                "executor=processes: a worker process died, for want of memory perhaps; "
-                "use fewer executor.workers, or executor=local to see its error"
-            ) from None
+            log.warning("A worker process died, for want of memory perhaps; another takes its place")
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = self._start()
+
+    def _known(self, voice: Voice) -> dict[str, Utterance]:
+        """What is remembered of a voice."""
+        if self.memory is None:
+            return {}
+        keys = [self._own.ear.key(voice, script) for script in self._own.scripts]
+        return {key: known for key in keys if (known := self.memory.recall(key))}
 
     def close(self) -> None:
-        """Ends the processes."""
+        """Ends the processes, also those at work: nobody waits for what they find."""
+        for process in list((self._pool._processes or {}).values()):  # Python 3.14 has terminate_workers for it
+            process.terminate()
         self._pool.shutdown(cancel_futures=True)

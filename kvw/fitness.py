@@ -20,7 +20,7 @@ from kvw.prior import Prior
 from kvw.speaker import SpeakerEncoder
 from kvw.speech import Script, Synthesizer, opening
 from kvw.stages import BankSimilarity, Ear, FeatureSimilarity, SelfSimilarity, Stage, TargetSimilarity, Trial
-from kvw.types import Voice, Wave, mean_embedding
+from kvw.types import KvwError, Voice, Wave, mean_embedding
 
 STAGES = ("prior", "probe", "target", "self", "others", "feature")
 """Every stage there is, from cheap to dear: the order in which they run."""
@@ -150,7 +150,7 @@ class HybridFitness:
                 trial.fail("not finite", "NaN or infinity in the voice")
         running = [trial for trial in trials if not trial.status]
         for stage in stages:
-            stage(running)
+            attempt(stage, running)
             rule = self.gates.get(stage.name)
             for trial in running:
                 if not trial.status and (gate.only or (rule and not rule(stage.name, trial.parts, self.weights, gate))):
@@ -162,6 +162,32 @@ class HybridFitness:
             if stage.name == "target":
                 self._feature.begin(running)
         return [trial.evaluation(self.weights) for trial in trials]
+
+
+def attempt(stage: Stage, trials: Sequence[Trial]) -> None:
+    """Lets a stage measure trials; those for which it raises, or finds what is no number, are named failures.
+
+    Where it raises for several, it is called for each of them alone.
+
+    Raises:
+        KvwError: the stage's own, about what no candidate can help.
+    """
+    try:
+        stage(trials)
+    except KvwError:
+        raise
+    except Exception as error:
+        if len(trials) > 1:
+            for trial in trials:
+                if not trial.status:
+                    attempt(stage, [trial])
+            return
+        for trial in trials:
+            trial.fail("raised", " ".join(f"{type(error).__name__}: {error}".split())[:300])
+    for trial in trials:
+        if not math.isfinite(trial.parts.get(stage.name, 0.0)):
+            del trial.parts[stage.name]
+            trial.fail("not finite", f"the stage {stage.name} finds NaN or infinity")
 
 
 def checked_weights(weights: Mapping[str, float | None]) -> dict[str, float]:

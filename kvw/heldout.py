@@ -38,5 +38,5 @@ class HeldOut:
         for script in self.scripts:
             trial = Trial(voice)
             self.ear.hear([trial], script)
-            similarities.append(0.0 if trial.status else cosine(trial.embeddings[script.text], self.target))
+            similarities.append(0.0 if trial.status else cosine(trial.embedding(script), self.target))
         return similarities

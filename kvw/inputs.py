@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -46,6 +46,34 @@ class Inputs:
     starting_voice: Voice | None = None
     starting_synthesizer: str = ""
     starting_bases: tuple[str, ...] = ()
+
+
+def saved(inputs: Inputs) -> dict[str, Any]:
+    """What a search needs of its inputs to go on, as numpy arrays and JSON values: the files may be gone by then."""
+    heard = inputs.target
+    return {
+        **vars(inputs),
+        "target": {**vars(heard), "recordings": {}, "searched": []},
+        "notes": [],
+        "starting_bases": list(inputs.starting_bases),
+    }
+
+
+def restored(state: Mapping[str, Any]) -> Inputs:
+    """The inputs that gave ``state`` (see :func:`saved`).
+
+    Raises:
+        KvwError: they aren't.
+    """
+    try:
+        bases = tuple(state["starting_bases"])
+        inputs = Inputs(**{**state, "target": Target(**state["target"]), "starting_bases": bases})
+        name = inputs.target.name
+    except (TypeError, KeyError, AttributeError) as error:
+        raise KvwError(f"inputs: expected those of a run; {type(error).__name__}: {error}") from None
+    if not isinstance(name, str) or voices.safe_stem(name) != name:
+        raise KvwError(f"inputs: expected a target's name that is a file's; got {name!r:.80}")
+    return inputs
 
 
 class Problems:

@@ -111,3 +111,8 @@ def section(title: str, rows: Sequence[tuple[str, str]]) -> str:
         head = f"  {name:<{left}}" if len(name) < left else f"  {name}\n{'':{left + 2}}"
         lines.append(head + f"\n{'':{left + 2}}".join(folded))
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def shell(value: str) -> str:
+    """``value`` as one would type it in a shell."""
+    return value if re.fullmatch(r"[\w./:-]+", value) else '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'

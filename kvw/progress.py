@@ -34,7 +34,7 @@ class Progress(Observer):
 
     def __init__(self, step_limit: int) -> None:
         self.step_limit = step_limit
-        self._uncounted = self._done = 0
+        self._uncounted = self._done = self._before = 0
         alone = multiprocessing.current_process().name == "MainProcess"  # else a sweep's jobs share the terminal
         quiet = not (alone and sys.stderr.isatty())
         self._bar = tqdm(total=0, unit="voice", disable=quiet, dynamic_ncols=True, leave=False)
@@ -55,14 +55,23 @@ class Progress(Observer):
         self._step_seconds = step_seconds(self._ranked_at, len(ranking))
         self._searching = self._said = time.monotonic()
 
+    def resumed(self, archive: Archive, uncounted: int) -> None:
+        """Says where the search goes on."""
+        self._done, self._uncounted, self._seen = archive.steps, uncounted, archive.improvements
+        self._before = archive.steps
+        self._step_seconds = 0.0  # what is remembered of the ranking took no time that would tell
+        log.info("Going on behind %d candidates", archive.steps)
+        if archive.best:
+            log.info("Step %d: %s", archive.best.step, figures(archive.best.evaluation, archive.best.notes))
+
     def began(self, stage: SearchStage, total: int | None) -> None:
         """Says what the stage will take."""
         self._uncounted += total or 0
         allowed = self.step_limit + self._uncounted - self._done
         allowed = min(stage.step_limit or allowed, allowed)
         about = f"{total} candidates, beside step_limit" if total else f"up to {allowed} candidates"
-        left = total or allowed
-        log.info("%s: %s, about %s", stage.name, about, duration(self._step_seconds * left))
+        takes = f", about {duration(self._step_seconds * (total or allowed))}" if self._step_seconds else ""
+        log.info("%s: %s%s", stage.name, about, takes)
 
     def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
         """Shows how far the search is."""
@@ -82,14 +91,14 @@ class Progress(Observer):
 
     def _show(self, done: int, total: int, what: str, more: str) -> None:
         if not self._bar.disable:
-            self._bar.total, self._bar.n = total, done
+            self._bar.total, self._bar.n, self._bar.initial = total, done, self._before
             self._bar.start_t = time.time() - (time.monotonic() - self._searching)
             self._bar.set_description_str(what, refresh=False)
             self._bar.set_postfix_str(more, refresh=False)
             self._bar.refresh() if done >= total else self._bar.update(0)
         elif time.monotonic() - self._said >= PIPE_SECONDS:
             self._said = time.monotonic()
-            left = (self._said - self._searching) / done * (total - done)
+            left = (self._said - self._searching) / (done - self._before) * (total - done)
             log.info("%s: %d of %d, %s left%s", what, done, total, duration(left), f", {more}" if more else "")
 
 

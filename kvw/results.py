@@ -104,10 +104,16 @@ class Improvements(Observer):
 
     def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
         """Saves the best candidate if it is new."""
-        if archive.best is None or archive.improvements == self._seen:
-            return
+        if archive.best and archive.improvements > self._seen:
+            self._save_best(archive, archive.best)
+
+    def resumed(self, archive: Archive, uncounted: int) -> None:
+        """Saves the best candidate again: the run may have been killed before it did."""
+        if archive.best:
+            self._save_best(archive, archive.best)
+
+    def _save_best(self, archive: Archive, best: Entry) -> None:
         self._seen = archive.improvements
-        best = archive.best
         score, similarity = best.evaluation.score, best.evaluation.target_similarity
         wave = self.speak(best.voice)
         for stem in (f"{self.name}_{best.step}_{score:.2f}_{similarity:.2f}_{self.target}", "best"):

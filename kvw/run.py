@@ -6,9 +6,9 @@ import datetime
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,22 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from kvw import audio, composition, quality, results, store
+from kvw import fingerprint as fingerprints
+from kvw import folder as folders
 from kvw import search as searching
 from kvw import voices as voice_files
 from kvw.archive import Entry
 from kvw.candidate import Evaluation
 from kvw.chain import SearchStage
-from kvw.config import build, maker, pick_device, plain
-from kvw.disk import write_whole
+from kvw.config import build, maker, pick_device, plain, restored
+from kvw.disk import check_free, write_whole
 from kvw.executor import Executor
+from kvw.fingerprint import fingerprint
 from kvw.gate import OPEN, Gate
 from kvw.heldout import HeldOut
-from kvw.inputs import Inputs, Problems
+from kvw.inputs import Inputs, Problems, check_numbers, saved
+from kvw.inputs import restored as inputs_of
+from kvw.manual import shell
 from kvw.progress import SCORED_SHARE, Progress, duration
 from kvw.search import Budget, Result
 from kvw.settings import FitnessSettings, prior_of
@@ -42,6 +47,79 @@ log = logging.getLogger(__name__)
 HELDOUT_SEED = 1_000_003
 """Added to the seed for held-out audio: its noise is not the noise that the search heard."""
 
+MAY_CHANGE = ("step_limit", "minutes", "stop_score", "patience", "debug")
+"""Keys that may differ where a run goes on, beside the executor's: none of them changes what is evaluated."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A search whose settings have been checked and whose models are loaded.
+
+    Attributes:
+        cfg: its config, with the synthesiser and the stages that were chosen; ``stages`` of a search is never empty.
+        stages: made of it.
+        totals: candidates of each stage, where its strategy says how many.
+        bank: stock voices.
+        settings: of the fitness.
+        executor: ready.
+    """
+
+    cfg: DictConfig
+    stages: list[SearchStage]
+    totals: list[int | None]
+    bank: dict[str, Voice]
+    settings: FitnessSettings
+    executor: Executor
+
+    @property
+    def uncounted(self) -> int:
+        """Candidates that count against no limit."""
+        return sum(total or 0 for total in self.totals)
+
+    def heldout(self) -> HeldOut:
+        """The judge."""
+        inputs = self.settings.inputs
+        ear = self.settings.ear(self.cfg.seed + HELDOUT_SEED)
+        return HeldOut(ear, inputs.heldout_texts, inputs.target.heldout)
+
+    def fingerprint(self) -> dict[str, str]:
+        """What the last bits of its results depend on."""
+        makers = [maker for stage in self.stages for maker in (stage.space, stage.strategy)]
+        return fingerprint(self.settings.device, self.executor.batch, makers)
+
+
+@contextmanager
+def prepared(cfg: DictConfig, inputs: Inputs) -> Iterator[Prepared]:
+    """Checks the settings of a search, and loads its models.
+
+    Raises:
+        KvwError: bad input; nothing has been written.
+    """
+    problems = Problems()
+    device = problems.attempt(pick_device, cfg.device)
+    nodes = problems.attempt(composition.nodes, cfg)
+    stages = problems.attempt(composition.stages, nodes or {}, "stages" if cfg.stages else "")
+    problems.attempt(maker, plain(cfg.fitness), "fitness")
+    make_executor = problems.attempt(maker, plain(cfg.executor), "executor")
+    problems.raise_any()
+
+    reseed(cfg.seed)
+    synth = plain(cfg.synth)
+    if synth["_target_"] == choice.AUTOMATIC:
+        synth = build(synth, "synth", voice_folder=Path(cfg.voices_folder))
+    bank = stock_voices(cfg, synth, inputs)
+    totals = rehearse(stages, list(bank.values()), cfg.population_limit)
+    check_limits(stages, totals, cfg.step_limit)
+    log.info("Loading the models")
+    prior = prior_of(bank.values(), plain(cfg.fitness))
+    settings = FitnessSettings(synth, plain(cfg.fitness), device, cfg.language.letter, cfg.seed, inputs, prior)
+    executor = make_executor(fitness=settings)
+    chosen = restored({**plain(cfg), "synth": synth, "stages": nodes, "interpolate_start": False})
+    try:
+        yield Prepared(chosen, stages, totals, bank, settings, executor)
+    finally:
+        executor.close()
+
 
 def run(cfg: DictConfig, inputs: Inputs) -> float:
     """Evolves a voice.
@@ -52,59 +130,122 @@ def run(cfg: DictConfig, inputs: Inputs) -> float:
     Raises:
         KvwError: bad input, before anything is written; or no candidate could be scored.
     """
-    problems = Problems()
-    device = problems.attempt(pick_device, cfg.device)
-    stages = problems.attempt(composition.stages, cfg)
-    problems.attempt(maker, plain(cfg.fitness), "fitness")
-    make_executor = problems.attempt(maker, plain(cfg.executor), "executor")
-    problems.raise_any()
-
-    reseed(cfg.seed)
-    synth = plain(cfg.synth)
-    if synth["_target_"] == choice.AUTOMATIC:
-        synth = build(synth, "synth", voice_folder=Path(cfg.voices_folder))
-    bank = stock_voices(cfg, synth, inputs)
     log.info("Target: %s", inputs.target.summary)
     for note in inputs.notes:
         log.warning("%s", note)
-    totals = rehearse(stages, list(bank.values()), cfg.population_limit)
-    check_limits(stages, totals, cfg.step_limit)
-    log.info("Loading the models")
-    prior = prior_of(bank.values(), plain(cfg.fitness))
-    settings = FitnessSettings(synth, plain(cfg.fitness), device, cfg.language.letter, cfg.seed, inputs, prior)
-    executor = make_executor(fitness=settings)
-    try:
-        _, encoder = settings.models()
+    with prepared(cfg, inputs) as ready:
+        _, encoder = ready.settings.models()
         for doubt in quality.doubts(encoder, inputs.target.recordings):
             log.warning("%s", doubt)
         if cfg.dry_run:
-            return plan(cfg, settings, bank, executor, sum(total or 0 for total in totals))
-        heldout = HeldOut(settings.ear(cfg.seed + HELDOUT_SEED), inputs.heldout_texts, inputs.target.heldout)
+            return plan(ready)
+        heldout = ready.heldout()
+        scripts = ready.settings.scripts()
+        check_free(outputs(), storage_needed(cfg.step_limit + ready.uncounted, len(scripts)))
         folder = run_folder(inputs, cfg.seed)
-        log_file = logging.FileHandler(folder / "kvw.log", encoding="utf-8")
-        logging.getLogger("kvw").addHandler(log_file)
+        with folders.held(folder):
+            return search(ready, heldout, folder, begin(ready, folder))
+
+
+def resume(cfg: DictConfig) -> float:
+    """Goes on with the run that ``cfg.resume`` names, with its own config and inputs, as if it had never stopped.
+
+    Args:
+        cfg: of which the budgets and the executor count, where the command line names them.
+
+    Returns:
+        as :func:`run`.
+
+    Raises:
+        KvwError: there is no such run, it is at work, it is damaged, or the command line asks for what can't change.
+    """
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise KvwError("resume: expected one run; -m is for new ones; leave it out, and go on with one after the other")
+    folder = folders.named(cfg.resume, outputs())
+    with folders.held(folder):
+        record = store.Store(folder / folders.RECORD)
         try:
-            find = partial(searching.search, bank=bank, executor=executor, stages=stages)
-            return search(cfg, settings, find, heldout, folder)
+            with prepared(changed(record, cfg), inputs_of(record.facts["inputs"])) as ready:
+                check_same(record, ready)
+                return search(ready, ready.heldout(), folder, record)
+        except KeyError as error:
+            raise store.DamagedError(record.path, f"it lacks {error}") from error
         finally:
-            logging.getLogger("kvw").removeHandler(log_file)
-            log_file.close()
-    finally:
-        executor.close()
+            record.close()
 
 
-def search(
-    cfg: DictConfig, settings: FitnessSettings, find: Callable[..., Result], heldout: HeldOut, folder: Path
-) -> float:
-    """Searches by ``find``, with its records in ``folder``, and judges the result."""
-    inputs, target = settings.inputs, settings.inputs.target
+def changed(record: store.Store, cfg: DictConfig) -> DictConfig:
+    """The saved config of a run with what the command line changes.
+
+    Raises:
+        KvwError: that is something else than budgets and the executor.
+    """
+    begun, choices = restored(record.facts["config"]), record.facts["choices"]
+
+    def differs(key: str) -> bool:
+        if key in choices and choices[key] == composition.chosen(key):
+            return False
+        return bool(OmegaConf.select(cfg, key) != OmegaConf.select(begun, key))
+
+    told = dict.fromkeys(override.lstrip("+~").partition("=")[0] for override in HydraConfig.get().overrides.task)
+    free = (*MAY_CHANGE, "resume", "task")
+    fixed = [key for key in told if key not in free and key.partition(".")[0] != "executor" and differs(key)]
+    if fixed:
+        raise KvwError(
+            f"{', '.join(fixed)}: expected a run to go on as it began; {', '.join(MAY_CHANGE)} and the executor can "
+            "change; leave it out, or start a new run"
+        )
+    for key in MAY_CHANGE:
+        if key in told:
+            begun[key] = cfg[key]
+    if composition.asked("executor") and cfg.executor["_target_"] != begun.executor["_target_"]:
+        begun.executor = cfg.executor
+    for key in told:
+        if key.startswith("executor."):
+            OmegaConf.update(begun, key, OmegaConf.select(cfg, key))
+    problems = Problems()
+    check_numbers(begun, problems)
+    problems.raise_any()
+    return begun
+
+
+def check_same(record: store.Store, ready: Prepared) -> None:
+    """Checks that what a run takes from outside of its folder is as it was, and says whether its numbers can be.
+
+    Raises:
+        KvwError: the stock voices or the synthesiser differ.
+    """
+    then, now = record.facts["bank"], digests(ready.bank)
+    differing = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+    if differing:
+        raise KvwError(
+            f"voice_folder: expected the {len(then)} stock voices that this run began with; "
+            f"{', '.join(differing[:5])} {'differs' if len(differing) == 1 else 'differ'} in "
+            f"{ready.cfg.voices_folder}; bring them back, or start a new run"
+        )
+    synthesizer, _ = ready.settings.models()
+    identity = record.facts["facts"]["synthesiser_identity"]
+    if synthesizer.identity != identity:
+        raise KvwError(
+            f"synth: expected the synthesiser that this run began with, {identity}; got {synthesizer.identity}; bring "
+            "its weights and its version of kvw back, or start a new run with starting_voice="
+            f"{record.path.parent / 'best.pt'}"
+        )
+    differences = fingerprints.differences(record.facts["fingerprint"], ready.fingerprint())
+    if differences:
+        log.warning("The numbers of this run may differ in their last bits from here on: %s", "; ".join(differences))
+
+
+def begin(ready: Prepared, folder: Path) -> store.Store:
+    """Writes down what a run is, its record last: a folder with a record is a run."""
+    cfg, settings = ready.cfg, ready.settings
+    target = settings.inputs.target
     write_whole(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
     for number, wave in enumerate(target.clips, start=1):
         audio.write(folder / (f"target_{number}.wav" if len(target.clips) > 1 else "target.wav"), wave)
     for number, wave in enumerate(target.heldout, start=1):
         audio.write(folder / f"heldout_{number}.wav", wave)
     synthesizer, _ = settings.models()
-    log.info("Synthesiser %s on %s; run folder %s", synthesizer.name, settings.device, folder)
     facts = {
         "synthesiser": synthesizer.name,
         "synthesiser_identity": synthesizer.identity,
@@ -113,36 +254,81 @@ def search(
         "strategy": strategy_name(),
         "seed": cfg.seed,
         "language": cfg.language.letter,
-        "base_voices": list(inputs.starting_bases),
+        "base_voices": list(settings.inputs.starting_bases),
         "synthetic": True,
         "versions": results.versions(),
     }
-    ear, scripts = settings.ear(cfg.seed), settings.scripts()
+    scripts = settings.scripts()
+    record = {
+        "facts": facts,
+        "config": plain(cfg),
+        "choices": {group: word for group, word in HydraConfig.get().runtime.choices.items() if "/" not in group},
+        "inputs": saved(settings.inputs),
+        "bank": digests(ready.bank),
+        "fingerprint": ready.fingerprint(),
+        "texts": [script.text for script in scripts],
+        "rows": [segment.row for script in scripts for segment in script.segments],
+    }
+    return store.Store.create(folder / folders.RECORD, record)
+
+
+def search(ready: Prepared, heldout: HeldOut, folder: Path, record: store.Store) -> float:
+    """Searches, from where ``record`` ends, and judges the result."""
+    log_file = logging.FileHandler(folder / "kvw.log", encoding="utf-8", errors="backslashreplace")
+    logging.getLogger("kvw").addHandler(log_file)
+    cfg, inputs = ready.cfg, ready.settings.inputs
+    synthesizer, _ = ready.settings.models()
+    log.info("Synthesiser %s on %s; run folder %s", synthesizer.name, ready.settings.device, folder)
+    ear, script = ready.settings.ear(cfg.seed), ready.settings.scripts()[0]
     improvements = results.Improvements(
         folder,
         Path(cfg.output_name).stem,
-        target.name,
-        facts,
-        lambda voice: ear.speak([voice], scripts[0])[0],
+        inputs.target.name,
+        record.facts["facts"],
+        lambda voice: ear.speak([voice], script)[0],
     )
-    record = store.Store(folder / "run.db", facts, [segment.row for script in scripts for segment in script.segments])
+    record.heard_through(record.facts["rows"])
+    ready.executor.memory = record
     progress = Progress(cfg.step_limit)
     try:
-        result = find(
+        result = searching.search(
+            bank=ready.bank,
+            executor=ready.executor,
+            stages=ready.stages,
             rng=np.random.default_rng(cfg.seed),
             budget=Budget(cfg.step_limit, cfg.minutes, cfg.stop_score, cfg.patience),
             population_limit=cfg.population_limit,
             starting_voice=inputs.starting_voice,
             observers=[record, improvements, progress],
+            record=record,
         )
         progress.close()
         return conclude(result, heldout, improvements, inputs, folder)
-    except KeyboardInterrupt:
-        log.warning("Interrupted: what was found so far is in %s", folder)
+    except (KeyboardInterrupt, KvwError) as error:
+        progress.close()
+        what = "Interrupted" if isinstance(error, KeyboardInterrupt) else "Stopped"
+        log.warning("%s; what was found so far is in %s; go on with: %s", what, folder, resume_command(folder))
         raise
     finally:
         progress.close()
         record.close()
+        logging.getLogger("kvw").removeHandler(log_file)
+        log_file.close()
+
+
+def resume_command(folder: Path) -> str:
+    """What to type to go on with a run."""
+    return f"python -m kvw resume={shell(str(folder))}"
+
+
+def digests(bank: Mapping[str, Voice]) -> dict[str, str]:
+    """sha256 of each stock voice, by name."""
+    return {name: voice_files.digest(voice) for name, voice in bank.items()}
+
+
+def storage_needed(candidates: int, texts: int) -> int:
+    """Bytes that a run may write: its record, and voices and audio of its improvements, of which a run has hundreds."""
+    return 50_000_000 + candidates * texts * 4_000 + min(candidates, 200) * 1_100_000
 
 
 def rehearse(stages: Sequence[SearchStage], bank: list[Voice], limit: int) -> list[int | None]:
@@ -235,31 +421,21 @@ def conclude(
     return best.evaluation.score
 
 
-def plan(
-    cfg: DictConfig, settings: FitnessSettings, bank: dict[str, Voice], executor: Executor, uncounted: int
-) -> float:
-    """Logs what a search would do and what it would take, from two evaluations of the first stock voice.
-
-    Args:
-        cfg: of the run.
-        settings: of the fitness.
-        bank: stock voices.
-        executor: evaluates them.
-        uncounted: candidates that do not count against ``step_limit``.
-    """
+def plan(ready: Prepared) -> float:
+    """Logs what a search would do and what it would take, from two evaluations of the first stock voice."""
+    cfg, bank, settings = ready.cfg, ready.bank, ready.settings
     voice = next(iter(bank.values()))
     seconds = []
     for gate in (OPEN, Gate(only="target"), OPEN):  # the first one warms caches up
         started = time.monotonic()
-        executor([voice], gate)
+        ready.executor([voice], gate)
         seconds.append(time.monotonic() - started)
     _, stopped, complete = seconds
-    inputs = settings.inputs
     ranking = len(bank) * stopped + min(cfg.population_limit, len(bank)) * complete
-    candidates = cfg.step_limit + uncounted
+    candidates = cfg.step_limit + ready.uncounted
     steps = candidates * (stopped + SCORED_SHARE * (complete - stopped))
     synthesizer, _ = settings.models()
-    log.info("Held-out: %s", inputs.target.heldout_note)
+    log.info("Held-out: %s", settings.inputs.target.heldout_note)
     log.info("Synthesiser: %s on %s", synthesizer.name, settings.device)
     log.info("Ranking: %d stock voices, about %s", len(bank), duration(ranking))
     log.info("Search: %s, up to %d candidates, about %s", strategy_name(), candidates, duration(steps))
@@ -301,15 +477,18 @@ def stock_voices(cfg: DictConfig, synth: dict[str, Any], inputs: Inputs) -> dict
     return bank
 
 
+def outputs() -> Path:
+    """Where runs are; in a multirun the job's own folder."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
 def run_folder(inputs: Inputs, seed: int) -> Path:
     """Makes the folder of this run: by date and time, or in its job's folder of a multirun."""
-    hydra = HydraConfig.get()
     name = f"{inputs.target.name}-{strategy_name()}-{seed}"
-    job = Path(hydra.runtime.output_dir)
-    if hydra.mode == RunMode.MULTIRUN:
-        return results.new_folder(job, name)
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        return results.new_folder(outputs(), name)
     now = datetime.datetime.now()
-    return results.new_folder(job / now.strftime("%Y-%m-%d"), f"{now.strftime('%H-%M-%S')}-{name}")
+    return results.new_folder(outputs() / now.strftime("%Y-%m-%d"), f"{now.strftime('%H-%M-%S')}-{name}")
 
 
 def strategy_name() -> str:

@@ -109,6 +109,11 @@ class Scorers:
             self._processes.append(process)
             threading.Thread(target=self._serve, args=(number, connection), daemon=True).start()
 
+    @property
+    def working(self) -> bool:
+        """Whether a worker is there to take what is submitted."""
+        return bool(self._ready)
+
     def submit(self, function: Callable[[Wave], Found], wave: Wave) -> Measurement[Found]:
         """A measurement that a worker may take from now on."""
         measurement = Measurement(function, wave)

@@ -9,20 +9,27 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from deap import algorithms, base
 
-from kvw.archive import Archive, Entry
+from kvw.archive import Archive, Entry, entry_of
 from kvw.candidate import Candidate
 from kvw.chain import INTERRUPTED, Chain, SearchStage
-from kvw.executor import Executor
+from kvw.checkpoint import random_state, set_random_state
 from kvw.gate import OPEN, Gate
 from kvw.strategy import Finished
 from kvw.types import EXIT_TOO_MANY_FAILURES, KvwError, Voice, mean_voice
 
+if TYPE_CHECKING:  # it takes seconds to import, and a search is given one
+    from kvw.executor import Executor
+
 RANKING_BATCH = 4
 """Stock voices that are evaluated between two signs of life, or as many as the executor evaluates at once."""
+
+MOST_FAILING = 100
+"""Candidates in a row that may fail: beyond, it is the model or the machine that fails."""
 
 
 @dataclass
@@ -65,14 +72,27 @@ class Observer:
     def ranked(self, ranking: Sequence[Entry], top: Sequence[Entry]) -> None:
         """The bank has been ranked: every stock voice by target similarity, and the complete top ones by score."""
 
+    def resumed(self, archive: Archive, uncounted: int) -> None:
+        """The search goes on behind ``archive.steps`` candidates, ``uncounted`` of which count against no limit."""
+
     def began(self, stage: SearchStage, total: int | None) -> None:
-        """A stage begins, of ``total`` candidates that count against no limit if that is given."""
+        """A stage begins or goes on; ``total`` candidates, if that is given, are to come that count against no limit."""
 
     def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
         """A generation has been evaluated and learnt from."""
 
     def ended(self, stage: SearchStage, reason: str, kept: Mapping[str, Sequence[Entry]]) -> None:
         """A stage has ended; ``kept`` are the voices that its strategy wants to be saved, by folder."""
+
+
+class Record(Protocol):
+    """What a search goes on from after it was stopped, however that was."""
+
+    def latest(self) -> Mapping[str, Any] | None:
+        """The state that was committed last, None if there is none."""
+
+    def commit(self, generation: int, population: Sequence[Candidate], archive: Archive, state: dict[str, Any]) -> None:
+        """Takes in an evaluated generation and the state behind it (numpy arrays and JSON values): both, or neither."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +175,7 @@ def search(
     population_limit: int = 10,
     starting_voice: Voice | None = None,
     observers: Sequence[Observer] = (),
+    record: Record | None = None,
 ) -> Result:
     """Searches for the voice that the executor's fitness scores highest.
 
@@ -167,11 +188,14 @@ def search(
         population_limit: how many of the bank, the nearest to the target, are seeds; all of a smaller bank.
         starting_voice: where to start; the mean of the seeds if None.
         observers: called after the ranking and after each generation, in order.
+        record: of the search, which goes on where that ends, with the other arguments as they were; None for none.
 
     Raises:
-        KvwError: no stock voice could be scored, or a strategy breaks its contract.
+        KvwError: no stock voice could be scored, nor :data:`MOST_FAILING` candidates in a row, or a strategy breaks its
+            contract.
     """
-    started = time.monotonic()
+    state = record.latest() if record else None
+    started = time.monotonic() - (state["seconds"] if state else 0.0)
     ranking, top = rank(bank, executor, population_limit, observers)
     for observer in observers:
         observer.ranked(ranking, top)
@@ -186,10 +210,25 @@ def search(
 
     voices = [entry.voice for entry in top]
     origin = mean_voice(voices) if starting_voice is None else starting_voice
-    archive = Archive(bank.values())
+    archive, start, generation = Archive(bank.values()), None, 0
+    if state:
+        archive.load_state_dict(state["archive"])
+        start, generation = state["start"] and entry_of(state["start"]), state["generation"]
+        for observer in observers:
+            observer.resumed(archive, state["chain"]["uncounted"])
     chain = Chain(
-        stages, bank=list(bank.values()), top=top, base=origin, rng=rng, archive=archive, began=began, ended=ended
+        stages,
+        bank=list(bank.values()),
+        top=top,
+        base=origin,
+        rng=rng,
+        archive=archive,
+        began=began,
+        ended=ended,
+        state=state and state["chain"],
     )
+    if state:
+        set_random_state(rng, state["random"])
 
     def evaluate_all(_: object, population: Sequence[Candidate]) -> list[tuple[float, ...]]:
         reference = chain.reference()
@@ -206,7 +245,6 @@ def search(
     toolbox.register("generate", chain.generate)
     toolbox.register("update", chain.update)
 
-    start, generation = None, 0
     try:
         while not (reason := budget.spent(archive, chain, time.monotonic() - started)):
             try:
@@ -218,11 +256,37 @@ def search(
                 first = population[0]
                 assert first.evaluation is not None
                 start = Entry("", archive.decode(first.genome), first.evaluation, 0, first.notes)
+            if record:
+                state = {
+                    "generation": generation + 1,
+                    "seconds": time.monotonic() - started,
+                    "start": start and start.state_dict(),
+                    "archive": archive.state_dict(),
+                    "chain": chain.state_dict(),
+                    "random": random_state(rng),
+                }
+                record.commit(generation, population, archive, state)
             for observer in observers:
                 observer(generation, population, archive)
             generation += 1
+            check_failing(archive, population)
     except KeyboardInterrupt:
         chain.end(INTERRUPTED)
         raise
     chain.end(reason)
     return Result(ranking, top, start, archive, reason, time.monotonic() - started)
+
+
+def check_failing(archive: Archive, population: Sequence[Candidate]) -> None:
+    """Ends a search in which nothing can be scored any more.
+
+    Raises:
+        KvwError: :data:`MOST_FAILING` candidates in a row have failed.
+    """
+    last = population[-1].evaluation
+    if archive.failing >= MOST_FAILING and last:
+        raise KvwError(
+            f"the last {archive.failing} candidates could not be scored; that of step {archive.steps - 1} is "
+            f"{last.status} ({last.detail}); check the weights, the device and the settings of the strategy",
+            EXIT_TOO_MANY_FAILURES,
+        )

@@ -1,96 +1,450 @@
-"""The record of a run: ``run.db``, SQLite in WAL mode, written by the driver alone.
+"""The record of a run: ``run.db``, SQLite in WAL mode, written by the driver alone; readers never block it.
 
-A generation is one transaction, so that a reader, or a run that goes on after a crash, never sees half of one.
-Readers never block the writer. Tables (each value that is not a number or a name is JSON or raw bytes):
+Read :data:`TABLES` first. What is recorded is not evaluated again: utterances are committed as they come, and a
+generation's candidates in one transaction with the state that the search goes on from (:mod:`kvw.checkpoint`), so that
+neither a reader nor a run that was killed ever sees half of one. Every row carries a sha256 of its own: damage that
+SQLite does not see is found where the row is read.
 
-``run``         key, value: what the run is (versions, target hash, seed, synthesiser)
-``stock``       name, stage, evaluation of each stock voice: ``stage`` is ``ranked`` or ``full``
-``candidates``  step, generation, evaluation, notes, and ``rows``: the style rows that the scored texts are heard
-                through, float32 ``(rows, 256)``, which is what a predictor of similarity can be trained on
+A file from a stranger is data: its tables must be these, to the letter, and nothing in it is run.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import sqlite3
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from kvw import interrupts
 from kvw.archive import Archive, Entry
 from kvw.candidate import Candidate, Evaluation
+from kvw.checkpoint import Stored, freeze, thaw
+from kvw.disk import insist
 from kvw.search import Observer
+from kvw.types import EXIT_CORRUPT, KvwError
+from kvw.utterance import Utterance
 
-SCHEMA = 1
+log = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
+
+SCHEMA = 2
 """``PRAGMA user_version`` of the layout below."""
 
-TABLES = """
-CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE stock (
-    name TEXT, stage TEXT, status TEXT NOT NULL, score REAL NOT NULL, target_similarity REAL NOT NULL,
-    parts TEXT NOT NULL, synthesised REAL NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (name, stage));
-CREATE TABLE candidates (
-    step INTEGER PRIMARY KEY, generation INTEGER NOT NULL, status TEXT NOT NULL, score REAL NOT NULL,
-    target_similarity REAL NOT NULL, parts TEXT NOT NULL, synthesised REAL NOT NULL, detail TEXT NOT NULL,
-    notes TEXT NOT NULL, rows BLOB NOT NULL);
-"""
+KEPT = 3
+"""Checkpoints that are kept: where the newest is damaged, the one before it serves."""
+
+EVALUATION = "status TEXT, score REAL, target_similarity REAL, parts TEXT, synthesised REAL, stage TEXT, detail TEXT"
+
+TABLES = {
+    # what the run is, as JSON: config, inputs, versions, seed, synthesiser, ...
+    "run": "key TEXT PRIMARY KEY, value TEXT",
+    # a voice speaking a text, by kvw.utterance.key: seconds of audio, what failed, float32 (256,), float64 (n,)
+    "utterances": "key TEXT PRIMARY KEY, seconds REAL, status TEXT, detail TEXT, embedding BLOB, statistics BLOB",
+    # a stock voice in the ranking (stage_of "ranked": the first stage alone) and of those that seed the search ("full")
+    "stock": f"name TEXT, ranking TEXT, {EVALUATION}, rows BLOB, PRIMARY KEY (name, ranking)",
+    # every candidate; rows: the style rows that the scored texts are heard through, float32 (n, 256)
+    "candidates": f"step INTEGER PRIMARY KEY, generation INTEGER, {EVALUATION}, notes TEXT, rows BLOB",
+    # the state behind a generation, as JSON that names arrays
+    "checkpoints": "generation INTEGER PRIMARY KEY, state TEXT",
+    # arrays, once each, and who needs them: a checkpoint's generation, or -1 for the run
+    "arrays": "digest TEXT PRIMARY KEY, dtype TEXT, shape TEXT, numbers_order TEXT, data BLOB",
+    "uses": "generation INTEGER, digest TEXT, PRIMARY KEY (generation, digest)",
+}
+"""The columns of each table; behind them ``sha256``, of the row."""
+
+KEYS = {"stock": 2, "uses": 2}
+"""Columns of a primary key, the first ones, where it is more than one."""
+
+FOREVER = -1
+"""Who needs an array that belongs to the run."""
+
+
+class DamagedError(KvwError):
+    """A row, or the file, is not as it was written."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(
+            f"{path}: expected it as it was written; {what}; the voices in its folder are files of their own: "
+            f"start a new run from the best with starting_voice={path.parent / 'best.pt'}",
+            EXIT_CORRUPT,
+        )
+
+
+def columns_of(table: str) -> list[str]:
+    """The names of a table's columns but the digest."""
+    parts = TABLES[table].partition(", PRIMARY")[0].split(", ")
+    return [part.split()[0] for part in parts]
+
+
+def digest(table: str, values: Sequence[object]) -> bytes:
+    """sha256 over the row ``values`` of ``table``."""
+    found = hashlib.sha256(table.encode())
+    for value in values:
+        content = value if isinstance(value, bytes) else repr(value).encode()
+        found.update(f"\n{type(value).__name__} {len(content)} ".encode())
+        found.update(content)
+    return found.digest()
+
+
+def read_rows(
+    path: Path, db: sqlite3.Connection, table: str, where: str = "", *given: object
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a table, each as it was written, without its digest.
+
+    Args:
+        path: of the file, for messages.
+        db: open.
+        table: of :data:`TABLES`.
+        where: SQL behind the table's name, which ``given`` fills.
+        given: its values.
+
+    Raises:
+        DamagedError: one of them isn't; those before it have been given.
+    """
+    names = ", ".join(columns_of(table))
+    try:
+        for *values, said in db.execute(f"SELECT {names}, sha256 FROM {table} {where}", given):
+            if digest(table, values) != said:
+                raise DamagedError(path, f"the row {values[0]!r:.40} of {table} is damaged")
+            yield tuple(values)
+    except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError) as error:
+        raise DamagedError(path, f"{table} can't be read ({error})") from error
+
+
+def evaluation_of(values: Sequence[Any]) -> Evaluation:
+    """The evaluation in the columns :data:`EVALUATION`."""
+    status, score, similarity, parts, synthesised, stage, detail = values
+    return Evaluation(status, score, similarity, json.loads(parts), synthesised, stage, detail)
 
 
 def _columns(evaluation: Evaluation) -> tuple[object, ...]:
     return (
         evaluation.status,
-        evaluation.score,
-        evaluation.target_similarity,
+        _real(evaluation.score),
+        _real(evaluation.target_similarity),
         json.dumps(evaluation.parts),
-        evaluation.synthesised,
-        evaluation.detail,
+        _real(evaluation.synthesised),
+        evaluation.stage,
+        evaluation.detail.encode("utf-8", "backslashreplace").decode(),  # a plugin's words may hold lone surrogates
     )
 
 
+def _real(number: float) -> float:
+    """As SQLite gives it back: it has no negative zero."""
+    return float(number) + 0.0
+
+
+def schema() -> list[str]:
+    """The SQL that makes the tables."""
+    made = []
+    for table, columns in TABLES.items():
+        names, comma, key = columns.partition(", PRIMARY")
+        made.append(f"CREATE TABLE {table} ({names}, sha256 BLOB{comma}{key})")
+    return made
+
+
+def check_schema(path: Path, db: sqlite3.Connection) -> None:
+    """Checks that a file has the tables of a run and nothing else: a view or a trigger would be somebody's program.
+
+    Raises:
+        DamagedError: it is no database, or one that was damaged.
+        KvwError: it is another version's, or somebody else's.
+    """
+    try:
+        db.execute("PRAGMA trusted_schema=OFF")
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        found = [sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
+    except sqlite3.DatabaseError as error:
+        raise DamagedError(path, f"SQLite says: {error}") from error
+    if not found:
+        raise DamagedError(path, "it is empty")
+    if version != SCHEMA or sorted(found) != sorted(schema()):
+        raise KvwError(
+            f"{path}: expected a record of kvw in format {SCHEMA}; got format {version}, or something else; use the "
+            "version of kvw that wrote it, or start a new run"
+        )
+
+
 class Store(Observer):
-    """Writes the record of one run.
+    """Writes the record of a run, and knows where it goes on. It is a :class:`kvw.search.Record`, and a memory.
 
     Args:
-        path: of the new database.
-        facts: what the run is, JSON values.
-        rows: indices in [0, 509] of the rows that the scored texts are heard through.
+        path: of a record that :meth:`create` made; the caller alone writes it (see :mod:`kvw.folder`).
+
+    Attributes:
+        path: it.
+        facts: what the run is, by key.
+
+    Raises:
+        DamagedError: it isn't as it was written.
+        KvwError: it is no record, or another version's.
     """
 
-    def __init__(self, path: Path, facts: Mapping[str, object], rows: Sequence[int]) -> None:
-        self._rows = list(rows)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(f"BEGIN; {TABLES} PRAGMA user_version={SCHEMA}; COMMIT;")
-        with self._transaction():
-            self._db.executemany("INSERT INTO run VALUES (?, ?)", [(k, json.dumps(v)) for k, v in facts.items()])
+    @staticmethod
+    def create(path: Path, facts: Mapping[str, Any]) -> Store:
+        """Makes the record of a new run; ``path`` is there with all of ``facts``, or not at all.
 
-    def _transaction(self) -> sqlite3.Connection:
-        self._db.execute("BEGIN IMMEDIATE")
-        return self._db  # as a context manager it commits, or rolls back
+        Args:
+            path: of the new file.
+            facts: what the run is: numpy arrays and JSON values by key.
+
+        Raises:
+            StorageError: the storage is full, broken or gone.
+        """
+
+        def make() -> None:
+            partial = path.with_name(f".kvw-{uuid.uuid4().hex}.part")
+            try:
+                with closing(_connect(partial)) as db:
+                    db.execute("PRAGMA journal_mode=MEMORY")  # a crash leaves nothing that SQLite would take up
+                    writer = _Writer(db)
+                    with writer:
+                        for statement in schema():
+                            writer(statement)
+                        writer(f"PRAGMA user_version={SCHEMA}")
+                        for key, value in facts.items():
+                            text, arrays = freeze(value)
+                            writer.insert("run", (key, text))
+                            writer.arrays(FOREVER, arrays)
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
+
+        with interrupts.held():
+            insist(path, make)
+        return Store(path)
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.is_file():
+            raise KvwError(f"{path}: expected the record of a run; there is none; start the run anew")
+        try:
+            self._db = insist(path, lambda: _connect(path))
+            check_schema(path, self._db)
+            (verdict,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
+            insist(path, lambda: self._db.execute("PRAGMA journal_mode=WAL"))
+        except sqlite3.DatabaseError as error:
+            verdict = error
+        if verdict != "ok":
+            raise DamagedError(path, f"SQLite says: {' '.join(str(verdict).split())}")
+        self._writer = _Writer(self._db)
+        self._rows: list[int] = []
+        self.facts: dict[str, Any] = {}
+        for key, value in self._read("run"):
+            self.facts[key] = self._thaw(value)
+
+    def heard_through(self, rows: Sequence[int]) -> None:
+        """Says through which rows of a voice, indices in [0, 509], the scored texts are heard."""
+        self._rows = list(rows)
+
+    def recall(self, key: str) -> Utterance | None:
+        """As :class:`kvw.utterance.Memory`; a damaged utterance is not known."""
+        try:
+            rows = list(self._read("utterances", "WHERE key = ?", key))
+        except DamagedError as error:
+            log.warning("%s: it is measured again", error)
+            self._write(lambda: self._writer("DELETE FROM utterances WHERE key = ?", key))
+            return None
+        if not rows:
+            return None
+        ((_, seconds, status, detail, embedding, statistics),) = rows
+        return Utterance(
+            seconds,
+            status,
+            detail,
+            None if embedding is None else np.frombuffer(embedding, "<f4"),
+            None if statistics is None else np.frombuffer(statistics, "<f8"),
+        )
+
+    def keep(self, utterances: Mapping[str, Utterance]) -> None:
+        """As :class:`kvw.utterance.Memory`."""
+        rows = [
+            (
+                key,
+                _real(one.seconds),
+                one.status,
+                one.detail,
+                None if one.embedding is None else np.asarray(one.embedding, "<f4").tobytes(),
+                None if one.statistics is None else np.asarray(one.statistics, "<f8").tobytes(),
+            )
+            for key, one in utterances.items()
+        ]
+
+        def write() -> None:
+            for row in rows:
+                self._writer.insert("utterances", row)
+
+        self._write(write)
 
     def ranked(self, ranking: Sequence[Entry], top: Sequence[Entry]) -> None:
         """Records the ranking of the bank."""
         stages = [(entry, "ranked") for entry in ranking] + [(entry, "full") for entry in top]
-        with self._transaction():
-            self._db.executemany(
-                "INSERT INTO stock VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [(entry.name, stage, *_columns(entry.evaluation)) for entry, stage in stages],
-            )
+        rows = [(one.name, stage, *_columns(one.evaluation), self._heard(one.voice)) for one, stage in stages]
 
-    def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
-        """Records a generation."""
-        first = archive.steps - len(population)
-        records = []
-        for step, candidate in enumerate(population, start=first):
+        def write() -> None:
+            self._writer("DELETE FROM stock")  # what a damaged or another ranking left
+            for row in rows:
+                self._writer.insert("stock", row)
+
+        self._write(write)
+
+    def commit(self, generation: int, population: Sequence[Candidate], archive: Archive, state: dict[str, Any]) -> None:
+        """As :class:`kvw.search.Record`."""
+        text, arrays = freeze(state)
+        rows = []
+        for step, candidate in enumerate(population, start=archive.steps - len(population)):
             assert candidate.evaluation is not None
-            heard = np.ascontiguousarray(archive.decode(candidate.genome)[self._rows, 0]).tobytes()
-            notes = json.dumps(candidate.notes)
-            records.append((step, generation, *_columns(candidate.evaluation), notes, heard))
-        with self._transaction():
-            self._db.executemany("INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", records)
+            heard = self._heard(archive.decode(candidate.genome))
+            notes = json.dumps({name: float(value) for name, value in candidate.notes.items()})
+            rows.append((step, generation, *_columns(candidate.evaluation), notes, heard))
+
+        def write() -> None:
+            for row in rows:
+                self._writer.insert("candidates", row)
+            self._writer.insert("checkpoints", (generation, text))
+            self._writer.arrays(generation, arrays)
+            self._writer("DELETE FROM checkpoints WHERE generation <= ?", generation - KEPT)
+            self._writer("DELETE FROM uses WHERE generation BETWEEN 0 AND ?", generation - KEPT)
+            self._writer("DELETE FROM arrays WHERE digest NOT IN (SELECT digest FROM uses)")
+
+        self._write(write)
+
+    def latest(self) -> Mapping[str, Any] | None:
+        """As :class:`kvw.search.Record`: of the newest checkpoint that is whole; what came after it is forgotten.
+
+        Raises:
+            DamagedError: there are checkpoints, and none is whole.
+        """
+        generations = [number for (number,) in self._db.execute("SELECT generation FROM checkpoints ORDER BY 1 DESC")]
+        for generation in generations:
+            try:
+                ((_, text),) = self._read("checkpoints", "WHERE generation = ?", generation)
+                state: Mapping[str, Any] = self._thaw(text)
+            except (DamagedError, ValueError) as error:
+                log.warning("Checkpoint %d is damaged, the one before it serves: %s", generation, error)
+                continue
+            self._forget(generation, state["archive"]["steps"])
+            return state
+        if generations:
+            raise DamagedError(self.path, "no checkpoint is whole")
+        self._forget(-1, 0)
+        return None
 
     def close(self) -> None:
-        """Closes the database; what was recorded is already on the disk."""
-        self._db.close()
+        """Closes the database; what was recorded is on the disk already."""
+        with suppress(sqlite3.Error):
+            self._db.close()
+
+    def _read(self, table: str, where: str = "", *given: object) -> Iterator[tuple[Any, ...]]:
+        return read_rows(self.path, self._db, table, where, *given)
+
+    def _thaw(self, text: str) -> Any:
+        return thaw(text, self._array)
+
+    def _array(self, name: str) -> NDArray[Any]:
+        for _, dtype, shape, order, data in self._read("arrays", "WHERE digest = ?", name):
+            stored = Stored(dtype, shape, order, data)
+            if stored.digest == name:
+                return stored.array()
+        raise DamagedError(self.path, f"the array {name!r:.12} is damaged or missing")
+
+    def _forget(self, generation: int, steps: int) -> None:
+        """Removes what was recorded after a generation, and what is damaged.
+
+        Args:
+            generation: the last one that counts.
+            steps: its candidates and those before.
+        """
+        names = ", ".join(columns_of("candidates"))
+        records = self._db.execute(f"SELECT {names}, sha256 FROM candidates")
+        damaged = [values[0] for *values, said in records if digest("candidates", values) != said]
+        arrays = [name for (name,) in self._db.execute("SELECT digest FROM arrays")]
+        broken = [name for name in arrays if not self._is_whole(name)]
+
+        def write() -> None:
+            for table in ("candidates", "checkpoints", "uses"):
+                self._writer(f"DELETE FROM {table} WHERE generation > ?", generation)
+            for step in damaged:
+                self._writer("DELETE FROM candidates WHERE step = ?", step)
+            for name in broken:  # they are there again when a checkpoint needs them
+                self._writer("DELETE FROM arrays WHERE digest = ?", name)
+
+        self._write(write)
+        (whole,) = self._db.execute("SELECT count(*) FROM candidates").fetchone()
+        if whole < steps:
+            missing = steps - whole
+            log.warning("%s: the records of %d of %d candidates are damaged and left out", self.path, missing, steps)
+
+    def _is_whole(self, name: str) -> bool:
+        try:
+            self._array(name)
+        except (DamagedError, ValueError):
+            return False
+        return True
+
+    def _heard(self, voice: NDArray[np.float32]) -> bytes:
+        return np.ascontiguousarray(voice[self._rows, 0], "<f4").tobytes()
+
+    def _write(self, statements: Callable[[], None]) -> None:
+        """Runs statements in one transaction, which no signal takes apart.
+
+        Raises:
+            StorageError: the storage is full, broken or gone; the transaction has left nothing.
+        """
+
+        def transaction() -> None:
+            with self._writer:
+                statements()
+
+        with interrupts.held():
+            insist(self.path, transaction)
+
+
+class _Writer:
+    """Statements of one transaction, which its ``with`` block is: all of them or none."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            if error is None:
+                return self("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+
+    def __call__(self, statement: str, *values: object) -> None:
+        self._db.execute(statement, values)
+
+    def insert(self, table: str, row: Sequence[object]) -> None:
+        """Inserts a row, or puts it in the place of that with its key."""
+        marks = ", ".join("?" * (len(row) + 1))
+        self(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", *row, digest(table, row))
+
+    def arrays(self, generation: int, arrays: Mapping[str, Stored]) -> None:
+        """Inserts arrays that are not there, and who needs them."""
+        for name, one in arrays.items():
+            if not self._db.execute("SELECT 1 FROM arrays WHERE digest = ?", (name,)).fetchone():
+                self.insert("arrays", (name, one.dtype, one.shape, one.order, one.data))
+            self.insert("uses", (generation, name))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=30, isolation_level=None)
+    db.text_factory = lambda text: text.decode("utf-8", "replace")  # damage is for the digest to find
+    db.execute("PRAGMA synchronous=FULL")
+    return db

@@ -47,7 +47,11 @@ def voices(cfg: DictConfig) -> float:
 
 
 def search(cfg: DictConfig) -> float:
-    """Evolves a voice: see :func:`kvw.run.run`."""
+    """Evolves a voice: see :func:`kvw.run.run`; or goes on with it: :func:`kvw.run.resume`."""
+    if cfg.resume:
+        from kvw.run import resume
+
+        return resume(cfg)
     inputs = read_inputs(cfg)  # before torch is imported: most mistakes are found within a second
     if cfg.transcribe_start:
         transcribe(cfg, inputs.target)

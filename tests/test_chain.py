@@ -129,7 +129,7 @@ def test_the_gate_of_a_stage_compares_with_the_best_of_that_stage_alone():
     assert gates[3].score > 0
 
 
-def chain(archive, seed=0):
+def chain(archive, seed=0, state=None):
     def begin(*, bank, top, base):
         return Coherent(bank=bank, top=top, base=base)
 
@@ -138,7 +138,8 @@ def chain(archive, seed=0):
     bank = list(BANK.values())
     top = go(budget=Budget(1))[0].top
     rng = np.random.default_rng(seed)
-    return Chain(stages, bank=bank, top=top, base=voice(0.3), rng=rng, archive=archive, began=ignore, ended=ignore), rng
+    more = {"archive": archive, "began": ignore, "ended": ignore, "state": state}
+    return Chain(stages, bank=bank, top=top, base=voice(0.3), rng=rng, **more), rng
 
 
 @pytest.mark.parametrize("generations", [1, 3, 5])
@@ -156,8 +157,7 @@ def test_a_chain_goes_on_from_the_state_of_another_in_whatever_stage_it_was(gene
         population = turn(first)
         archive.update(population)
         first.update(population)
-    other, other_rng = chain(archive, seed=9)
-    other.load_state_dict(first.state_dict())
+    other, other_rng = chain(archive, seed=9, state=first.state_dict())
     other_rng.bit_generator.state = rng.bit_generator.state
     assert other.stage.name == first.stage.name == ("one" if generations < 3 else "two")
     expected, got = turn(first), turn(other)

@@ -93,10 +93,10 @@ def test_the_record_has_every_candidate_with_the_rows_it_was_heard_through(kvw):
         voice = voices.load(folder / "best.pt")
         assert all((row == voice[:, 0]).all(axis=1).any() for row in heard)
         assert json.loads(best[4]).keys() == {"target", "self", "feature"}
-        stages = dict(db.execute("SELECT stage, count(*) FROM stock GROUP BY stage"))
+        stages = dict(db.execute("SELECT ranking, count(*) FROM stock GROUP BY ranking"))
         assert stages == {"ranked": 24, "full": 10}
         facts = {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM run")}
-        assert facts["synthesiser"] == "embedded"
+        assert facts["facts"]["synthesiser"] == "embedded"
 
 
 def test_the_same_seed_gives_the_same_voice_bit_for_bit_and_another_seed_another(kvw):
@@ -286,7 +286,7 @@ def test_an_interrupted_run_says_where_its_results_are_and_exits_130(executor, t
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")
     (folder,) = tmp_path.glob("outputs/*/*")
-    assert f"Interrupted: what was found so far is in {folder}" in out
+    assert f"Interrupted; what was found so far is in {folder}; go on with: python -m kvw resume={folder}" in out
     assert voices.load(folder / "best.pt").shape == (510, 1, 256)
 
 

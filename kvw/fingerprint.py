@@ -1,0 +1,51 @@
+"""What the last bit of a result depends on beside a run's config: a run that goes on elsewhere is told what differs."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import platform
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_info
+
+from kvw.results import versions
+
+
+def fingerprint(device: str, batch: int, makers: Iterable[Callable[..., Any]]) -> dict[str, str]:
+    """Everything that two machines, or two days, have to have in common to compute the same bits, by name.
+
+    Args:
+        device: the torch device.
+        batch: voices that are evaluated at once; on a CPU nothing depends on it.
+        makers: of spaces and strategies (see :func:`kvw.config.maker`), whose sources count.
+    """
+    found = {f"version of {name}": version for name, version in versions().items()}
+    found["machine"] = f"{platform.system()} {platform.machine()} {''.join(platform.libc_ver())}"
+    found["threads"] = str(torch.get_num_threads())
+    found["kernels of torch"] = torch.backends.cpu.get_cpu_capability()
+    blas = {f"{one['internal_api']} {one['version']} {one.get('architecture', '')}" for one in threadpool_info()}
+    found["kernels of the BLAS"] = ", ".join(sorted(blas))
+    kind = torch.device(device)
+    found["device"] = torch.cuda.get_device_name(kind) if kind.type == "cuda" else kind.type
+    if kind.type != "cpu":
+        found["batch"] = str(batch)
+    for maker in makers:
+        module = maker.__qualname__.rpartition(".")[0]
+        spec = importlib.util.find_spec(module)
+        if spec and spec.origin:
+            found[f"source of {module}"] = hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()[:16]
+    return found
+
+
+def differences(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """What differs, a few words each."""
+    names = sorted(before.keys() | now.keys())
+    return [
+        f"{name}: {before.get(name, 'none')} then, {now.get(name, 'none')} now"
+        for name in names
+        if before.get(name) != now.get(name)
+    ]

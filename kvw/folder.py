@@ -1,0 +1,112 @@
+"""Run folders: where they are, and that one process at a time works in one."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from kvw.disk import insist, write_whole
+from kvw.types import EXIT_IN_USE, KvwError
+
+RECORD = "run.db"
+"""The file of :mod:`kvw.store`, by which a run folder is known."""
+
+RESULT = "result.json"
+"""Written last: a run without is not done."""
+
+LOCK, HOLDER = ".lock", ".holder.json"
+
+LAST = "last"
+"""Names the run that wrote its record last."""
+
+
+def below(folder: Path) -> list[Path]:
+    """The run folders below ``folder``, also in those of sweeps, the one that wrote its record last first."""
+    written = {}
+    for record in folder.glob(f"**/{RECORD}"):
+        files = [record, record.with_name(f"{RECORD}-wal")]
+        with suppress(FileNotFoundError):  # it is being removed
+            written[record.parent] = max(file.stat().st_mtime_ns for file in files if file.exists())
+    return sorted(written, key=lambda run: (-written[run], run))
+
+
+def named(name: str, outputs: Path) -> Path:
+    """The run folder that ``name`` stands for.
+
+    Args:
+        name: a path, of the folder or of a file in it, or :data:`LAST`.
+        outputs: where runs are.
+
+    Raises:
+        KvwError: there is none.
+    """
+    if name == LAST:
+        runs = below(outputs)
+        if not runs:
+            raise KvwError(f"last: expected a run below {outputs}; there is none; name its folder")
+        return runs[0]
+    folder = Path(name)
+    if folder.is_file():
+        folder = folder.parent
+    if not (folder / RECORD).is_file():
+        raise KvwError(f"{name}: expected the folder of a run, with a {RECORD} in it; there is none; see task=runs")
+    return folder
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Works in ``folder``, alone.
+
+    Raises:
+        KvwError: another process does; it is named.
+        StorageError: the storage is full, broken or gone.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        insist(
+            folder / LOCK, lambda: lock.acquire(timeout=0.5, poll_interval=0.05)
+        )  # is_held() holds it for an instant
+    except Timeout:
+        raise KvwError(
+            f"{folder}: expected a run that is not at work; got one that process {holder(folder)} is working on; "
+            "wait for it, or stop it first",
+            EXIT_IN_USE,
+        ) from None
+    try:
+        me = {"pid": os.getpid(), "host": platform.node()}
+        write_whole(folder / HOLDER, json.dumps(me).encode())
+        yield
+    finally:
+        with suppress(OSError):
+            (folder / HOLDER).unlink()
+        lock.release()
+
+
+def holder(folder: Path) -> str:
+    """Who works in ``folder``: ``1234 on HOST``; a question mark where that can't be told."""
+    try:
+        found = json.loads((folder / HOLDER).read_bytes()[:10_000])
+        return f"{int(found['pid'])} on {str(found['host'])[:80]}"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return "?"
+
+
+def is_held(folder: Path) -> bool:
+    """Whether some process works in ``folder``."""
+    if not (folder / LOCK).exists():
+        return False
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    except OSError:  # another's folder: whoever can't write there can't tell
+        return False
+    lock.release()
+    return False
