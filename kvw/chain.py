@@ -19,9 +19,6 @@ from kvw.strategy import Finished, Strategy, load_state_dict, pack, state_dict, 
 from kvw.types import KvwError, Voice
 from kvw.voices import safe_stem
 
-INTERRUPTED = "interrupted"
-"""The reason with which a stage ends when someone wants to leave, soon."""
-
 
 @dataclass(frozen=True)
 class SearchStage:

@@ -40,7 +40,7 @@ def nodes(cfg: DictConfig) -> dict[str, Any]:
             its own.
     """
     if cfg.stages:
-        given = [group for group in ("strategy", "space") if asked(group)]
+        given = [group for group in ("strategy", "space") if asked(group) and not cfg.resume]
         if given or cfg.interpolate_start:
             raise KvwError(
                 f"{given[0] if given else 'interpolate_start'}: experiment={chosen('experiment')} chooses its own "

@@ -33,6 +33,10 @@ PAUSES = (0.2, 1.0, 3.0)
 """Seconds between the attempts to write: a network's folder comes back, and a cleaner may be at work."""
 
 
+PARTIAL = ".kvw-*.part"
+"""What a file is called while it is written, as a pattern."""
+
+
 class StorageError(KvwError):
     """Storage is full, broken or gone, after several attempts; nothing that was written before is lost."""
 
@@ -79,6 +83,11 @@ def check_free(folder: Path, needed: int) -> None:
         )
 
 
+def partial_of(path: Path) -> Path:
+    """A new name for the time in which ``path`` is written, in its folder."""
+    return path.with_name(PARTIAL.replace("*", uuid.uuid4().hex))
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Writes ``path``: its readers see the old file or all of the new one, also after a crash.
 
@@ -90,7 +99,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".kvw-{uuid.uuid4().hex}.part")
+    partial = partial_of(path)
     try:
         with partial.open("wb") as file:
             file.write(content)

@@ -161,6 +161,8 @@ class ProcessExecutor:
             for _ in range(MOST_DEATHS):  # without company it is known who ends a process
                 if number not in found:
                     self._evaluate({number: voice}, gate, found)
+            if not (found or self._works):  # is it this voice that ends them, or would any?
+                self._evaluate({n: other for n, other in enumerate(voices) if n > number}, gate, found)
             self._works = self._works or bool(found)
             if not self._works:
                 raise KvwError(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from kvw.disk import insist, write_whole
+from kvw.disk import PARTIAL, insist, write_whole
 from kvw.types import EXIT_IN_USE, KvwError
 
 RECORD = "run.db"
@@ -69,9 +69,8 @@ def held(folder: Path) -> Iterator[None]:
     """
     lock = FileLock(folder / LOCK)
     try:
-        insist(
-            folder / LOCK, lambda: lock.acquire(timeout=0.5, poll_interval=0.05)
-        )  # is_held() holds it for an instant
+        # is_held() holds it for an instant
+        insist(folder / LOCK, lambda: lock.acquire(timeout=0.5, poll_interval=0.05))
     except Timeout:
         raise KvwError(
             f"{folder}: expected a run that is not at work; got one that process {holder(folder)} is working on; "
@@ -81,6 +80,8 @@ def held(folder: Path) -> Iterator[None]:
     try:
         me = {"pid": os.getpid(), "host": platform.node()}
         write_whole(folder / HOLDER, json.dumps(me).encode())
+        for partial in folder.glob(PARTIAL):  # of a process that was killed
+            insist(partial, partial.unlink)
         yield
     finally:
         with suppress(OSError):

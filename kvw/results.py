@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import importlib.metadata
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ import numpy as np
 from kvw import __version__, audio, voices
 from kvw.archive import Archive, Entry
 from kvw.candidate import Candidate, Evaluation
-from kvw.chain import INTERRUPTED, SearchStage
+from kvw.chain import SearchStage
+from kvw.disk import insist
 from kvw.search import Observer, Result
 from kvw.table import aligned
 from kvw.types import KvwError, Voice, Wave
@@ -123,18 +126,21 @@ class Improvements(Observer):
     def ended(self, stage: SearchStage, reason: str, kept: Mapping[str, Sequence[Entry]]) -> None:
         """Saves what the stage's strategy keeps, in its order: ``{folder}/{number}_{score}_{similarity}_{target}``.
 
-        Voices and audio; the voices alone where the search was interrupted, since speaking may take minutes.
+        What it kept where the run ended before, to go on, gives way.
         """
-        for folder, entries in kept.items():
+        for name, entries in kept.items():
+            folder = self.folder / name
+            insist(folder, partial(folder.mkdir, exist_ok=True))
             own = [entry for entry in entries if entry.voice.tobytes() not in self._stock]
-            if own:
-                (self.folder / folder).mkdir(exist_ok=True)
+            stems = []
             for number, entry in enumerate(own, start=1):
                 score, similarity = entry.evaluation.score, entry.evaluation.target_similarity
-                stem = f"{folder}/{number:02}_{score:.2f}_{similarity:.2f}_{self.target}"
-                self.save(entry, stem, notes=dict(entry.notes))
-                if reason != INTERRUPTED:
-                    audio.write(self.folder / f"{stem}.wav", self.speak(entry.voice))
+                stems.append(f"{number:02}_{score:.2f}_{similarity:.2f}_{self.target}")
+                self.save(entry, f"{name}/{stems[-1]}", notes=dict(entry.notes))
+                audio.write(folder / f"{stems[-1]}.wav", self.speak(entry.voice))
+            for path in folder.glob(f"[0-9][0-9]_*_{glob.escape(self.target)}.*"):
+                if path.stem not in stems:
+                    insist(path, partial(path.unlink, missing_ok=True))
 
     def save(self, entry: Entry, stem: str, **more: Any) -> None:
         """Saves a voice with its facts, and ``more`` of them."""

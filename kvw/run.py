@@ -195,7 +195,7 @@ def changed(record: store.Store, cfg: DictConfig) -> DictConfig:
             f"{', '.join(fixed)}: expected a run to go on as it began; {', '.join(MAY_CHANGE)} and the executor can "
             "change; leave it out, or start a new run"
         )
-    for key in MAY_CHANGE:
+    for key in ("resume", *MAY_CHANGE):
         if key in told:
             begun[key] = cfg[key]
     if composition.asked("executor") and cfg.executor["_target_"] != begun.executor["_target_"]:

@@ -1,4 +1,4 @@
-"""Runs as a database: ``task=runs``, and the same for programs.
+"""Runs as a database: read-only, for programs; ``task=runs`` prints them (:mod:`kvw.listing`).
 
 Read :class:`Run` first. Nothing here writes into a run's folder, or waits for the process that works in it, and that
 never waits for a reader: each question opens the record, asks, and closes it.
@@ -12,36 +12,28 @@ All similarities that were ever measured, for a predictor to learn from::
 
 from __future__ import annotations
 
-import csv as tables
 import json
 import logging
 import os
 import sqlite3
-import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import numpy as np
-from hydra.core.hydra_config import HydraConfig
 from numpy.typing import NDArray
-from omegaconf import DictConfig
 
 from kvw import folder as folders
-from kvw import manual, results, sweep
+from kvw import sweep
 from kvw.candidate import Evaluation
-from kvw.checkpoint import Stored, thaw
-from kvw.config import several
-from kvw.disk import insist
-from kvw.store import DamagedError, check_schema, evaluation_of, read_rows
+from kvw.checkpoint import thaw
+from kvw.store import DamagedError, check_schema, evaluation_of, read_array, read_rows
 from kvw.strategy import unpack
-from kvw.table import aligned
-from kvw.types import EXIT_CORRUPT, STYLE_WIDTH, KvwError, some_failed
+from kvw.types import EXIT_CORRUPT, STYLE_WIDTH, KvwError
 from kvw.utterance import Utterance
 
 log = logging.getLogger(__name__)
@@ -54,21 +46,8 @@ CHUNK = 256
 PATIENCE = 30.0
 """Seconds to wait where SQLite is repairing what a killed run left."""
 
-NEAREST, LATEST = 5, 20
-"""Stock voices and improvements that are shown of a run."""
-
-HEAD = ("run", "status", "target", "strategy", "seed", "steps", "score", "stock", "held-out", "synthesiser")
-LEFT = 4
-"""The columns of the table of runs, and how many of them are flush left."""
-
 NOTHING = np.empty(0)
 """In the place of a checkpoint's arrays where nobody looks at them."""
-
-BESIDE = ("target_sha256", "synthesiser_identity", "versions")
-"""What is compared beside the config, which names only the files."""
-
-FIXED = ("run", "step", "generation", "status", "stage", "score", "target_similarity")
-"""The first columns of the CSV; then the stages, ``synthesised``, the strategies' notes, and ``detail``."""
 
 
 @dataclass(frozen=True)
@@ -389,16 +368,9 @@ class Facts(Mapping[str, Any]):
     def __getitem__(self, key: str) -> Any:
         path = self._run.path
 
-        def find(db: sqlite3.Connection, name: str) -> NDArray[Any]:
-            for _, dtype, shape, order, data in read_rows(path, db, "arrays", "WHERE digest = ?", name):
-                stored = Stored(dtype, shape, order, data)
-                if stored.digest == name:
-                    return stored.array()
-            raise DamagedError(path, f"the array {name!r:.12} is damaged or missing")
-
         def read(db: sqlite3.Connection) -> list[Any]:
             rows = read_rows(path, db, "run", "WHERE key = ?", key)
-            return [thaw(text, lambda name: find(db, name)) for _, text in rows]
+            return [thaw(text, partial(read_array, path, db)) for _, text in rows]
 
         with self._run._sound(f"the row {key!r:.40} of run"):
             found = self._run._ask(read)
@@ -429,264 +401,6 @@ def open_runs(outputs: Path) -> tuple[list[Run], list[tuple[Path, str]]]:
         except (KvwError, OSError) as error:
             unreadable.append((folder, str(error)))
     return found, unreadable
-
-
-def runs(cfg: DictConfig, *, csv: str | None) -> float:
-    """Prints the runs that ``run`` names: all in a table; one with what it did; several with what differs.
-
-    Args:
-        cfg: the config.
-        csv: a file for every candidate of these runs; null is none.
-
-    Returns:
-        how many runs.
-
-    Raises:
-        KvwError: a run that is named isn't there or can't be read; or ``csv`` lacks what could not be read.
-    """
-    outputs = Path(HydraConfig.get().run.dir)
-    if csv is not None and (not csv.strip() or Path(csv).is_dir()):
-        raise KvwError(f"task.csv: expected the path of a file; got {csv!r}; give task.csv=FILE, or null")
-    unreadable: list[tuple[Path, str]] = []
-    if names := [] if cfg.run is None else several(cfg.run):
-        chosen = [Run(folders.named(str(name), outputs)) for name in names]
-        say(described(chosen[0]) if len(chosen) == 1 else compared(chosen, outputs))
-    else:
-        chosen, unreadable = open_runs(outputs)
-        lines, failed = listed(chosen, outputs)
-        say(lines if chosen else [f"There are no runs below {outputs}"])
-        for why in (*(why for _, why in unreadable), *failed):
-            log.warning("%s", why)
-    if csv is not None:
-        failed = [*(str(folder) for folder, _ in unreadable), *export(chosen, outputs, Path(csv))]
-        if failed:
-            raise some_failed(failed, len(chosen) + len(unreadable), "runs", f"; {csv} lacks what can't be read")
-    return float(len(chosen))
-
-
-def say(lines: Sequence[str]) -> None:
-    """Logs lines; what is no letter becomes a mark: a stranger's record must not steer the terminal."""
-    log.info("%s", "\n".join("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in x) for x in lines))
-
-
-def listed(chosen: Sequence[Run], outputs: Path) -> tuple[list[str], list[str]]:
-    """A table with a line for each run; and what is wrong with those that can't be read."""
-    rows: list[tuple[str, ...]] = [HEAD]
-    failed = []
-    for run in chosen:
-        try:
-            rows.append(overview(run, outputs))
-        except KvwError as error:
-            failed.append(str(error))
-    return aligned(rows, LEFT), failed
-
-
-def overview(run: Run, outputs: Path) -> tuple[str, ...]:
-    """A run's cells of the table.
-
-    It reads a page or two of each run, whatever its length: a lab has a thousand of them.
-    """
-    best, about = run.best, run.about
-    return (
-        label(run, outputs),
-        run.status,
-        *(word(about.get(name, "-")) for name in ("target", "strategy", "seed")),
-        str(run.steps),
-        number(best and best[1].score, 2),
-        number(run.stock_score, 2),
-        number(run.result.get("heldout"), 3),
-        word(about.get("synthesiser", "-")),
-    )
-
-
-@dataclass
-class Tally:
-    """The candidates of a run in numbers.
-
-    Attributes:
-        steps: candidates.
-        generations: of them.
-        seconds: of audio.
-        complete: candidates that passed every gate.
-        stopped: those that a gate stopped, by stage.
-        failed: those that could not be scored, by status.
-        better: the improvements.
-    """
-
-    steps: int = 0
-    generations: int = 0
-    seconds: float = 0.0
-    complete: int = 0
-    stopped: Counter[str] = field(default_factory=Counter)
-    failed: Counter[str] = field(default_factory=Counter)
-    better: list[Sample] = field(default_factory=list)
-
-    def count(self, samples: Iterator[Sample]) -> Iterator[Sample]:
-        """Counts samples that pass through."""
-        for one in samples:
-            seen = one.evaluation
-            self.steps, self.generations = one.step + 1, one.generation + 1
-            self.seconds += seen.synthesised
-            self.complete += seen.complete
-            if seen.failed:
-                self.failed[seen.status] += 1
-            elif not seen.complete:
-                self.stopped[seen.stage or "?"] += 1
-            yield one
-
-    def __str__(self) -> str:
-        parts = [f"{self.complete} complete"]
-        for name, whys in (("stopped", self.stopped), ("failed", self.failed)):
-            which = ", ".join(f"{why} {count}" for why, count in whys.most_common())
-            parts.append(f"{whys.total()} {name}{f' ({which})' if which else ''}")
-        return f"{', '.join(parts)}; {self.seconds:.0f} s of audio"
-
-
-def described(run: Run) -> list[str]:
-    """What a run did, as lines."""
-    about = {name: word(value) for name, value in run.about.items()}
-    status, stock, limit = run.status, run.stock, run.config.get("step_limit")
-    tally = Tally()
-    tally.better = list(run.improvements(tally.count(run.candidates())))
-    full = {one.name: one for one in stock if one.ranking == "full"}
-    nearest = [full.get(one.name, one) for one in stock if one.ranking != "full"][:NEAREST]
-    latest = tally.better[-LATEST:]
-    lines = [
-        f"{run.folder}: {status}",
-        f"Target: {about.get('target', '-')}, sha256 {about.get('target_sha256', '-')[:12]}, "
-        f"language {about.get('language', '-')}",
-        f"Strategy: {about.get('strategy', '-')}, seed {about.get('seed', '-')}",
-        f"Synthesiser: {about.get('synthesiser', '-')}, {about.get('synthesiser_identity', '-')}",
-        f"Nearest of {len([one for one in stock if one.ranking != 'full'])} stock voices:",
-        *indented([(one.name, results.figures(one.evaluation)) for one in nearest]),
-        f"Candidates: {tally.steps}{f' of {word(limit)}' if limit else ''} in {tally.generations} generations",
-        f"Outcomes: {tally}",
-        f"Improvements: {len(tally.better)}{f', the last {LATEST}' if len(latest) < len(tally.better) else ''}",
-        *indented([(f"step {one.step}", results.figures(one.evaluation, one.notes)) for one in latest]),
-    ]
-    if tally.better and full:
-        score = tally.better[-1].evaluation.score
-        gain = score - max(one.evaluation.score for one in full.values())
-        lines.append(f"Score: {score:.2f}, {gain:+.2f} over the best stock voice")
-    if result := run.result:
-        lines.append(f"Held-out: {result['heldout']:.3f}, the best stock voice {result['stock_heldout']:.3f}")
-    if status == "running":
-        lines.append(f"At work: process {folders.holder(run.folder)}")
-    if status == "stopped":
-        lines.append(f"Go on: python -m kvw resume={manual.shell(str(run.folder))}")
-    return lines
-
-
-def compared(chosen: Sequence[Run], outputs: Path) -> list[str]:
-    """In which keys of the config the runs differ, and below it the table of them.
-
-    What the config does not say is compared as well: the recording's digest, the synthesiser and the versions.
-    """
-    settings = []
-    for run in chosen:
-        with run._sound("config"):
-            settings.append(flat({**run.config, **{key: run.about[key] for key in BESIDE if key in run.about}}))
-    keys = dict.fromkeys(key for one in settings for key in one)
-    differ = [key for key in keys if len({one.get(key) for one in settings}) > 1]
-    lines = ["The runs have the same config"]
-    if differ:
-        head = ("differs", *(label(run, outputs) for run in chosen))
-        rows = [(word(key), *(word(one.get(key, "-")) for one in settings)) for key in differ]
-        lines = aligned([head, *rows], len(head))
-    return [*lines, "", *aligned([HEAD, *(overview(run, outputs) for run in chosen)], LEFT)]
-
-
-def flat(node: Mapping[str, Any], above: str = "") -> dict[str, str]:
-    """A nested config as texts by dotted keys."""
-    texts: dict[str, str] = {}
-    for key, value in node.items():
-        if isinstance(value, dict) and value:
-            texts |= flat(value, f"{above}{key}.")
-        else:
-            texts[f"{above}{key}"] = value if isinstance(value, str) else json.dumps(value, default=str)
-    return texts
-
-
-def export(chosen: Sequence[Run], outputs: Path, path: Path) -> list[str]:
-    """Writes every candidate of the runs as CSV: numbers to their last digit, an empty cell for what there is not.
-
-    Returns:
-        the runs that can't be read to their ends: why is logged, and the file has what comes before.
-
-    Raises:
-        StorageError: the storage is full, broken or gone; a file that was there is as it was.
-        OSError: ``path`` can't be written; the same.
-    """
-    failed = []
-    ends: list[int] = []
-    parts: dict[str, None] = {}
-    notes: dict[str, None] = {}
-    for run in chosen:  # all names come before the first line, and a lab's candidates don't fit into memory
-        ends.append(-1)
-        try:
-            for one in run.candidates():
-                parts.update(dict.fromkeys(one.evaluation.parts))
-                notes.update(dict.fromkeys(one.notes))
-                ends[-1] = one.step
-        except KvwError as error:
-            failed.append(label(run, outputs))
-            log.error("%s", error)
-    taken = {*FIXED, *parts, "synthesised", "detail"}
-    head = [*FIXED, *parts, "synthesised", *(f"{n} (note)" if n in taken else n for n in notes), "detail"]
-
-    def make() -> None:
-        partial = path.with_name(f".kvw-{uuid.uuid4().hex}.part")
-        try:
-            with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-                lines = tables.writer(file, lineterminator="\n")
-                lines.writerow(head)
-                for run, end in zip(chosen, ends, strict=True):
-                    lines.writerows(cells(run, end))
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-
-    def cells(run: Run, end: int) -> Iterator[list[object]]:
-        name = label(run, outputs)
-        for one in run.candidates() if end >= 0 else ():
-            seen = one.evaluation
-            yield [
-                *(name, one.step, one.generation, seen.status, seen.stage, seen.score, seen.target_similarity),
-                *(seen.parts.get(part, "") for part in parts),
-                seen.synthesised,
-                *(one.notes.get(note, "") for note in notes),
-                seen.detail,
-            ]
-            if one.step >= end:
-                return
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    insist(path, make)
-    log.info("Every candidate is in %s", path)
-    return failed
-
-
-def label(run: Run, outputs: Path) -> str:
-    """A run's folder, relative to ``outputs`` if it is below."""
-    folder, above = run.folder.absolute(), outputs.absolute()
-    return str(folder.relative_to(above)) if folder.is_relative_to(above) else str(run.folder)
-
-
-def word(value: object) -> str:
-    """A value in a table or line."""
-    return sweep.shortened(str(value))
-
-
-def number(value: float | None, decimals: int) -> str:
-    """A figure in a table."""
-    return "-" if value is None else f"{value:.{decimals}f}"
-
-
-def indented(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Pairs as lines below another."""
-    return [f"  {line}" for line in aligned(rows, 2)]
 
 
 def _connect(path: Path, *, immutable: bool) -> sqlite3.Connection:

@@ -16,7 +16,7 @@ from deap import algorithms, base
 
 from kvw.archive import Archive, Entry, entry_of
 from kvw.candidate import Candidate
-from kvw.chain import INTERRUPTED, Chain, SearchStage
+from kvw.chain import Chain, SearchStage
 from kvw.checkpoint import random_state, set_random_state
 from kvw.gate import OPEN, Gate
 from kvw.strategy import Finished
@@ -76,7 +76,7 @@ class Observer:
         """The search goes on behind ``archive.steps`` candidates, ``uncounted`` of which count against no limit."""
 
     def began(self, stage: SearchStage, total: int | None) -> None:
-        """A stage begins or goes on; ``total`` candidates, if that is given, are to come that count against no limit."""
+        """A stage begins or goes on; ``total`` candidates, if that is given, are to come that no limit counts."""
 
     def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
         """A generation has been evaluated and learnt from."""
@@ -245,34 +245,30 @@ def search(
     toolbox.register("generate", chain.generate)
     toolbox.register("update", chain.update)
 
-    try:
-        while not (reason := budget.spent(archive, chain, time.monotonic() - started)):
-            try:
-                population, _ = algorithms.eaGenerateUpdate(toolbox, ngen=1, halloffame=archive, verbose=False)
-            except Finished as finished:
-                reason = str(finished)
-                break
-            if generation == 0 and chain.total is None:
-                first = population[0]
-                assert first.evaluation is not None
-                start = Entry("", archive.decode(first.genome), first.evaluation, 0, first.notes)
-            if record:
-                state = {
-                    "generation": generation + 1,
-                    "seconds": time.monotonic() - started,
-                    "start": start and start.state_dict(),
-                    "archive": archive.state_dict(),
-                    "chain": chain.state_dict(),
-                    "random": random_state(rng),
-                }
-                record.commit(generation, population, archive, state)
-            for observer in observers:
-                observer(generation, population, archive)
-            generation += 1
-            check_failing(archive, population)
-    except KeyboardInterrupt:
-        chain.end(INTERRUPTED)
-        raise
+    while not (reason := budget.spent(archive, chain, time.monotonic() - started)):
+        try:
+            population, _ = algorithms.eaGenerateUpdate(toolbox, ngen=1, halloffame=archive, verbose=False)
+        except Finished as finished:
+            reason = str(finished)
+            break
+        if generation == 0 and chain.total is None:
+            first = population[0]
+            assert first.evaluation is not None
+            start = Entry("", archive.decode(first.genome), first.evaluation, 0, first.notes)
+        if record:
+            state = {
+                "generation": generation + 1,
+                "seconds": time.monotonic() - started,
+                "start": start and start.state_dict(),
+                "archive": archive.state_dict(),
+                "chain": chain.state_dict(),
+                "random": random_state(rng),
+            }
+            record.commit(generation, population, archive, state)
+        for observer in observers:
+            observer(generation, population, archive)
+        generation += 1
+        check_failing(archive, population)
     chain.end(reason)
     return Result(ranking, top, start, archive, reason, time.monotonic() - started)
 

@@ -14,9 +14,9 @@ import hashlib
 import json
 import logging
 import sqlite3
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,7 +27,7 @@ from kvw import interrupts
 from kvw.archive import Archive, Entry
 from kvw.candidate import Candidate, Evaluation
 from kvw.checkpoint import Stored, freeze, thaw
-from kvw.disk import insist
+from kvw.disk import insist, partial_of
 from kvw.search import Observer
 from kvw.types import EXIT_CORRUPT, KvwError
 from kvw.utterance import Utterance
@@ -112,12 +112,26 @@ def read_rows(
     """
     names = ", ".join(columns_of(table))
     try:
-        for *values, said in db.execute(f"SELECT {names}, sha256 FROM {table} {where}", given):
+        select = partial(db.execute, f"SELECT {names}, sha256 FROM {table} {where}", given)
+        for *values, said in insist(path, lambda: select().fetchall()):
             if digest(table, values) != said:
                 raise DamagedError(path, f"the row {values[0]!r:.40} of {table} is damaged")
             yield tuple(values)
     except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError) as error:
         raise DamagedError(path, f"{table} can't be read ({error})") from error
+
+
+def read_array(path: Path, db: sqlite3.Connection, name: str) -> NDArray[Any]:
+    """The array of a digest.
+
+    Raises:
+        DamagedError: it is not there, or not as it was written.
+    """
+    for _, dtype, shape, order, data in read_rows(path, db, "arrays", "WHERE digest = ?", name):
+        stored = Stored(dtype, shape, order, data)
+        if stored.digest == name:
+            return stored.array()
+    raise DamagedError(path, f"the array {name!r:.12} is damaged or missing")
 
 
 def evaluation_of(values: Sequence[Any]) -> Evaluation:
@@ -202,9 +216,9 @@ class Store(Observer):
         """
 
         def make() -> None:
-            partial = path.with_name(f".kvw-{uuid.uuid4().hex}.part")
+            unfinished = partial_of(path)
             try:
-                with closing(_connect(partial)) as db:
+                with closing(_connect(unfinished)) as db:
                     db.execute("PRAGMA journal_mode=MEMORY")  # a crash leaves nothing that SQLite would take up
                     writer = _Writer(db)
                     with writer:
@@ -215,9 +229,9 @@ class Store(Observer):
                             text, arrays = freeze(value)
                             writer.insert("run", (key, text))
                             writer.arrays(FOREVER, arrays)
-                partial.replace(path)
+                unfinished.replace(path)
             finally:
-                partial.unlink(missing_ok=True)
+                unfinished.unlink(missing_ok=True)
 
         with interrupts.held():
             insist(path, make)
@@ -324,7 +338,7 @@ class Store(Observer):
         Raises:
             DamagedError: there are checkpoints, and none is whole.
         """
-        generations = [number for (number,) in self._db.execute("SELECT generation FROM checkpoints ORDER BY 1 DESC")]
+        generations = [number for (number,) in self._select("SELECT generation FROM checkpoints ORDER BY 1 DESC")]
         for generation in generations:
             try:
                 ((_, text),) = self._read("checkpoints", "WHERE generation = ?", generation)
@@ -348,14 +362,10 @@ class Store(Observer):
         return read_rows(self.path, self._db, table, where, *given)
 
     def _thaw(self, text: str) -> Any:
-        return thaw(text, self._array)
+        return thaw(text, partial(read_array, self.path, self._db))
 
-    def _array(self, name: str) -> NDArray[Any]:
-        for _, dtype, shape, order, data in self._read("arrays", "WHERE digest = ?", name):
-            stored = Stored(dtype, shape, order, data)
-            if stored.digest == name:
-                return stored.array()
-        raise DamagedError(self.path, f"the array {name!r:.12} is damaged or missing")
+    def _select(self, statement: str) -> list[tuple[Any, ...]]:
+        return insist(self.path, lambda: self._db.execute(statement).fetchall())
 
     def _forget(self, generation: int, steps: int) -> None:
         """Removes what was recorded after a generation, and what is damaged.
@@ -365,9 +375,9 @@ class Store(Observer):
             steps: its candidates and those before.
         """
         names = ", ".join(columns_of("candidates"))
-        records = self._db.execute(f"SELECT {names}, sha256 FROM candidates")
+        records = self._select(f"SELECT {names}, sha256 FROM candidates")
         damaged = [values[0] for *values, said in records if digest("candidates", values) != said]
-        arrays = [name for (name,) in self._db.execute("SELECT digest FROM arrays")]
+        arrays = [name for (name,) in self._select("SELECT digest FROM arrays")]
         broken = [name for name in arrays if not self._is_whole(name)]
 
         def write() -> None:
@@ -379,14 +389,14 @@ class Store(Observer):
                 self._writer("DELETE FROM arrays WHERE digest = ?", name)
 
         self._write(write)
-        (whole,) = self._db.execute("SELECT count(*) FROM candidates").fetchone()
+        ((whole,),) = self._select("SELECT count(*) FROM candidates")
         if whole < steps:
             missing = steps - whole
             log.warning("%s: the records of %d of %d candidates are damaged and left out", self.path, missing, steps)
 
     def _is_whole(self, name: str) -> bool:
         try:
-            self._array(name)
+            read_array(self.path, self._db, name)
         except (DamagedError, ValueError):
             return False
         return True

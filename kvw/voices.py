@@ -18,12 +18,13 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kvw.disk import write_whole
+from kvw.disk import insist, write_whole
 from kvw.formats import files, raw, torch_zip
 from kvw.types import VOICE_SHAPE, KvwError, Voice
 
@@ -34,6 +35,7 @@ ENDINGS = (".pt", ".npy", ".safetensors", ".bin")
 """Endings of files that hold one voice; a ``.bin`` may be a pack as well."""
 
 _LABEL = f".{EMBEDDED}"
+_SEAL = "facts_sha256"
 _MAX_FACTS = 1 << 20  # bytes of a .json
 _RESERVED = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"} | {
     f"{port}{n}" for port in ("COM", "LPT") for n in "0123456789¹²³"
@@ -89,8 +91,8 @@ def save(path: Path, voice: Voice, facts: Mapping[str, object]) -> None:
     Args:
         path: ends in ``.pt``; its folder exists.
         voice: float32 ``(510, 1, 256)``, finite.
-        facts: JSON values, numpy scalars or what ``str`` can say; ``"synthesiser"`` is required. ``format``, ``shape``
-            and ``sha256`` (of the little-endian float32 numbers) are added.
+        facts: JSON values, numpy scalars or what ``str`` can say; ``"synthesiser"`` is required. ``format``, ``shape``,
+            ``sha256`` (of the little-endian float32 numbers) and ``facts_sha256`` (of the others) are added.
 
     Raises:
         ValueError: another suffix, shape or dtype; NaN or infinity; no synthesiser, or one that the name denies.
@@ -100,11 +102,14 @@ def save(path: Path, voice: Voice, facts: Mapping[str, object]) -> None:
     if path.suffix != ".pt" or not owner or (_labelled(path) and owner != EMBEDDED):
         raise ValueError(f"expected a name in .pt and the synthesiser that it allows, got {path.name} and {owner!r}")
     content = torch_zip.write(voice)
-    record = {**facts, "format": FORMAT, "shape": list(VOICE_SHAPE), "sha256": digest(voice)}
-    text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False, default=_json) + "\n"
+    own = {**facts, "format": FORMAT, "shape": list(VOICE_SHAPE), "sha256": digest(voice)}
+    record = json.loads(json.dumps(own, allow_nan=False, default=_json))
+    record[_SEAL] = _sealed(record)
+    text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     with contextlib.suppress(KvwError):
         if synthesizer_of(path) != owner:
-            path.unlink(missing_ok=True)  # else a crash after the new .json would give the old voice its label
+            # else a crash after the new .json would give the old voice its label
+            insist(path, partial(path.unlink, missing_ok=True))
     write_whole(path.with_suffix(".json"), text.encode("utf-8", "backslashreplace"))  # lone surrogates as JSON escapes
     write_whole(path, content)
 
@@ -135,6 +140,11 @@ def facts_of(path: Path) -> dict[str, Any]:
         if files.is_pack(path) or not os.path.lexists(beside):
             return {}
         facts = _record(beside)
+        if _SEAL in facts and facts.pop(_SEAL) != _sealed(facts):
+            raise KvwError(
+                f"{files.shown(beside)}: expected it as it was written, got another checksum; bring it back, or delete "
+                f"its line {_SEAL} where you changed it yourself"
+            )
     found = facts.get("synthesiser")
     if not isinstance(found, str) or not found or (_labelled(path) and found != EMBEDDED):
         wanted = f'"{EMBEDDED}" as the name says' if _labelled(path) else "the name of one"
@@ -226,6 +236,11 @@ def _is_reserved(stem: str) -> bool:
 
 def _json(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def _sealed(facts: Mapping[str, object]) -> str:
+    """sha256 over JSON values."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _labelled(path: Path) -> bool:

@@ -35,12 +35,22 @@ def equal(one, two):
     return files[0] == files[1] and all(rows(one, table) == rows(two, table) for table in RECORDED)
 
 
-@pytest.fixture
-def alone(kvw):
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
     """A run that nothing stopped."""
-    code, (run,) = kvw(*SMALL, "step_limit=18")
-    assert code == 0
-    return run
+    where = tmp_path_factory.mktemp("undisturbed")
+    (where / "held out.txt").write_text("Nobody was there.\n")
+    before = Path.cwd()
+    os.chdir(where)
+    assert cli.run([*TEXTS, "heldout_texts=held out.txt", "executor.scorers=0", *SMALL, "step_limit=18"]) == 0
+    os.chdir(before)
+    return next(where.glob("outputs/*/*"))
+
+
+@pytest.fixture
+def alone(kvw, undisturbed, tmp_path):
+    """A copy of it."""
+    return Path(shutil.copytree(undisturbed, tmp_path / "outputs" / "day" / undisturbed.name))
 
 
 def test_a_run_that_ended_at_a_step_limit_goes_on_to_a_larger_one_as_if_it_had_been_that(kvw, alone):
@@ -87,12 +97,14 @@ def wait_for(where, table, count, process):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
-def test_a_run_that_is_killed_in_the_ranking_and_in_two_generations_ends_like_one_that_was_left_alone(alone, tmp_path):
+def test_a_run_that_is_killed_in_the_ranking_and_in_a_generation_ends_like_one_that_was_left_alone(
+    undisturbed, tmp_path, monkeypatch
+):
     where = tmp_path / "killed #1"
     where.mkdir()
     (where / "held out.txt").write_text("Nobody was there.\n")
     arguments, utterances = [*SMALL, "step_limit=18"], 0
-    for table, count in (("utterances", 10), ("utterances", 35), ("candidates", 9)):
+    for table, count in (("utterances", 10), ("candidates", 9)):
         process = start(where, *arguments)
         wait_for(where, table, count, process)
         process.kill()
@@ -100,10 +112,9 @@ def test_a_run_that_is_killed_in_the_ranking_and_in_two_generations_ends_like_on
         assert recorded(where, "utterances") >= utterances, "nothing that was recorded is lost"
         utterances, arguments = recorded(where, "utterances"), ["resume=last"]
     (run,) = (path.parent for path in where.glob("outputs/*/*/run.db"))
-    process = start(where, f"resume={run}", "executor=processes")
-    out, err = process.communicate()
-    assert process.returncode == 0, err
-    assert equal(run, alone)
+    monkeypatch.chdir(where)
+    assert cli.run([f"resume={run}", "executor=processes", "executor.workers=1"]) == 0
+    assert equal(run, undisturbed)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
@@ -233,10 +244,13 @@ def stage_of(space):
     return {"space": {"_target_": space, "args": "true"}, "strategy": {"_target_": "strategies.genetic.Genetic"}}
 
 
-def test_settings_of_a_runs_own_executor_can_be_given_anew(kvw, capsys):
-    _, (run,) = kvw(*SMALL, "step_limit=6", "executor=processes", "executor.workers=1")
-    assert kvw_again(run, "step_limit=12", "executor.workers=2") == 0
-    assert kvw_again(run, "executor.worker=2") == 2
+def test_settings_of_a_runs_own_executor_can_be_given_anew(alone, capsys):
+    edit(alone, "choices", lambda choices: {**choices, "executor": "processes"})
+    own = {"_target_": "kvw.executor.ProcessExecutor", "workers": 3, "threads": 1}
+    edit(alone, "config", lambda config: {**config, "executor": own})
+    assert kvw_again(alone, "step_limit=24", "executor.workers=1") == 0
+    assert len(rows(alone, "candidates")) == 24
+    assert kvw_again(alone, "executor.worker=2") == 2
     assert "executor.worker: kvw has no such key; did you mean executor.workers?" in capsys.readouterr().err
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from kvw import cli, folder, results, runs
+from kvw import cli, folder, listing, results, runs
 from kvw.candidate import Evaluation
 from kvw.chain import SearchStage
 from kvw.disk import StorageError
@@ -165,11 +165,11 @@ def task(tmp_path, monkeypatch, said):
     """The same without the command line, which takes a second: gives the figure and the lines."""
     monkeypatch.chdir(tmp_path)
     hydra = OmegaConf.create({"run": {"dir": "outputs"}})
-    monkeypatch.setattr(runs, "HydraConfig", SimpleNamespace(get=lambda: hydra))
+    monkeypatch.setattr(listing, "HydraConfig", SimpleNamespace(get=lambda: hydra))
 
     def call(run=None, csv=None):
         said.clear()
-        figure = runs.runs(OmegaConf.create({"run": run}), csv=csv)
+        figure = listing.runs(OmegaConf.create({"run": run}), csv=csv)
         return figure, "\n".join(said).splitlines()
 
     return call
@@ -206,7 +206,7 @@ def test_a_run_gives_back_what_the_search_found(made):
 def test_what_a_run_is_is_read_key_by_key(made, monkeypatch):
     run = Run(made[0])
     thawed = []
-    monkeypatch.setattr("kvw.runs.Stored.array", lambda self: thawed.append(self) or np.zeros(1))
+    monkeypatch.setattr("kvw.store.Stored.array", lambda self: thawed.append(self) or np.zeros(1))
     assert list(run.facts) == list(facts())
     assert len(run.facts) == 5
     assert (run.about["target"], run.config["step_limit"], run.facts["texts"]) == ("demo", STEPS, TEXTS)
@@ -245,8 +245,8 @@ def test_a_run_without_candidates_has_empty_training_data_of_the_right_shapes(tm
     data = run.training()
     assert (data.rows.shape, data.parts.shape, data.names) == ((0, 2, 256), (0, 0), ())
     assert (run.steps, run.generations, run.best, run.stock, run.stock_score) == (0, 0, None, [], None)
-    assert "Candidates: 0 of 40 in 0 generations" in runs.described(run)
-    assert runs.overview(run, tmp_path)[5:9] == ("0", "-", "-", "-")
+    assert "Candidates: 0 of 40 in 0 generations" in listing.described(run)
+    assert listing.overview(run, tmp_path)[5:9] == ("0", "-", "-", "-")
 
 
 def test_utterances_come_back_by_their_keys(made):
@@ -288,7 +288,7 @@ def test_reading_leaves_nothing_behind_and_does_not_change_which_run_is_the_last
     os.utime(older / folder.RECORD, (1_000_000, 1_000_000))
     before = stamps(older)
     run = Run(older)
-    list(run.candidates()), list(run.utterances()), run.best, run.status, runs.described(run)
+    list(run.candidates()), list(run.utterances()), run.best, run.status, listing.described(run)
     assert stamps(older) == before
     assert folder.named("last", tmp_path / "outputs") == newer
 
@@ -418,7 +418,7 @@ def test_a_run_whose_facts_are_damaged_is_named_below_the_list(copy, task):
         db.execute("UPDATE run SET value = '{}' WHERE key = 'facts'")
     figure, lines = task()
     assert figure == 1
-    assert lines[0].split() == list(runs.HEAD)
+    assert lines[0].split() == list(listing.HEAD)
     assert "the row 'facts' of run is damaged" in lines[1]
 
 
@@ -526,7 +526,7 @@ def test_the_list_has_a_line_for_each_run_the_newest_first(copy, kvw, tmp_path, 
     code, out, err = kvw()
     assert (code, err) == (0, "")
     head, *lines = [[cell.strip() for cell in cells(line)] for line in out.splitlines()]
-    assert tuple(head) == runs.HEAD
+    assert tuple(head) == listing.HEAD
     best, stock = made[1].archive.best.evaluation.score, made[1].baseline.evaluation.score
     figures = ["demo", "random_walk", "0", str(STEPS), f"{best:.2f}", f"{stock:.2f}"]
     assert lines == [
@@ -552,7 +552,7 @@ def test_the_list_reads_no_candidates_but_the_last(copy, monkeypatch):
             yield row
 
     monkeypatch.setattr("kvw.runs.read_rows", counting)
-    runs.overview(run, run.folder)
+    listing.overview(run, run.folder)
     assert tables.count("candidates") == 1
     assert "arrays" not in tables
     assert len(tables) < 10
@@ -579,7 +579,7 @@ def test_one_run_is_shown_with_how_it_stands_and_how_to_go_on(copy, task, made, 
     gain = archive.best.evaluation.score - result.baseline.evaluation.score
     assert f"Score: {archive.best.evaluation.score:.2f}, {gain:+.2f} over the best stock voice" in lines
     assert lines[-1] == "Go on: python -m kvw resume=" + str(Path("outputs/one"))
-    monkeypatch.setattr(runs, "LATEST", 3)
+    monkeypatch.setattr(listing, "LATEST", 3)
     lines = task("last")[1]
     at = lines.index(f"Improvements: {archive.improvements}, the last 3")
     steps = [int(line.split()[1]) for line in lines[at + 1 : at + 4]]
@@ -593,7 +593,7 @@ def test_one_run_is_shown_with_how_it_stands_and_how_to_go_on(copy, task, made, 
 
 
 def test_a_folder_with_a_blank_is_quoted_where_it_is_to_be_typed(copy):
-    assert runs.described(Run(copy("my run")))[-1].endswith('my run"')
+    assert listing.described(Run(copy("my run")))[-1].endswith('my run"')
 
 
 def test_a_strangers_words_do_not_steer_the_terminal(tmp_path, task):
@@ -625,7 +625,7 @@ def test_a_comparison_says_what_differs_and_has_a_line_for_each_run(tmp_path, kv
         "patience": ["-", "30"],
         "strategy.diversity": ["[0.1, 0.2]", "[0.1, 0.3]"],
     }
-    assert tuple(lines[blank + 1]) == runs.HEAD
+    assert tuple(lines[blank + 1]) == listing.HEAD
     assert [line[0] for line in lines[blank + 2 :]] == ["a", "b"]
     assert [line[4] for line in lines[blank + 2 :]] == ["1", "2"]
 
@@ -644,7 +644,7 @@ def test_the_csv_has_every_number_of_the_database(copy, tmp_path, kvw):
         (run.folder.name, one.step): one for run in open_runs(tmp_path / "outputs")[0] for one in run.candidates()
     }
     assert len(found) == len(expected) == STEPS + 7
-    assert list(found[0]) == [*runs.FIXED, "target", "self", "feature", "synthesised", "Diversity", "detail"]
+    assert list(found[0]) == [*listing.FIXED, "target", "self", "feature", "synthesised", "Diversity", "detail"]
     for row in found:
         one = expected[row["run"], int(row["step"])]
         seen = one.evaluation
@@ -685,7 +685,7 @@ def test_a_note_by_the_name_of_another_column_has_a_column_of_its_own(copy, tmp_
     sample = next(run.candidates())
     twin = runs.Sample(0, 0, sample.evaluation, {"score": 3.5}, sample.rows)
     monkeypatch.setattr(Run, "candidates", lambda self: iter([twin]))
-    runs.export([run], tmp_path / "outputs", tmp_path / "x.csv")
+    listing.export([run], tmp_path / "outputs", tmp_path / "x.csv")
     with (tmp_path / "x.csv").open(newline="", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
     assert (float(row["score"]), float(row["score (note)"])) == (sample.evaluation.score, 3.5)

@@ -318,7 +318,21 @@ def test_a_saved_voice_and_its_facts_come_back(
     told = json.loads(path.with_suffix(".json").read_text("utf-8"))
     digest = hashlib.sha256(voice.tobytes()).hexdigest()
     ours = {"format": "kvw voice 1", "shape": [510, 1, 256], "sha256": digest}
-    assert told == {**notes, **FACTS, **ours}
+    seal = told.pop("facts_sha256")
+    assert told == {**notes, **FACTS, **ours} == voices.facts_of(path)
+    assert seal == hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def test_a_record_that_was_damaged_is_refused_and_one_that_was_changed_on_purpose_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "voice.pt"
+    voices.save(path, a_voice(), {**FACTS, "seed": 1234})
+    beside = path.with_suffix(".json")
+    changed = beside.read_text("utf-8").replace("1234", "1235")
+    beside.write_text(changed, "utf-8")
+    with pytest.raises(KvwError, match="delete its line facts_sha256"):
+        voices.facts_of(path)
+    beside.write_text("\n".join(line for line in changed.splitlines() if "facts_sha256" not in line), "utf-8")
+    assert voices.facts_of(path)["seed"] == 1235
 
 
 def test_a_saved_voice_is_what_kpipeline_wants(tmp_path: Path) -> None:
