@@ -2,8 +2,9 @@
 # make test   sets everything up and runs the tests
 # make venv   is that set-up alone
 # make test-all   runs the tests, then those of the optional extras, which it installs
+# make soak   crashes, kills, damage, full disks and hostile files by the thousand: half an hour on two cores
 # make compare   the documents' walk, the recommended preset and random draws on five targets: an hour on two cores
-.PHONY: run test test-all lint bench compare compare-all venv lock clean
+.PHONY: run test test-all lint soak bench compare compare-all venv lock clean
 
 # kokoro allows Python 3.10 to 3.12
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
@@ -31,6 +32,9 @@ lint: venv
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m mypy
+
+soak: venv
+	.venv/bin/python -m tests.soak
 
 bench: venv
 	.venv/bin/python -m tests.bench

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from kvw import audio, mix, naming, speak, voices
+from kvw import decode, mix, naming, speak, voices
 from kvw.config import nearest, several
 from kvw.formats.files import FETCH
 from kvw.places import PACKS, SINGLE, Place, open_places
@@ -248,7 +248,7 @@ class Namer:
         recording = voice.path.with_suffix(".wav") if voice.path else None
         try:
             if recording and recording.is_file():
-                return naming.gender_of(audio.read(recording))
+                return naming.gender_of(decode.read(recording))
             speaker = self._synthesizer(voice.synthesizer)
             script = speaker.script(self._cfg.language.target_text)
             return naming.gender_of(speaker([voice.voice], script, self._cfg.seed)[0])

@@ -7,7 +7,8 @@ Read :func:`search` from the top: it is the order of a search. The turn of the l
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,7 +21,7 @@ from kvw.chain import Chain, SearchStage
 from kvw.checkpoint import random_state, set_random_state
 from kvw.gate import OPEN, Gate
 from kvw.strategy import Finished
-from kvw.types import EXIT_TOO_MANY_FAILURES, KvwError, Voice, mean_voice
+from kvw.types import EXIT_CORRUPT, EXIT_TOO_MANY_FAILURES, KvwError, Voice, mean_voice
 
 if TYPE_CHECKING:  # it takes seconds to import, and a search is given one
     from kvw.executor import Executor
@@ -211,24 +212,25 @@ def search(
     voices = [entry.voice for entry in top]
     origin = mean_voice(voices) if starting_voice is None else starting_voice
     archive, start, generation = Archive(bank.values()), None, 0
-    if state:
-        archive.load_state_dict(state["archive"])
-        start, generation = state["start"] and entry_of(state["start"]), state["generation"]
-        for observer in observers:
-            observer.resumed(archive, state["chain"]["uncounted"])
-    chain = Chain(
-        stages,
-        bank=list(bank.values()),
-        top=top,
-        base=origin,
-        rng=rng,
-        archive=archive,
-        began=began,
-        ended=ended,
-        state=state and state["chain"],
-    )
-    if state:
-        set_random_state(rng, state["random"])
+    with understood() if state else nullcontext():
+        if state:
+            archive.load_state_dict(state["archive"])
+            start, generation = state["start"] and entry_of(state["start"]), int(state["generation"])
+            for observer in observers:
+                observer.resumed(archive, state["chain"]["uncounted"])
+        chain = Chain(
+            stages,
+            bank=list(bank.values()),
+            top=top,
+            base=origin,
+            rng=rng,
+            archive=archive,
+            began=began,
+            ended=ended,
+            state=state and state["chain"],
+        )
+        if state:
+            set_random_state(rng, state["random"])
 
     def evaluate_all(_: object, population: Sequence[Candidate]) -> list[tuple[float, ...]]:
         reference = chain.reference()
@@ -271,6 +273,21 @@ def search(
         check_failing(archive, population)
     chain.end(reason)
     return Result(ranking, top, start, archive, reason, time.monotonic() - started)
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Takes up a state within, which may be a stranger's.
+
+    Raises:
+        KvwError: it is not that of this search.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise KvwError(
+            f"record: expected the state of this search; got another ({error!r:.200}); start a new run", EXIT_CORRUPT
+        ) from error
 
 
 def check_failing(archive: Archive, population: Sequence[Candidate]) -> None:

@@ -47,9 +47,9 @@ def voices(cfg: DictConfig) -> float:
 
 
 def search(cfg: DictConfig) -> float:
-    """Evolves a voice: see :func:`kvw.run.run`; or goes on with it: :func:`kvw.run.resume`."""
+    """Evolves a voice: see :func:`kvw.run.run`; or goes on with it: :func:`kvw.resume.resume`."""
     if cfg.resume:
-        from kvw.run import resume
+        from kvw.resume import resume
 
         return resume(cfg)
     inputs = read_inputs(cfg)  # before torch is imported: most mistakes are found within a second

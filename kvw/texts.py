@@ -22,7 +22,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from kvw import audio, voices
+from kvw import audio, decode, voices
 from kvw.config import maker, plain, several
 from kvw.disk import write_whole
 from kvw.transcribe import Transcriber, Transcript
@@ -52,7 +52,7 @@ def transcript_of(recording: Path, folder: Path, transcriber: Callable[[], Trans
         transcript = read(path)
         told = "is kept, delete it to transcribe again"
     else:
-        wave = audio.read(recording)
+        wave = decode.read(recording)
         make_writable(folder)
         transcript = transcriber()(wave)
         if not transcript.text:

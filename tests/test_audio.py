@@ -15,7 +15,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvw import audio
+from kvw import audio, decode
 from kvw.types import EXIT_BAD_INPUT, SAMPLE_RATE, KvwError
 
 DEMO = Path(audio.__file__).parent / "data" / "demo.flac"
@@ -123,17 +123,17 @@ def assert_is_tone(wave: np.ndarray, seconds: float = 4.0, level: float = 0.4) -
 
 @pytest.mark.parametrize("kind", dict.fromkeys([*BY_SOUNDFILE, *BY_PYAV]))
 def test_every_format_comes_back_with_its_length_pitch_and_level(tmp_path: Path, kind: str) -> None:
-    assert_is_tone(audio.read(save(tmp_path / f"a.{kind}", tone(), 48_000)))
+    assert_is_tone(decode.read(save(tmp_path / f"a.{kind}", tone(), 48_000)))
 
 
 @pytest.mark.parametrize("kind", ["m4a", "webm", "mp4", "mp3"])
 def test_stereo_of_lossy_formats_is_mixed_to_mono(tmp_path: Path, kind: str) -> None:
-    assert_is_tone(audio.read(save(tmp_path / f"a.{kind}", tone(channels=2), 48_000)))
+    assert_is_tone(decode.read(save(tmp_path / f"a.{kind}", tone(channels=2), 48_000)))
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000])
 def test_every_rate_becomes_24_khz(tmp_path: Path, rate: int) -> None:
-    wave = audio.read(save(tmp_path / "a.s16.wav", tone(rate=rate), rate))
+    wave = decode.read(save(tmp_path / "a.s16.wav", tone(rate=rate), rate))
     assert len(wave) == 4 * SAMPLE_RATE
     assert_is_tone(wave)
 
@@ -143,17 +143,17 @@ def test_every_rate_becomes_24_khz(tmp_path: Path, rate: int) -> None:
 def test_every_channel_count_is_averaged(tmp_path: Path, kind: str, channels: int) -> None:
     wave = tone(channels=channels)
     wave[:, 1:] = 0
-    assert_is_tone(audio.read(save(tmp_path / f"a.{kind}", wave, 48_000)), level=0.4 / channels)
+    assert_is_tone(decode.read(save(tmp_path / f"a.{kind}", wave, 48_000)), level=0.4 / channels)
 
 
 def test_a_file_at_24_khz_is_only_decoded(tmp_path: Path) -> None:
     wave = tone(rate=SAMPLE_RATE)
-    got = audio.read(save(tmp_path / "a.float.wav", wave, SAMPLE_RATE))
+    got = decode.read(save(tmp_path / "a.float.wav", wave, SAMPLE_RATE))
     assert np.abs(got - wave[:, 0]).max() < 1e-3
 
 
 def test_a_recording_above_full_scale_is_scaled_down_to_it(tmp_path: Path) -> None:
-    wave = audio.read(save(tmp_path / "a.float.wav", tone() * 32768, 48_000))
+    wave = decode.read(save(tmp_path / "a.float.wav", tone() * 32768, 48_000))
     assert_is_tone(wave, level=1.0)
     assert np.abs(wave).max() <= 1
 
@@ -164,23 +164,23 @@ def test_a_recording_above_full_scale_is_scaled_down_to_it(tmp_path: Path) -> No
 @pytest.mark.parametrize("kind", ["s16.wav", "m4a"])
 def test_any_file_name_works(tmp_path: Path, name: str, kind: str) -> None:
     path = save(tmp_path / f"a.{kind}", tone(), 48_000)
-    assert_is_tone(audio.read(path.rename(tmp_path / f"{name}.{kind}")))
+    assert_is_tone(decode.read(path.rename(tmp_path / f"{name}.{kind}")))
 
 
 def test_the_name_does_not_decide_the_format(tmp_path: Path) -> None:
     for name in ("a.mp3", "a.raw", "a.txt", "a"):
         path = save(tmp_path / "a.s16.wav", tone(), 48_000).rename(tmp_path / name)
-        assert_is_tone(audio.read(path))
+        assert_is_tone(decode.read(path))
 
 
 def test_a_wav_written_to_a_pipe_does_not_know_its_size_and_is_read(tmp_path: Path) -> None:
     for size in (0, 0x7FFFF000, 0xFFFFFFFF):
         path = lie(save(tmp_path / "a.s16.wav", tone(), 48_000), size)
-        assert_is_tone(audio.read(path))
+        assert_is_tone(decode.read(path))
 
 
 def test_a_flac_written_to_a_pipe_does_not_know_its_length_and_is_read(tmp_path: Path) -> None:
-    assert_is_tone(audio.read(lie_flac(save(tmp_path / "a.flac", tone(), 48_000), 0)))
+    assert_is_tone(decode.read(lie_flac(save(tmp_path / "a.flac", tone(), 48_000), 0)))
 
 
 def lie(path: Path, size: int) -> Path:
@@ -221,7 +221,7 @@ def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
 
 def test_a_line_break_in_a_name_stays_on_one_line(tmp_path: Path) -> None:
     with pytest.raises(KvwError) as caught:
-        audio.read(tmp_path / "two\nlines.wav")
+        decode.read(tmp_path / "two\nlines.wav")
     assert "two?lines.wav" in str(caught.value)
 
 
@@ -296,7 +296,7 @@ def test_a_file_cut_in_half_is_refused(tmp_path: Path, kind: str) -> None:
 def test_an_m4a_whose_index_comes_first_is_refused_when_cut_in_half(tmp_path: Path) -> None:
     wave, rate = speech()
     path = save(tmp_path / "a.m4a", wave, rate, {"movflags": "faststart"})
-    assert len(audio.read(path)) / SAMPLE_RATE == pytest.approx(len(wave) / rate, rel=0.02)
+    assert len(decode.read(path)) / SAMPLE_RATE == pytest.approx(len(wave) / rate, rel=0.02)
     refused(halve(path), "cut short")
 
 
@@ -305,14 +305,14 @@ def test_an_mp3_with_a_cover_before_its_sound_is_refused_when_cut_in_half(tmp_pa
     path = save(tmp_path / "a.mp3", wave, rate)
     cover = b"ID3\x03\x00\x00\x00\x00\x20\x00" + b"\0" * 4096
     path.write_bytes(cover + path.read_bytes())
-    assert len(audio.read(path)) / SAMPLE_RATE == pytest.approx(len(wave) / rate, rel=0.02)
+    assert len(decode.read(path)) / SAMPLE_RATE == pytest.approx(len(wave) / rate, rel=0.02)
     refused(halve(path), "cut short")
 
 
 def test_a_file_cut_by_less_than_2_percent_is_read(tmp_path: Path) -> None:
     path = save(tmp_path / "a.s16.wav", tone(10.0), 48_000)
     path.write_bytes(path.read_bytes()[:-10_000])
-    assert_is_tone(audio.read(path), 9.9)
+    assert_is_tone(decode.read(path), 9.9)
 
 
 def test_a_wav_whose_header_promises_more_than_the_file_holds_is_refused(tmp_path: Path) -> None:
@@ -346,7 +346,7 @@ def test_any_damage_gives_audio_or_one_line(
         content[changes.draw(st.integers(0, len(content) - 1))] = changes.draw(st.integers(0, 255))
     path.write_bytes(content[: changes.draw(st.integers(0, len(content)))])
     try:
-        wave = audio.read(path)
+        wave = decode.read(path)
     except KvwError as error:
         assert str(error).isprintable()
     else:

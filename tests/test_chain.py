@@ -200,33 +200,6 @@ def test_a_chain_ends_when_its_last_strategy_is_finished():
     assert [event[0] for event in watcher.stages] == ["one", "one", "two", "two"]
 
 
-class Keeper(RandomWalk):
-    """A walk that keeps its current voice."""
-
-    def keep(self):
-        return {"kept": [self.current]}
-
-
-def test_what_a_strategy_keeps_is_saved_when_the_search_is_interrupted():
-    class Impatient(Watcher):
-        def __call__(self, generation, population, archive):
-            if generation == 3:
-                raise KeyboardInterrupt
-
-    watcher = Impatient()
-    with pytest.raises(KeyboardInterrupt):
-        search(
-            bank=BANK,
-            executor=Landscape(),
-            stages=[SearchStage("one", Elementwise, Keeper)],
-            rng=np.random.default_rng(0),
-            budget=Budget(50),
-            observers=[watcher],
-        )
-    name, reason, kept = watcher.stages[-1]
-    assert (name, reason, len(kept["kept"])) == ("one", "interrupted", 1)
-
-
 def test_patience_does_not_end_what_counts_against_no_limit():
     stages = [SearchStage("interpolation", Elementwise, interpolation()), SearchStage("walk", Elementwise, RandomWalk)]
     result, watcher = go(stages=stages, budget=Budget(1000, patience=5))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvw import audio, naming
+from kvw import decode, naming
 from kvw.types import SAMPLE_RATE, KvwError
 
 TEXT = (
@@ -65,7 +65,7 @@ def test_the_stock_names_are_those_of_kokoros_files(shared):
 
 def test_pitch_tells_the_gender_of_real_speakers(shared):
     for path in sorted((shared / "targets").glob("*.flac")):
-        assert naming.gender_of(audio.read(path)) == SPEAKERS[path.name.partition("-")[0]], path.name
+        assert naming.gender_of(decode.read(path)) == SPEAKERS[path.name.partition("-")[0]], path.name
 
 
 def test_pitch_tells_the_gender_of_all_but_one_embedded_voice(embedded, bank):

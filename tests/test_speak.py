@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kvw import audio, cli, voices
+from kvw import audio, cli, decode, voices
 from kvw.speak import narrate
 from kvw.types import SAMPLE_RATE
 
@@ -19,7 +19,7 @@ def test_a_voice_speaks_a_text_into_out_wav(here, embedded, bank):
     (only,) = here.iterdir()
     assert only.name == "out.wav"
     (expected,) = embedded([bank["af_amber"]], embedded.script("It's raining, again."), 0)
-    np.testing.assert_allclose(audio.read(only), expected, rtol=0, atol=1 / 32767)
+    np.testing.assert_allclose(decode.read(only), expected, rtol=0, atol=1 / 32767)
 
 
 def test_the_ending_of_the_name_chooses_the_format(here, embedded, bank):
@@ -28,7 +28,7 @@ def test_the_ending_of_the_name_chooses_the_format(here, embedded, bank):
         assert (
             cli.run(["task=speak", "test_voice=am_felix", "target_text=Good night.", f"output_name=a b{ending}"]) == 0
         )
-        heard[ending] = audio.read(here / f"a b{ending}")
+        heard[ending] = decode.read(here / f"a b{ending}")
     np.testing.assert_allclose(heard[".wav"], heard[".flac"], rtol=0, atol=2 / 32767)
     for ending in (".mp3", ".ogg"):
         lossy, exact = heard[ending], heard[".wav"]
@@ -42,7 +42,7 @@ def test_several_voices_have_a_file_each(here):
     assert code == 0
     names = sorted(path.name for path in (here / "to").iterdir())
     assert names == ["say_af_amber.wav", "say_af_amber_1_am_boris_1.wav"]
-    first, second = (audio.read(here / "to" / name) for name in names)
+    first, second = (decode.read(here / "to" / name) for name in names)
     assert len(first) != len(second) or not np.allclose(first, second)
 
 
@@ -51,7 +51,7 @@ def test_voices_of_one_name_have_a_file_each(here, bank):
         (here / run).mkdir()
         voices.save(here / run / "best.pt", bank[voice], {"synthesiser": "embedded"})
     assert cli.run(["test_voice=[a/best.pt,b/best.pt]", "target_text=Hello."]) == 0
-    first, second = (audio.read(here / name) for name in ("out_best.wav", "out_best-2.wav"))
+    first, second = (decode.read(here / name) for name in ("out_best.wav", "out_best-2.wav"))
     assert len(first) != len(second) or not np.allclose(first, second)
 
 
@@ -60,7 +60,7 @@ def test_a_text_comes_from_a_file_and_may_be_longer_than_any_segment(here, embed
     (here / "long.txt").write_text(sentence * 9 + "\n\n" + "Then it was quiet.", "utf-8")
     assert cli.run(["test_voice=af_amber", "target_text=long.txt"]) == 0
     one = len(embedded([bank["af_amber"]], embedded.script(sentence), 0)[0])
-    assert 8 * one < len(audio.read(here / "out.wav")) < 11 * one
+    assert 8 * one < len(decode.read(here / "out.wav")) < 11 * one
     assert all(len(part.phonemes) <= 510 for part in embedded.script(sentence * 9).segments)
 
 

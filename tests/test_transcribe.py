@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from kvw import audio, cli, hub, texts, transcribe
+from kvw import audio, cli, decode, hub, texts, transcribe
 from kvw.speech import opening
 from kvw.transcribe import Transcript, Whisper
 from kvw.types import SAMPLE_RATE, KvwError, Wave
@@ -108,7 +108,7 @@ def test_whisper_hears_what_its_own_decoder_would_give_it(model, demo, tmp_path,
         return transcription(self, speech, **options)
 
     monkeypatch.setattr(faster_whisper.WhisperModel, "transcribe", listen)
-    Whisper(model=str(model))(audio.read(path))
+    Whisper(model=str(model))(decode.read(path))
     ours, theirs = heard[0], faster_whisper.decode_audio(str(path))
     assert ours.dtype == np.float32
     assert abs(len(ours) - len(theirs)) <= 2
@@ -236,10 +236,10 @@ def whisper_hub(model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Whispe
 
 
 HEAR = f"""
-from kvw import audio, transcribe
+from kvw import decode, transcribe
 try:
     folder = transcribe.find("small")
-    print(folder, transcribe.Whisper(model="small")(audio.read(Path({str(DEMO)!r}))).language)
+    print(folder, transcribe.Whisper(model="small")(decode.read(Path({str(DEMO)!r}))).language)
 except KvwError as error:
     print(error)
 """
@@ -351,7 +351,7 @@ def test_recordings_of_one_name_have_a_text_each_whatever_comes_first(whisper, r
     folder = Path("texts")
     heard = {clip: texts.transcript_of(clip, folder, lambda: whisper) for clip in clips}
     assert len(list(folder.glob("a*.txt"))) == 3
-    assert {clip: whisper(audio.read(clip)).text for clip in clips} == {clip: heard[clip].text for clip in clips}
+    assert {clip: whisper(decode.read(clip)).text for clip in clips} == {clip: heard[clip].text for clip in clips}
     for clip in reversed(clips):
         assert texts.transcript_of(clip, folder, nobody).text == heard[clip].text
 
@@ -362,7 +362,7 @@ def test_a_recording_that_was_made_anew_gets_a_new_text_and_the_corrected_old_on
     (folder / "a.txt").write_text("Corrected.")
     audio.write(clip, demo[9 * SAMPLE_RATE : 13 * SAMPLE_RATE])
     fresh = texts.transcript_of(clip, folder, lambda: whisper)
-    assert fresh.text == whisper(audio.read(clip)).text
+    assert fresh.text == whisper(decode.read(clip)).text
     assert (folder / "a.txt").read_text() == "Corrected."
     assert texts.transcript_of(clip, folder, nobody) == Transcript(fresh.text, "es")
     (folder / "a.txt").unlink()
@@ -386,7 +386,7 @@ def test_the_words_of_several_clips_are_joined_and_their_language_passed_on(whis
     made = []
     clips = [recordings / "b.wav", recordings / "a.wav"]
     words, letter = texts.words_of(clips, Path("texts"), lambda: made.append(1) or whisper)
-    assert words == " ".join(whisper(audio.read(clip)).text for clip in clips)
+    assert words == " ".join(whisper(decode.read(clip)).text for clip in clips)
     assert letter == "e"
     assert made == [1]
     assert texts.words_of(clips, Path("texts"), nobody) == (words, "e")

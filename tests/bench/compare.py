@@ -36,8 +36,8 @@ from kvw.executor import LocalExecutor, limit_threads
 from kvw.gate import OPEN
 from kvw.heldout import HeldOut
 from kvw.inputs import read_inputs
+from kvw.prepare import HELDOUT_SEED
 from kvw.progress import duration
-from kvw.run import HELDOUT_SEED
 from kvw.search import Budget, Observer, rank, search
 from kvw.settings import FitnessSettings, prior_of
 from kvw.speech.embedded import stock_voices
@@ -125,7 +125,7 @@ def compose(arguments: Sequence[str]) -> tuple[DictConfig, list[SearchStage]]:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra.compose("kvw", overrides=quoted(list(arguments)), return_hydra_config=True)
         HydraConfig.instance().set_config(cfg)
-        return cfg, composition.stages(cfg)
+        return cfg, composition.stages(composition.nodes(cfg), "")
 
 
 def settings_of(cfg: DictConfig, bank: dict[str, Voice]) -> FitnessSettings:

@@ -1,0 +1,112 @@
+"""Going on with a run, from its folder alone."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack, closing
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from kvw import composition, store
+from kvw import folder as folders
+from kvw.config import restored
+from kvw.fingerprint import differences
+from kvw.inputs import Problems, check_numbers
+from kvw.inputs import restored as restored_inputs
+from kvw.prepare import Prepared, prepared
+from kvw.run import digests, outputs, search
+from kvw.types import KvwError
+
+log = logging.getLogger(__name__)
+
+MAY_CHANGE = ("step_limit", "minutes", "stop_score", "patience", "debug")
+"""Keys that may differ where a run goes on, beside the executor's: none of them changes what is evaluated."""
+
+
+def resume(cfg: DictConfig) -> float:
+    """Goes on with the run that ``cfg.resume`` names, with its own config and inputs, as if it had never stopped.
+
+    Args:
+        cfg: of which the budgets and the executor count, where the command line names them.
+
+    Returns:
+        as :func:`run`.
+
+    Raises:
+        KvwError: there is no such run, it is at work, it is damaged, or the command line asks for what can't change.
+    """
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise KvwError("resume: expected one run; -m is for new ones; leave it out, and go on with one after the other")
+    folder = folders.named(cfg.resume, outputs())
+    with folders.held(folder), closing(store.Store(folder / folders.RECORD)) as record, ExitStack() as stack:
+        try:
+            begun, inputs = changed(record, cfg), restored_inputs(record.facts["inputs"])
+            ready = stack.enter_context(prepared(begun, inputs))
+            check_same(record, ready)
+        except (LookupError, TypeError, AttributeError) as error:  # somebody else wrote it
+            raise store.DamagedError(record.path, f"its facts can't be used: {error!r:.200}") from error
+        return search(ready, ready.heldout(), folder, record)
+
+
+def changed(record: store.Store, cfg: DictConfig) -> DictConfig:
+    """The saved config of a run with what the command line changes.
+
+    Raises:
+        KvwError: that is something else than budgets and the executor.
+    """
+    begun, choices = restored(record.facts["config"]), record.facts["choices"]
+
+    def differs(key: str) -> bool:
+        if key in choices and choices[key] == composition.chosen(key):
+            return False
+        return bool(OmegaConf.select(cfg, key) != OmegaConf.select(begun, key))
+
+    told = dict.fromkeys(override.lstrip("+~").partition("=")[0] for override in HydraConfig.get().overrides.task)
+    free = (*MAY_CHANGE, "resume", "task")
+    fixed = [key for key in told if key not in free and key.partition(".")[0] != "executor" and differs(key)]
+    if fixed:
+        raise KvwError(
+            f"{', '.join(fixed)}: expected a run to go on as it began; {', '.join(MAY_CHANGE)} and the executor can "
+            "change; leave it out, or start a new run"
+        )
+    for key in ("resume", *MAY_CHANGE):
+        if key in told:
+            begun[key] = cfg[key]
+    if composition.asked("executor") and cfg.executor["_target_"] != begun.executor["_target_"]:
+        begun.executor = cfg.executor
+    for key in told:
+        if key.startswith("executor."):
+            OmegaConf.update(begun, key, OmegaConf.select(cfg, key))
+    problems = Problems()
+    check_numbers(begun, problems)
+    problems.raise_any()
+    return begun
+
+
+def check_same(record: store.Store, ready: Prepared) -> None:
+    """Checks that what a run takes from outside of its folder is as it was, and says whether its numbers can be.
+
+    Raises:
+        KvwError: the stock voices or the synthesiser differ.
+    """
+    then, now = record.facts["bank"], digests(ready.bank)
+    differing = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+    if differing:
+        raise KvwError(
+            f"voice_folder: expected the {len(then)} stock voices that this run began with; "
+            f"{', '.join(differing[:5])} {'differs' if len(differing) == 1 else 'differ'} in "
+            f"{ready.cfg.voices_folder}; bring them back, or start a new run"
+        )
+    synthesizer, _ = ready.settings.models()
+    identity = record.facts["facts"]["synthesiser_identity"]
+    if synthesizer.identity != identity:
+        raise KvwError(
+            f"synth: expected the synthesiser that this run began with, {identity}; got {synthesizer.identity}; bring "
+            "its weights and its version of kvw back, or start a new run with starting_voice="
+            f"{record.path.parent / 'best.pt'}"
+        )
+    others = differences(record.facts["fingerprint"], ready.fingerprint())
+    if others:
+        log.warning("The numbers of this run may differ in their last bits from here on: %s", "; ".join(others))
