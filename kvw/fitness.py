@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -153,8 +154,10 @@ class HybridFitness:
             attempt(stage, running)
             rule = self.gates.get(stage.name)
             for trial in running:
-                if not trial.status and (gate.only or (rule and not rule(stage.name, trial.parts, self.weights, gate))):
+                if not trial.status and gate.only:
                     trial.status = "stopped"
+                elif not trial.status and rule:
+                    judge(rule, stage.name, trial, self.weights, gate)
                 trial.stage = stage.name if trial.status else ""
                 if trial.status and trial.statistics:
                     trial.statistics.begin()  # and leave it: nobody needs it any more
@@ -183,11 +186,42 @@ def attempt(stage: Stage, trials: Sequence[Trial]) -> None:
                     attempt(stage, [trial])
             return
         for trial in trials:
-            trial.fail("raised", " ".join(f"{type(error).__name__}: {error}".split())[:300])
+            trial.fail("raised", told(error))
     for trial in trials:
-        if not math.isfinite(trial.parts.get(stage.name, 0.0)):
-            del trial.parts[stage.name]
-            trial.fail("not finite", f"the stage {stage.name} finds NaN or infinity")
+        part = number(trial.parts.get(stage.name, 0.0 if trial.status else None))
+        if not math.isfinite(part):
+            trial.parts.pop(stage.name, None)
+            trial.fail("not finite", f"the stage {stage.name} finds NaN, infinity or no number")
+        elif stage.name in trial.parts:
+            trial.parts[stage.name] = part
+
+
+def judge(rule: Rule, stage: str, trial: Trial, weights: Mapping[str, float], gate: Gate) -> None:
+    """Lets a rule stop a trial; where it raises that is a named failure.
+
+    Raises:
+        KvwError: the rule's own, about what no candidate can help.
+    """
+    try:
+        if not rule(stage, trial.parts, weights, gate):
+            trial.status = "stopped"
+    except KvwError:
+        raise
+    except Exception as error:
+        trial.fail("raised", f"the gate after {stage}: {told(error)}")
+
+
+def number(part: Any) -> float:
+    """What a stage finds, as a number; NaN where it is none."""
+    try:
+        return float(part)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def told(error: Exception) -> str:
+    """An error in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def checked_weights(weights: Mapping[str, float | None]) -> dict[str, float]:

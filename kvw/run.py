@@ -126,6 +126,8 @@ def search(ready: Prepared, heldout: HeldOut, folder: Path, record: store.Store)
         return conclude(result, heldout, improvements, inputs, folder)
     except (KeyboardInterrupt, KvwError) as error:
         progress.close()
+        if isinstance(error, KvwError) and error.code == EXIT_TOO_MANY_FAILURES:
+            record.forget_failures()
         what = "Interrupted" if isinstance(error, KeyboardInterrupt) else "Stopped"
         log.warning("%s; what was found so far is in %s; go on with: %s", what, folder, resume_command(folder))
         raise

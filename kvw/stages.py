@@ -91,12 +91,12 @@ def fault(wave: Wave, script: Script) -> tuple[str, str] | None:
     seconds = len(wave) / SAMPLE_RATE
     if len(wave) == 0:
         return "empty", "no audio"
+    if seconds > LONGEST_SECONDS_A_PHONEME * script.phonemes + 2:  # first: to look at hours takes memory
+        return "too long", f"{seconds:.1f} s of audio for {script.phonemes} phonemes"
     if not np.isfinite(wave).all():
         return "not finite", "NaN or infinity in the audio"
     if seconds < SHORTEST_SECONDS:
         return "too short", f"{seconds:.2f} s of audio for {script.phonemes} phonemes"
-    if seconds > LONGEST_SECONDS_A_PHONEME * script.phonemes + 2:
-        return "too long", f"{seconds:.1f} s of audio for {script.phonemes} phonemes"
     if float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) < SILENT_RMS:
         return "silent", "the audio is silent"
     return None
@@ -185,6 +185,8 @@ class Ear:
                 utterances.append(Utterance(seconds, *measured))
             elif (embedding := next(embeddings)) is None:
                 utterances.append(Utterance(seconds, "no speech", "the voice activity detector hears no speech in it"))
+            elif not np.isfinite(embedding).all():
+                utterances.append(Utterance(seconds, "not finite", "NaN or infinity in the embedding"))
             else:
                 utterances.append(Utterance(seconds, embedding=embedding))
         voices = [trial.voice for trial, _ in spoken]
@@ -285,6 +287,9 @@ class FeatureSimilarity:
                 statistics = measurement.result()
             except ValueError as error:
                 trial.fail("unmeasurable", str(error))
+                continue
+            if not np.isfinite(statistics).all():
+                trial.fail("not finite", "NaN or infinity in the statistics")
                 continue
             utterance = replace(trial.heard[self.script.text], statistics=statistics)
             trial.heard[self.script.text] = utterance

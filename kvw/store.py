@@ -39,6 +39,9 @@ Made = TypeVar("Made")
 SCHEMA = 2
 """``PRAGMA user_version`` of the layout below."""
 
+LONG_LOG = 16 << 20
+"""Bytes of SQLite's log from which it is taken back into the file: readers that never pause keep it from that."""
+
 KEPT = 3
 """Checkpoints that are kept: where the newest is damaged, the one before it serves."""
 
@@ -252,6 +255,7 @@ class Store(Observer):
             raise DamagedError(path, f"SQLite says: {' '.join(str(verdict).split())}")
         self._writer = _Writer(self._db)
         self._rows: list[int] = []
+        self._long = LONG_LOG
         self.facts: dict[str, Any] = {}
         for key, value in self._read("run"):
             self.facts[key] = self._thaw(value)
@@ -298,6 +302,10 @@ class Store(Observer):
                 self._writer.insert("utterances", row)
 
         self._write(write)
+
+    def forget_failures(self) -> None:
+        """Forgets the utterances that failed, so that they are measured again: where all fail it is the machine."""
+        self._write(lambda: self._writer("DELETE FROM utterances WHERE status != ''"))
 
     def ranked(self, ranking: Sequence[Entry], top: Sequence[Entry]) -> None:
         """Records the ranking of the bank."""
@@ -417,6 +425,20 @@ class Store(Observer):
 
         with interrupts.held():
             insist(self.path, transaction)
+            self._shorten()
+
+    def _shorten(self) -> None:
+        """Empties a log that has grown long; where a reader takes its time, it may grow some more."""
+        log_file = self.path.with_name(f"{self.path.name}-wal")
+        with suppress(OSError, sqlite3.Error):
+            if log_file.stat().st_size < self._long:
+                return
+            self._db.execute("PRAGMA busy_timeout=200")
+            try:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self._db.execute("PRAGMA busy_timeout=30000")
+                self._long = log_file.stat().st_size + LONG_LOG
 
 
 class _Writer:

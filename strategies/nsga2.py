@@ -85,5 +85,6 @@ def judged(candidate: Candidate) -> Candidate:
     assert candidate.evaluation is not None
     twin = Candidate(candidate.genome, candidate.notes)
     twin.evaluation = candidate.evaluation
-    twin.fitness = Objectives([candidate.evaluation.parts.get(name, -1.0) for name in ("target", "self", "feature")])
+    parts = {} if candidate.evaluation.failed else candidate.evaluation.parts
+    twin.fitness = Objectives([parts.get(name, -1.0) for name in ("target", "self", "feature")])
     return twin
