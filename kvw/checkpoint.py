@@ -56,7 +56,7 @@ class Stored:
         """
         shape = json.loads(self.shape)
         plain = isinstance(shape, list) and len(shape) <= MOST_DIMENSIONS
-        if not plain or not all(isinstance(size, int) and size >= 0 for size in shape) or self.order not in ("C", "F"):
+        if not plain or not all(type(size) is int and size >= 0 for size in shape) or self.order not in ("C", "F"):
             raise ValueError(f"an array of shape {self.shape!r:.40} and order {self.order!r:.10}")
         dtype = np.dtype(self.dtype)
         if dtype.char not in KINDS or dtype.subdtype:

@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 MAY_CHANGE = ("step_limit", "minutes", "stop_score", "patience", "debug")
 """Keys that may differ where a run goes on, beside the executor's: none of them changes what is evaluated."""
 
+PLACES = ("voice_folder", "voices_folder", "synth.model", "synth.config")
+"""Keys that may differ too, since what is there is checked: files lie elsewhere on another machine."""
+
 
 def resume(cfg: DictConfig) -> float:
     """Goes on with the run that ``cfg.resume`` names, with its own config and inputs, as if it had never stopped.
@@ -64,16 +67,18 @@ def changed(record: store.Store, cfg: DictConfig) -> DictConfig:
         return bool(OmegaConf.select(cfg, key) != OmegaConf.select(begun, key))
 
     told = dict.fromkeys(override.lstrip("+~").partition("=")[0] for override in HydraConfig.get().overrides.task)
-    free = (*MAY_CHANGE, "resume", "task")
+    free = (*MAY_CHANGE, *PLACES, "resume", "task")
     fixed = [key for key in told if key not in free and key.partition(".")[0] != "executor" and differs(key)]
     if fixed:
         raise KvwError(
-            f"{', '.join(fixed)}: expected a run to go on as it began; {', '.join(MAY_CHANGE)} and the executor can "
-            "change; leave it out, or start a new run"
+            f"{', '.join(fixed)}: expected a run to go on as it began; {', '.join(MAY_CHANGE)}, the executor, and where "
+            "voices and weights lie, can change; leave it out, or start a new run"
         )
-    for key in ("resume", *MAY_CHANGE):
+    for key in ("resume", *MAY_CHANGE, *PLACES):
         if key in told:
-            begun[key] = cfg[key]
+            OmegaConf.update(begun, key, OmegaConf.select(cfg, key))
+    if "voice_folder" in told:
+        begun.voices_folder = cfg.voices_folder
     if composition.asked("executor") and cfg.executor["_target_"] != begun.executor["_target_"]:
         begun.executor = cfg.executor
     for key in told:

@@ -187,6 +187,11 @@ def test_other_stock_voices_or_another_synthesiser_are_refused(kvw, tmp_path, ca
     assert cli.run([f"resume={run}"]) == 2
     assert f"the 3 stock voices that this run began with; {name} differs in" in capsys.readouterr().err
     voices.save(stock / f"{name}.pt", bank[name], {"synthesiser": "embedded"})
+    elsewhere = stock.rename(tmp_path / "elsewhere")
+    assert cli.run([f"resume={run}"]) == 2
+    assert "expected a folder of voices" in capsys.readouterr().err
+    assert cli.run([f"resume={run}", "voice_folder=elsewhere"]) == 0
+    elsewhere.rename(stock)
     edit(run, "facts", lambda facts: {**facts, "synthesiser_identity": "another"})
     assert cli.run([f"resume={run}"]) == 2
     assert "expected the synthesiser that this run began with, another" in capsys.readouterr().err

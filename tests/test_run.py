@@ -232,6 +232,10 @@ def test_kokoros_architecture_goes_through_the_whole_search(kvw, shared, kokoro_
     loaded = torch.load(folder / "best.pt", weights_only=True)
     assert (loaded.shape, loaded.dtype) == ((510, 1, 256), torch.float32)
     assert json.loads((folder / "result.json").read_text())["evaluations"] == 2
+    moved = weights.rename(tmp_path / "moved.pth")
+    assert cli.run([f"resume={folder}", "step_limit=3", f"synth.model={moved}"]) == 0, capsys.readouterr().err
+    assert json.loads((folder / "result.json").read_text())["evaluations"] == 3
+    moved.rename(weights)
 
     from kvw.speech.kokoro import KokoroSynthesizer
 
