@@ -71,8 +71,8 @@ def changed(record: store.Store, cfg: DictConfig) -> DictConfig:
     fixed = [key for key in told if key not in free and key.partition(".")[0] != "executor" and differs(key)]
     if fixed:
         raise KvwError(
-            f"{', '.join(fixed)}: expected a run to go on as it began; {', '.join(MAY_CHANGE)}, the executor, and where "
-            "voices and weights lie, can change; leave it out, or start a new run"
+            f"{', '.join(fixed)}: expected a run to go on as it began; {', '.join(MAY_CHANGE)}, the executor, and "
+            "where voices and weights lie, can change; leave it out, or start a new run"
         )
     for key in ("resume", *MAY_CHANGE, *PLACES):
         if key in told:
