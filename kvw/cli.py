@@ -336,8 +336,10 @@ def with_executor(arguments: list[str]) -> list[str]:
         return arguments
     from kvw import folder, runs
 
-    record = runs.Run(folder.named(given["resume"], Path(given.get("hydra.run.dir", "outputs"))))
-    return [*arguments, f"executor={record.facts['choices']['executor']}"]
+    choices = runs.Run(folder.named(given["resume"], Path(given.get("hydra.run.dir", "outputs")))).facts.get("choices")
+    chosen = choices.get("executor") if isinstance(choices, dict) else None
+    # somebody else may have written it, and Hydra reads more in a word than a name
+    return [*arguments, f"executor={chosen}"] if re.fullmatch(r"[a-z]\w*", str(chosen)) else arguments
 
 
 def quote(value: str) -> str:

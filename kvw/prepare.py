@@ -62,6 +62,11 @@ class Prepared:
         return self.settings.scripts()
 
     @property
+    def rows(self) -> list[int]:
+        """The rows of a voice, in [0, 509], that those are heard through."""
+        return [segment.row for script in self.scripts for segment in script.segments]
+
+    @property
     def uncounted(self) -> int:
         """Candidates that count against no limit."""
         return sum(total or 0 for total in self.totals)

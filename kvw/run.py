@@ -87,7 +87,7 @@ def begin(ready: Prepared, folder: Path) -> store.Store:
         "bank": digests(ready.bank),
         "fingerprint": ready.fingerprint(),
         "texts": [script.text for script in ready.scripts],
-        "rows": [segment.row for script in ready.scripts for segment in script.segments],
+        "rows": ready.rows,
     }
     return store.Store.create(folder / folders.RECORD, record)
 
@@ -107,7 +107,7 @@ def search(ready: Prepared, heldout: HeldOut, folder: Path, record: store.Store)
         record.facts["facts"],
         lambda voice: ear.speak([voice], script)[0],
     )
-    record.heard_through(record.facts["rows"])
+    record.heard_through(ready.rows)
     ready.executor.memory = record
     progress = Progress(cfg.step_limit)
     try:

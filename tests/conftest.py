@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from kvw import audio, cli
-from kvw.executor import limit_threads
 from kvw.fitness import HybridFitness
 from kvw.gate import Lossless, Margin
 from kvw.speaker import SpeakerEncoder
 from kvw.speech import Script, Segment
 from kvw.speech.embedded import EmbeddedSynthesizer, stock_voices
 from kvw.types import Voice, Wave
+from kvw.worker import limit_threads
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"

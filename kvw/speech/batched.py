@@ -17,7 +17,7 @@ from kokoro.istftnet import AdaIN1d, AdainResBlk1d, AdaINResBlock1
 from torch import Tensor
 from torch.nn.functional import leaky_relu, pad
 
-from kvw.speech.kmodel import Frames
+from kvw.speech.kmodel import Frames, harmonics
 from kvw.types import KvwError
 
 log = logging.getLogger(__name__)
@@ -93,24 +93,9 @@ class BatchedDecoder:
         """The waves of one batch, of which the first voice is the longest."""
         spans = _Spans([voice.text.shape[1] for voice in frames], styles.device)
         timbre, (texts, pitches, energies) = styles[:, :128], zip(*frames, strict=True)
-        source = self._source(pitches, seed)
+        source = _stack([harmonics(self._decoder.generator, pitch, seed) for pitch in pitches])
         x = self._decode(_stack(texts), _stack(pitches), _stack(energies), timbre, spans)
         return self._generate(x, source, timbre, spans)
-
-    def _source(self, pitches: Sequence[Tensor], seed: int) -> Tensor:
-        """Magnitudes and phases of the harmonic sources, ``(voices, 22, 120 * frames + 1)``, each with its own noise.
-
-        Args:
-            pitches: of each voice, ``(1, 2 * frames)``, in Hz.
-            seed: of the noise.
-        """
-        generator, device, spectra = self._decoder.generator, pitches[0].device, []
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            for pitch in pitches:
-                torch.manual_seed(seed)
-                harmonics, _, _ = generator.m_source(generator.f0_upsamp(pitch[None]).mT)
-                spectra.append(torch.cat(generator.stft.transform(harmonics[..., 0]), dim=1)[0])
-        return _stack(spectra)
 
     def _decode(self, text: Tensor, pitch: Tensor, energy: Tensor, style: Tensor, spans: _Spans) -> Tensor:
         """What the generator is given, ``(voices, 512, 2 * frames)``."""

@@ -19,7 +19,7 @@ from kokoro.istftnet import AdaIN1d, AdainResBlk1d, AdaINResBlock1, Generator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kvw.speech.kmodel import Frames
+from kvw.speech.kmodel import Frames, harmonics
 from kvw.speech.winograd import Activation, Convolution, Moments, Rows, Workspace, compiled
 
 _PI_PARTS = (np.float32(3.140625), np.float32(9.67502593994140625e-4), np.float32(1.50995799097e-7))
@@ -57,9 +57,7 @@ class BlockedDecoder:
         beside = torch.cat([self._text(text), pitch, energy], 1)
         for block in self._decode:
             rows = block(torch.cat([torch.from_numpy(rows), beside], 1).numpy(), timbre)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return self._generator(torch.from_numpy(rows), frames.pitch, timbre)
+        return self._generator(torch.from_numpy(rows), frames.pitch, timbre, seed)
 
 
 class _AdaIN:
@@ -142,8 +140,7 @@ class _Generator:
     """``Generator``: harmonics and noise at the pitch, shaped by what the decoder made, to a spectrum and a wave."""
 
     def __init__(self, generator: Generator, space: Workspace) -> None:
-        self._source, self._stft = generator.m_source, generator.stft
-        self._upsample = generator.f0_upsamp
+        self._origin, self._stft = generator, generator.stft
         ups = [_Upsampling(layer) for layer in generator.ups]
         noise = [_Downsampling(layer) if layer.stride[0] > 1 else _pointwise(layer) for layer in generator.noise_convs]
         noise_blocks = [_SnakeBlock(block, space) for block in generator.noise_res]
@@ -153,9 +150,8 @@ class _Generator:
         self._post = Convolution(generator.conv_post, space)
         self._bins = generator.post_n_fft // 2 + 1
 
-    def __call__(self, rows: Tensor, pitch: Tensor, style: Tensor) -> Tensor:
-        harmonics, _, _ = self._source(self._upsample(pitch[None]).transpose(1, 2))
-        har = torch.cat(self._stft.transform(harmonics[:, :, 0]), dim=1)[0].T.contiguous()
+    def __call__(self, rows: Tensor, pitch: Tensor, style: Tensor, seed: int) -> Tensor:
+        har = harmonics(self._origin, pitch, seed).T.contiguous()
         for up, noise, noise_block, blocks in self._stages:
             source = noise(har).numpy()
             inner = np.empty_like(source)

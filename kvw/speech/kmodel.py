@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 import torch
 from kokoro import KModel
+from kokoro.istftnet import Generator
 from torch import Tensor, nn
 
 
@@ -110,6 +111,23 @@ class Kokoro:
         counts = torch.round(durations).clamp(min=1).long()
         pitch, energy = predictor.F0Ntrain(encoded.mT.repeat_interleave(counts, dim=2), style)
         return Frames(text.text[0].repeat_interleave(counts, dim=1), pitch, energy)
+
+
+def harmonics(generator: Generator, pitch: Tensor, seed: int) -> Tensor:
+    """Magnitudes and phases of the voice's source: harmonics of the pitch and noise.
+
+    Args:
+        generator: of KModel's decoder.
+        pitch: float32 ``(1, 2 * frames)``, Hz.
+        seed: of the noise; every random state is left as it was.
+
+    Returns:
+        float32 ``(22, 120 * frames + 1)``.
+    """
+    with torch.random.fork_rng(devices=[pitch.device] if pitch.device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        wave, _, _ = generator.m_source(generator.f0_upsamp(pitch[None]).mT)
+    return torch.cat(generator.stft.transform(wave[..., 0]), dim=1)[0]
 
 
 def remove_weight_norm(model: KModel) -> None:

@@ -32,7 +32,7 @@ from kvw.chain import SearchStage
 from kvw.cli import CONF, quoted
 from kvw.config import plain
 from kvw.disk import write_whole
-from kvw.executor import LocalExecutor, limit_threads
+from kvw.executor import LocalExecutor
 from kvw.gate import OPEN
 from kvw.heldout import HeldOut
 from kvw.inputs import read_inputs
@@ -43,6 +43,7 @@ from kvw.settings import FitnessSettings, prior_of
 from kvw.speech.embedded import stock_voices
 from kvw.table import aligned
 from kvw.types import Voice
+from kvw.worker import limit_threads
 from tests.conftest import ROOT, SHARED
 
 TARGETS = {

@@ -14,13 +14,13 @@ import torch
 from kokoro import KModel
 
 from kvw import audio, config
-from kvw.executor import limit_threads
 from kvw.gate import OPEN
 from kvw.inputs import DEMO
 from kvw.speaker import SpeakerEncoder
 from kvw.speech import opening
 from kvw.speech.kokoro import KokoroSynthesizer, grapheme_to_phoneme
 from kvw.types import SAMPLE_RATE, VOICE_SHAPE, Voice, Wave
+from kvw.worker import limit_threads
 from tests import random_kokoro
 from tests.bench.documents import UNBEATABLE, Documents, Row, compared, scoring_table, table
 from tests.conftest import default_fitness

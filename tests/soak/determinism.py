@@ -17,13 +17,14 @@ import numpy as np
 
 from kvw import audio
 from kvw.candidate import Evaluation
-from kvw.executor import Executor, LocalExecutor, ProcessExecutor, limit_threads
+from kvw.executor import Executor, LocalExecutor, ProcessExecutor
 from kvw.fitness import HybridFitness
 from kvw.gate import OPEN, Gate
 from kvw.speaker import SpeakerEncoder
 from kvw.speech.embedded import EmbeddedSynthesizer, stock_voices
 from kvw.types import Voice
 from kvw.utterance import Notes, Utterance
+from kvw.worker import limit_threads
 from tests.conftest import SHORT, default_fitness
 from tests.measures import ready
 from tests.soak.harness import Row, row

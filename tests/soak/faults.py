@@ -35,7 +35,7 @@ import kvw.search
 from kvw import audio, features
 from kvw.archive import Archive
 from kvw.candidate import Candidate, Evaluation
-from kvw.executor import LocalExecutor, ProcessExecutor, limit_threads
+from kvw.executor import LocalExecutor, ProcessExecutor
 from kvw.fitness import HybridFitness
 from kvw.folder import RECORD
 from kvw.gate import OPEN, Gate, Lossless, Margin, Rule
@@ -46,6 +46,7 @@ from kvw.stages import Stage, Trial
 from kvw.store import Store, read_rows
 from kvw.types import EXIT_TOO_MANY_FAILURES, SAMPLE_RATE, STYLE_WIDTH, KvwError, Voice, Wave
 from kvw.utterance import Notes
+from kvw.worker import limit_threads
 from tests.soak.harness import (
     COLUMNS,
     GENES,
