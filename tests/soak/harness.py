@@ -588,6 +588,7 @@ class Child:
         code = 70
         try:
             signal.alarm(LONGEST)
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where this is run in the background
             outcome = here(action)
             code = outcome.code
             told = pickle.dumps(outcome)

@@ -345,6 +345,7 @@ def voices(folder: Path) -> list[Row]:
     """Hostile voices, packs and records of voices, and some that are sound; files are made in ``folder``."""
     from kvw import voices as reader
 
+    warm_up()
     marker = folder / "marker"
     for encoding in ("cp437", "raw_unicode_escape"):  # zipfile and pickletools import them when they meet a text
         b"a".decode(encoding)
@@ -579,7 +580,7 @@ def saved_configs(good: dict[str, Any]) -> dict[str, Any]:
 
 
 def warm_up() -> None:
-    """Imports what good configs may need, so that an import that is seen later is a config's doing."""
+    """Imports what good files, configs and names may need: an import that is seen later is a bad one's doing."""
     import kvw
     from kvw.testing import strategies
 
@@ -814,6 +815,7 @@ def written(folder: Path) -> list[Path]:
 
 def names(folder: Path, given: Sequence[str] = NAMES) -> list[Row]:
     """What becomes of names, wherever kvw makes files of them; everything is written below ``folder``."""
+    warm_up()
     corpus = list(given)
     rows = []
     for number, name in enumerate(corpus):
