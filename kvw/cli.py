@@ -140,10 +140,15 @@ class Console(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one message."""
         try:
-            tqdm.write(self.format(record), file=sys.stdout)
+            tqdm.write(printable(self.format(record)), file=sys.stdout)
             sys.stdout.flush()
         except BrokenPipeError:  # nobody reads any more, as under `| head`: the run and its files go on
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - it stays open until the end
+
+
+def printable(text: str) -> str:
+    """Text for a terminal, whose words a stranger may have chosen: nothing in it moves the cursor but ends of lines."""
+    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="kvw")
@@ -231,7 +236,7 @@ def run(arguments: list[str]) -> int:
         if failures and MULTIRUN.isdisjoint(arguments):
             raise failures[0]
     except KvwError as error:
-        sys.stderr.write("".join(f"kvw: {line}\n" for line in str(error).splitlines()))
+        sys.stderr.write("".join(f"kvw: {printable(line)}\n" for line in str(error).splitlines()))
         return error.code
     except (HydraException, OmegaConfBaseException) as error:
         if "debug=true" in arguments:

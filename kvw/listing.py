@@ -73,8 +73,8 @@ def runs(cfg: DictConfig, *, csv: str | None) -> float:
 
 
 def say(lines: Sequence[str]) -> None:
-    """Logs lines; what is no letter becomes a mark: a stranger's record must not steer the terminal."""
-    log.info("%s", "\n".join("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in x) for x in lines))
+    """Logs lines, each of which stays one, whatever a stranger's record has in it."""
+    log.info("%s", "\n".join(" ".join(line.splitlines()) for line in lines))
 
 
 def listed(chosen: Sequence[Run], outputs: Path) -> tuple[list[str], list[str]]:
