@@ -16,7 +16,7 @@ from typing import Protocol
 from kvw import features, worker
 from kvw.candidate import Evaluation
 from kvw.fitness import HybridFitness
-from kvw.gate import Gate
+from kvw.gate import Gate, each
 from kvw.scorers import Scorers
 from kvw.types import KvwError, Voice
 from kvw.utterance import Memory, Notes, Utterance
@@ -41,8 +41,8 @@ class Executor(Protocol):
     memory: Memory | None
     """What need not be spoken again, and takes in what is, as it comes; None for nothing. The driver alone calls it."""
 
-    def __call__(self, voices: Sequence[Voice], gate: Gate) -> list[Evaluation]:
-        """One evaluation a voice, in order."""
+    def __call__(self, voices: Sequence[Voice], gate: Gate | Sequence[Gate]) -> list[Evaluation]:
+        """One evaluation a voice, in order; ``gate`` is one for all, or one for each."""
 
     def close(self) -> None:
         """Lets workers go."""
@@ -81,7 +81,7 @@ class LocalExecutor:
     def memory(self, memory: Memory | None) -> None:
         self._fitness.ear.memory = memory
 
-    def __call__(self, voices: Sequence[Voice], gate: Gate) -> list[Evaluation]:
+    def __call__(self, voices: Sequence[Voice], gate: Gate | Sequence[Gate]) -> list[Evaluation]:
         """Evaluates them here."""
         return self._fitness(voices, gate)
 
@@ -149,20 +149,21 @@ class ProcessExecutor:
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(self.batch, context, initializer=_start, initargs=(self._fitness, self._threads))
 
-    def __call__(self, voices: Sequence[Voice], gate: Gate) -> list[Evaluation]:
+    def __call__(self, voices: Sequence[Voice], gate: Gate | Sequence[Gate]) -> list[Evaluation]:
         """Evaluates them in the pool, whoever is free taking the next.
 
         Raises:
             KvwError: processes die whatever they are given.
         """
         found: dict[int, Evaluation] = {}
-        self._evaluate(dict(enumerate(voices)), gate, found)
-        for number, voice in enumerate(voices):
+        jobs = dict(enumerate(zip(voices, each(gate, len(voices)), strict=True)))
+        self._evaluate(jobs, found)
+        for number, job in jobs.items():
             for _ in range(MOST_DEATHS):  # without company it is known who ends a process
                 if number not in found:
-                    self._evaluate({number: voice}, gate, found)
+                    self._evaluate({number: job}, found)
             if not (found or self._works):  # is it this voice that ends them, or would any?
-                self._evaluate({n: other for n, other in enumerate(voices) if n > number}, gate, found)
+                self._evaluate({n: other for n, other in jobs.items() if n > number}, found)
             self._works = self._works or bool(found)
             if not self._works:
                 raise KvwError(
@@ -173,15 +174,15 @@ class ProcessExecutor:
                 found[number] = Evaluation("crashed", detail=f"it ended {MOST_DEATHS} worker processes")
         return [found[number] for number in range(len(voices))]
 
-    def _evaluate(self, voices: Mapping[int, Voice], gate: Gate, found: dict[int, Evaluation]) -> None:
-        """Adds what comes of ``voices`` to ``found``; none of those that were at work when a process died."""
+    def _evaluate(self, jobs: Mapping[int, tuple[Voice, Gate]], found: dict[int, Evaluation]) -> None:
+        """Adds what comes of ``jobs`` to ``found``; none of those that were at work when a process died."""
         try:
-            jobs = {self._pool.submit(_evaluate, voice, gate, self._known(voice)): n for n, voice in voices.items()}
-            for job in as_completed(jobs):
-                evaluation, utterances = job.result()
+            begun = {self._pool.submit(_evaluate, *job, self._known(job[0])): n for n, job in jobs.items()}
+            for one in as_completed(begun):
+                evaluation, utterances = one.result()
                 if self.memory is not None and utterances:
                     self.memory.keep(utterances)
-                found[jobs[job]] = evaluation
+                found[begun[one]] = evaluation
         except BrokenProcessPool:
             log.warning("A worker process died, for want of memory perhaps; another takes its place")
             self._pool.shutdown(cancel_futures=True)

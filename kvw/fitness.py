@@ -16,7 +16,7 @@ import numpy as np
 
 from kvw import features
 from kvw.candidate import Evaluation
-from kvw.gate import OPEN, Gate, Rule
+from kvw.gate import OPEN, Gate, Rule, each
 from kvw.prior import Prior
 from kvw.speaker import SpeakerEncoder
 from kvw.speech import Script, Synthesizer, opening
@@ -133,19 +133,24 @@ class HybridFitness:
             stages.append(BankSimilarity(prior, prior_limit))
         self.stages = [stage for name in self.weights for stage in stages if stage.name == name]
 
-    def __call__(self, voices: Sequence[Voice], gate: Gate = OPEN) -> list[Evaluation]:
+    def __call__(self, voices: Sequence[Voice], gate: Gate | Sequence[Gate] = OPEN) -> list[Evaluation]:
         """Evaluates voices, stage by stage, each stage on those that passed the one before.
+
+        Args:
+            voices: to evaluate.
+            gate: one for all of them, or one for each; they have the same ``only``.
 
         Returns:
             One evaluation a voice, in order.
 
         Raises:
-            ValueError: ``gate.only`` is no stage of this fitness.
+            ValueError: ``gate.only`` is no stage of this fitness, or there is another number of gates than of voices.
         """
-        stages = [stage for stage in self.stages if gate.only in (None, stage.name)]
+        trials = [Trial(voice, one) for voice, one in zip(voices, each(gate, len(voices)), strict=True)]
+        only = trials[0].gate.only if trials else None
+        stages = [stage for stage in self.stages if only in (None, stage.name)]
         if not stages:
-            raise ValueError(f"gate.only: expected one of {', '.join(self.weights)}; got {gate.only!r}")
-        trials = [Trial(voice) for voice in voices]
+            raise ValueError(f"gate.only: expected one of {', '.join(self.weights)}; got {only!r}")
         for trial in trials:
             if not np.isfinite(trial.voice).all():
                 trial.fail("not finite", "NaN or infinity in the voice")
@@ -154,10 +159,10 @@ class HybridFitness:
             attempt(stage, running)
             rule = self.gates.get(stage.name)
             for trial in running:
-                if not trial.status and gate.only:
+                if not trial.status and only:
                     trial.status = "stopped"
                 elif not trial.status and rule:
-                    judge(rule, stage.name, trial, self.weights, gate)
+                    judge(rule, stage.name, trial, self.weights)
                 trial.stage = stage.name if trial.status else ""
                 if trial.status and trial.statistics:
                     trial.statistics.begin()  # and leave it: nobody needs it any more
@@ -196,14 +201,14 @@ def attempt(stage: Stage, trials: Sequence[Trial]) -> None:
             trial.parts[stage.name] = part
 
 
-def judge(rule: Rule, stage: str, trial: Trial, weights: Mapping[str, float], gate: Gate) -> None:
+def judge(rule: Rule, stage: str, trial: Trial, weights: Mapping[str, float]) -> None:
     """Lets a rule stop a trial; where it raises that is a named failure.
 
     Raises:
         KvwError: the rule's own, about what no candidate can help.
     """
     try:
-        if not rule(stage, trial.parts, weights, gate):
+        if not rule(stage, trial.parts, weights, trial.gate):
             trial.status = "stopped"
     except KvwError:
         raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,6 +24,18 @@ class Gate:
 
 OPEN = Gate()
 """Stops nothing, but for rules without a reference."""
+
+
+def each(gate: Gate | Sequence[Gate], count: int) -> list[Gate]:
+    """The gate of each of ``count`` candidates, of one for all or one for each.
+
+    Raises:
+        ValueError: there are gates for another number of candidates.
+    """
+    gates = [gate] * count if isinstance(gate, Gate) else list(gate)
+    if len(gates) != count:
+        raise ValueError(f"expected one gate, or one for each of {count} candidates; got {len(gates)}")
+    return gates
 
 
 def harmonic_mean(parts: Mapping[str, float], weights: Mapping[str, float]) -> float:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kvw import features
 from kvw.candidate import Evaluation
-from kvw.gate import harmonic_mean
+from kvw.gate import OPEN, Gate, harmonic_mean
 from kvw.prior import Prior
 from kvw.scorers import Measurement, Scorers, take_all
 from kvw.speaker import SpeakerEncoder, cosine
@@ -44,6 +44,7 @@ class Trial:
     """
 
     voice: Voice
+    gate: Gate = OPEN
     parts: dict[str, float] = field(default_factory=dict)
     heard: dict[str, Utterance] = field(default_factory=dict)
     waves: dict[str, Wave] = field(default_factory=dict)
