@@ -1,7 +1,7 @@
 # make run    sets everything up and evolves a voice for the demo recording
 # make test   sets everything up and runs the tests
 # make venv   is that set-up alone
-# make test-all   runs the tests, then those of the optional extras, which it installs
+# make test-all   runs the tests, then the long ones and those of the optional extras, which it installs
 # make soak   crashes, kills, damage, full disks and hostile files by the thousand: half an hour on two cores
 # make compare   the documents' walk, the recommended preset and random draws on five targets: an hour on two cores
 .PHONY: run test test-all lint soak bench compare compare-all venv lock clean
@@ -23,9 +23,10 @@ PYTEST = .venv/bin/python -m pytest -n $(JOBS) --dist worksteal
 JOBS ?= 2
 
 test: venv
-	$(PYTEST) -m "not extras"
+	$(PYTEST) -m "not extras and not long"
 
 test-all: test .venv/ready-extras
+	$(PYTEST) -m long
 	.venv/bin/python -m pytest -m extras
 
 lint: venv

@@ -58,7 +58,10 @@ class Stored:
         plain = isinstance(shape, list) and len(shape) <= MOST_DIMENSIONS
         if not plain or not all(type(size) is int and size >= 0 for size in shape) or self.order not in ("C", "F"):
             raise ValueError(f"an array of shape {self.shape!r:.40} and order {self.order!r:.10}")
-        dtype = np.dtype(self.dtype)
+        try:
+            dtype = np.dtype(self.dtype)
+        except TypeError as error:
+            raise ValueError(f"an array of {self.dtype!r:.40}") from error
         if dtype.char not in KINDS or dtype.subdtype:
             raise ValueError(f"an array of {self.dtype!r:.40}")
         numbers: NDArray[Any] = np.frombuffer(self.data, dtype)
@@ -82,7 +85,7 @@ def freeze(state: Any) -> tuple[str, dict[str, Stored]]:
     """A state as JSON, and its arrays by their digests.
 
     Args:
-        state: of numpy arrays and JSON values; floats may be infinite.
+        state: of numpy arrays, numpy scalars and JSON values; floats may be infinite.
 
     Raises:
         TypeError: there is something else in it.
@@ -98,6 +101,8 @@ def freeze(state: Any) -> tuple[str, dict[str, Stored]]:
             if ARRAY in value or not all(isinstance(key, str) for key in value):
                 raise TypeError(f"can't be saved: a dict with the keys {list(value)!r:.80}")
             return {key: plain(one) for key, one in value.items()}
+        if isinstance(value, np.generic):
+            return value.item()
         return [plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
     return json.dumps(plain(state)), arrays

@@ -30,11 +30,12 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from tqdm import tqdm
 
 from kvw import interrupts, manual, sweep
 from kvw.config import Config, bound, nearest, plain
-from kvw.types import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_ITEMS_FAILED, KvwError
+from kvw.disk import GONE
+from kvw.log import Console, printable
+from kvw.types import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_ITEMS_FAILED, EXIT_STORAGE, KvwError
 
 log = logging.getLogger(__name__)
 
@@ -134,23 +135,6 @@ Plugins.instance().register(UserConf)
 ConfigStore.instance().store("kvw_schema", Config)
 
 
-class Console(logging.Handler):
-    """Writes messages to standard output, above a progress line if there is one."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Writes one message."""
-        try:
-            tqdm.write(printable(self.format(record)), file=sys.stdout)
-            sys.stdout.flush()
-        except BrokenPipeError:  # nobody reads any more, as under `| head`: the run and its files go on
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - it stays open until the end
-
-
-def printable(text: str) -> str:
-    """Text for a terminal, whose words a stranger may have chosen: nothing in it moves the cursor but ends of lines."""
-    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
-
-
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="kvw")
 def main(cfg: DictConfig) -> float:
     """Runs the task that the config names.
@@ -244,8 +228,8 @@ def run(arguments: list[str]) -> int:
         sys.stderr.write(f"kvw: {explained(error, arguments)}\n")
         return EXIT_BAD_INPUT
     except OSError as error:  # Hydra makes the output folder before it calls main
-        sys.stderr.write(f"kvw: {refused(error)}\n")
-        return EXIT_BAD_INPUT
+        sys.stderr.write(f"kvw: {printable(str(refused(error)))}\n")
+        return refused(error).code
     except KeyboardInterrupt as interruption:
         return getattr(interruption, "code", EXIT_INTERRUPTED)
     return EXIT_ITEMS_FAILED if failures or failed else 0
@@ -270,7 +254,10 @@ def refused(error: OSError) -> KvwError:
     """A line for a file or folder that the system refuses."""
     if isinstance(error, FileExistsError):
         return KvwError(f"{error.filename}: expected a folder; got a file of that name; move it away")
-    return KvwError(f"{error.filename or 'a file'}: {error.strerror or error}; check the path and its permissions")
+    gone = error.errno in GONE
+    what = "free or mend the storage" if gone else "check the path and its permissions"
+    where = error.filename or "a file"
+    return KvwError(f"{where}: {error.strerror or error}; {what}", EXIT_STORAGE if gone else EXIT_BAD_INPUT)
 
 
 def user_plugins() -> None:

@@ -26,8 +26,8 @@ GONE = frozenset(
 )
 """What the system says where storage is full, broken or gone."""
 
-GONE_WORDS = ("disk is full", "disk I/O error", "readonly database", "unable to open database")
-"""What SQLite says there; Python 3.10 does not tell its codes."""
+GONE_WORDS = ("disk is full", "disk I/O error", "readonly database", "unable to open database", "database is locked")
+"""What SQLite says there, or where somebody else holds the file; Python 3.10 does not tell its codes."""
 
 PAUSES = (0.2, 1.0, 3.0)
 """Seconds between the attempts to write: a network's folder comes back, and a cleaner may be at work."""
@@ -41,14 +41,14 @@ class StorageError(KvwError):
     """Storage is full, broken or gone, after several attempts; nothing that was written before is lost."""
 
     def __init__(self, where: object, why: object) -> None:
-        super().__init__(f"storage: expected to write {where}; got {why}; free or mend it", EXIT_STORAGE)
+        super().__init__(f"storage: {where} can't be used: {why}; free or mend it", EXIT_STORAGE)
 
 
 def insist(where: object, action: Callable[[], Made]) -> Made:
-    """What ``action`` returns, which writes; tried again after each of :data:`PAUSES` where the storage refuses.
+    """What ``action`` returns, which reads or writes; tried again, after each of :data:`PAUSES`, where storage refuses.
 
     Args:
-        where: it writes, for messages.
+        where: it does so, for messages.
         action: leaves everything as it was where it raises.
 
     Raises:
@@ -64,7 +64,7 @@ def insist(where: object, action: Callable[[], Made]) -> Made:
             why = getattr(error, "strerror", None) or error
             if pause is None:
                 raise StorageError(where, why) from error
-            log.warning("%s can't be written (%s); another attempt in %g s", where, why, pause)
+            log.warning("%s can't be used (%s); another attempt in %g s", where, why, pause)
             time.sleep(pause)
     raise AssertionError("the last pause is None")
 

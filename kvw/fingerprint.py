@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,13 @@ from threadpoolctl import threadpool_info
 from kvw.results import versions
 
 
-def fingerprint(device: str, batch: int, makers: Iterable[Callable[..., Any]]) -> dict[str, str]:
+def fingerprint(device: str, batch: int, nodes: Any) -> dict[str, str]:
     """Everything that two machines, or two days, have to have in common to compute the same bits, by name.
 
     Args:
         device: the torch device.
         batch: voices that are evaluated at once; on a CPU nothing depends on it.
-        makers: of spaces and strategies (see :func:`kvw.config.maker`), whose sources count.
+        nodes: of a config; the sources of what they name, at any depth, count.
     """
     found = {f"version of {name}": version for name, version in versions().items()}
     found["machine"] = f"{platform.system()} {platform.machine()} {''.join(platform.libc_ver())}"
@@ -33,12 +33,22 @@ def fingerprint(device: str, batch: int, makers: Iterable[Callable[..., Any]]) -
     found["device"] = torch.cuda.get_device_name(kind) if kind.type == "cuda" else kind.type
     if kind.type != "cpu":
         found["batch"] = str(batch)
-    for maker in makers:
-        module = maker.__qualname__.rpartition(".")[0]
+    for module in sorted(set(_modules(nodes))):
         spec = importlib.util.find_spec(module)
         if spec and spec.origin:
             found[f"source of {module}"] = hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()[:16]
     return found
+
+
+def _modules(node: Any) -> Iterator[str]:
+    """The modules that ``_target_`` names, at any depth."""
+    if isinstance(node, Mapping):
+        if isinstance(node.get("_target_"), str):
+            yield node["_target_"].rpartition(".")[0]
+        node = list(node.values())
+    if isinstance(node, list):
+        for one in node:
+            yield from _modules(one)
 
 
 def differences(before: dict[str, str], now: dict[str, str]) -> list[str]:

@@ -17,8 +17,8 @@ from kvw.types import EXIT_IN_USE, KvwError
 RECORD = "run.db"
 """The file of :mod:`kvw.store`, by which a run folder is known."""
 
-RESULT = "result.json"
-"""Written last: a run without is not done."""
+SUMMARY, RESULT = "summary.txt", "result.json"
+"""Written at the end, :data:`RESULT` last: a run without it is not done."""
 
 LOCK, HOLDER = ".lock", ".holder.json"
 
@@ -64,9 +64,12 @@ def held(folder: Path) -> Iterator[None]:
     """Works in ``folder``, alone.
 
     Raises:
-        KvwError: another process does; it is named.
+        KvwError: another process does; it is named. Or something in the folder is a link.
         StorageError: the storage is full, broken or gone.
     """
+    for path in folder.rglob("*"):
+        if path.is_symlink():  # somebody else's folder could have us write anywhere
+            raise KvwError(f"{path}: expected a file or folder of the run; got a link; put what it means in its place")
     lock = FileLock(folder / LOCK)
     try:
         # is_held() holds it for an instant
@@ -80,7 +83,7 @@ def held(folder: Path) -> Iterator[None]:
     try:
         me = {"pid": os.getpid(), "host": platform.node()}
         write_whole(folder / HOLDER, json.dumps(me).encode())
-        for partial in folder.glob(PARTIAL):  # of a process that was killed
+        for partial in folder.rglob(PARTIAL):  # of a process that was killed
             insist(partial, partial.unlink)
         yield
     finally:
@@ -104,7 +107,7 @@ def is_held(folder: Path) -> bool:
         return False
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=0.2, poll_interval=0.02)  # another reader holds it for an instant
     except Timeout:
         return True
     except OSError:  # another's folder: whoever can't write there can't tell

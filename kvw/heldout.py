@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kvw.speaker import cosine
-from kvw.stages import Ear, Trial
+from kvw.fitness import attempt
+from kvw.stages import Ear, TargetSimilarity, Trial
 from kvw.types import KvwError, Voice, Wave, mean_embedding
 
 
@@ -37,6 +37,6 @@ class HeldOut:
         similarities = []
         for script in self.scripts:
             trial = Trial(voice)
-            self.ear.hear([trial], script)
-            similarities.append(0.0 if trial.status else cosine(trial.embedding(script), self.target))
+            attempt(TargetSimilarity("heldout", self.ear, [script], self.target), [trial])
+            similarities.append(trial.parts.get("heldout", 0.0))
         return similarities

@@ -20,6 +20,7 @@ from kvw import manual, results, sweep
 from kvw.config import several
 from kvw.disk import insist, partial_of
 from kvw.runs import Run, Sample, open_runs
+from kvw.store import sound
 from kvw.table import aligned
 from kvw.types import KvwError, some_failed
 
@@ -192,7 +193,7 @@ def compared(chosen: Sequence[Run], outputs: Path) -> list[str]:
     """
     settings = []
     for run in chosen:
-        with run._sound("config"):
+        with sound(run.path, "config"):
             settings.append(flat({**run.config, **{key: run.about[key] for key in BESIDE if key in run.about}}))
     keys = dict.fromkeys(key for one in settings for key in one)
     differ = [key for key in keys if len({one.get(key) for one in settings}) > 1]

@@ -20,6 +20,7 @@ from kvw import voices as voice_files
 from kvw.archive import Entry
 from kvw.candidate import Evaluation
 from kvw.chain import SearchStage
+from kvw.checkpoint import freeze
 from kvw.config import build, maker, pick_device, plain, restored
 from kvw.executor import Executor
 from kvw.fingerprint import fingerprint
@@ -27,7 +28,7 @@ from kvw.heldout import HeldOut
 from kvw.inputs import Inputs, Problems
 from kvw.settings import FitnessSettings, prior_of
 from kvw.speech import Script, choice
-from kvw.strategy import Finished
+from kvw.strategy import Finished, state_dict
 from kvw.types import KvwError, Voice
 
 log = logging.getLogger(__name__)
@@ -79,8 +80,8 @@ class Prepared:
 
     def fingerprint(self) -> dict[str, str]:
         """What the last bits of its results depend on."""
-        makers = [maker for stage in self.stages for maker in (stage.space, stage.strategy)]
-        return fingerprint(self.settings.device, self.executor.batch, makers)
+        nodes = [plain(self.cfg[key]) for key in ("stages", "fitness", "synth")]
+        return fingerprint(self.settings.device, self.executor.batch, nodes)
 
 
 @contextmanager
@@ -108,11 +109,11 @@ def prepared(cfg: DictConfig, inputs: Inputs) -> Iterator[Prepared]:
     log.info("Loading the models")
     prior = prior_of(bank.values(), plain(cfg.fitness))
     settings = FitnessSettings(synth, plain(cfg.fitness), device, cfg.language.letter, cfg.seed, inputs, prior)
-    executor = make_executor(fitness=settings)
     files = {key: absolute(synth[key]) for key in ("model", "config") if synth.get(key)}
     chosen = {**plain(cfg), "synth": {**synth, **files}, "stages": nodes, "interpolate_start": False}
     if not has_own_bank(cfg, synth):
         chosen["voice_folder"] = chosen["voices_folder"] = absolute(cfg.voices_folder)
+    executor = make_executor(fitness=settings)
     try:
         yield Prepared(restored(chosen), stages, totals, bank, settings, executor)
     finally:
@@ -142,6 +143,7 @@ def rehearse(stages: Sequence[SearchStage], bank: list[Voice], limit: int) -> li
         space, _, strategy = stage.make(bank, top, bank[0], np.random.default_rng(0))
         with suppress(Finished):
             stage.generate(strategy, space.dim)
+        stage.attempt(freeze, stage.attempt(state_dict, strategy))
         totals.append(getattr(strategy, "total", None))
     return totals
 

@@ -52,14 +52,14 @@ class Progress(Observer):
         log.info("The %d stock voices nearest to the target, of %d:", len(top), len(ranking))
         for entry in top:
             log.info("  %-14s %s", entry.name, figures(entry.evaluation))
-        self._step_seconds = step_seconds(self._ranked_at, len(ranking))
+        # where the run goes on there was no ranking to tell by
+        self._step_seconds = step_seconds(self._ranked_at, len(ranking)) if len(self._ranked_at) > 1 else 0.0
         self._searching = self._said = time.monotonic()
 
     def resumed(self, archive: Archive, uncounted: int) -> None:
         """Says where the search goes on."""
         self._done, self._uncounted, self._seen = archive.steps, uncounted, archive.improvements
         self._before = archive.steps
-        self._step_seconds = 0.0  # what is remembered of the ranking took no time that would tell
         log.info("Going on behind %d candidates", archive.steps)
         if archive.best:
             log.info("Step %d: %s", archive.best.step, figures(archive.best.evaluation, archive.best.notes))

@@ -21,10 +21,10 @@ from kvw import __version__, audio, voices
 from kvw.archive import Archive, Entry
 from kvw.candidate import Candidate, Evaluation
 from kvw.chain import SearchStage
-from kvw.disk import insist
+from kvw.disk import GONE, insist
 from kvw.search import Observer, Result
 from kvw.table import aligned
-from kvw.types import KvwError, Voice, Wave
+from kvw.types import EXIT_BAD_INPUT, EXIT_STORAGE, KvwError, Voice, Wave
 
 LABELS = {"target": "Target Sim", "self": "Self Sim", "feature": "Feature Sim"}
 """The documents' names of the fitness stages."""
@@ -57,13 +57,14 @@ def new_folder(parent: Path, name: str) -> Path:
     except OSError as error:
         raise KvwError(
             f"output folder: expected to write to {parent}; got {error.strerror}; mend it, or choose another with "
-            "hydra.run.dir=FOLDER"
+            "hydra.run.dir=FOLDER",
+            EXIT_STORAGE if error.errno in GONE else EXIT_BAD_INPUT,
         ) from error
 
 
 def versions() -> dict[str, str]:
     """Versions of kvw, Python and what the figures depend on."""
-    packages = ("torch", "kokoro", "resemblyzer", "librosa", "numpy", "deap")
+    packages = ("torch", "kokoro", "resemblyzer", "librosa", "numpy", "scipy", "numba", "soxr", "deap")
     return {
         "kvw": __version__,
         "python": platform.python_version(),

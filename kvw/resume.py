@@ -44,13 +44,12 @@ def resume(cfg: DictConfig) -> float:
         raise KvwError("resume: expected one run; -m is for new ones; leave it out, and go on with one after the other")
     folder = folders.named(cfg.resume, outputs())
     with folders.held(folder), closing(store.Store(folder / folders.RECORD)) as record, ExitStack() as stack:
-        try:
+        with store.sound(record.path, "what the run is"):
             begun, inputs = changed(record, cfg), restored_inputs(record.facts["inputs"])
             ready = stack.enter_context(prepared(begun, inputs))
             check_same(record, ready)
-        except (LookupError, TypeError, AttributeError) as error:  # somebody else wrote it
-            raise store.DamagedError(record.path, f"its facts can't be used: {error!r:.200}") from error
-        return search(ready, ready.heldout(), folder, record)
+            heldout = ready.heldout()
+        return search(ready, heldout, folder, record)
 
 
 def changed(record: store.Store, cfg: DictConfig) -> DictConfig:
@@ -105,7 +104,10 @@ def check_same(record: store.Store, ready: Prepared) -> None:
             f"{ready.cfg.voices_folder}; bring them back, or start a new run"
         )
     synthesizer, _ = ready.settings.models()
-    identity = record.facts["facts"]["synthesiser_identity"]
+    about = record.facts["facts"]
+    if not all(isinstance(name, str) for name in about["base_voices"]):
+        raise TypeError("base_voices are not names")
+    identity = about["synthesiser_identity"]
     if synthesizer.identity != identity:
         raise KvwError(
             f"synth: expected the synthesiser that this run began with, {identity}; got {synthesizer.identity}; bring "

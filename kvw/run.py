@@ -23,6 +23,7 @@ from kvw.disk import check_free, write_whole
 from kvw.gate import OPEN, Gate
 from kvw.heldout import HeldOut
 from kvw.inputs import Inputs, saved
+from kvw.log import RunLog
 from kvw.manual import shell
 from kvw.prepare import Prepared, prepared
 from kvw.progress import SCORED_SHARE, Progress, duration
@@ -94,11 +95,8 @@ def begin(ready: Prepared, folder: Path) -> store.Store:
 
 def search(ready: Prepared, heldout: HeldOut, folder: Path, record: store.Store) -> float:
     """Searches, from where ``record`` ends, and judges the result."""
-    log_file = logging.FileHandler(folder / "kvw.log", encoding="utf-8", errors="backslashreplace")
-    logging.getLogger("kvw").addHandler(log_file)
     cfg, inputs = ready.cfg, ready.settings.inputs
     synthesizer, _ = ready.settings.models()
-    log.info("Synthesiser %s on %s; run folder %s", synthesizer.name, ready.settings.device, folder)
     ear, script = ready.settings.ear(cfg.seed), ready.scripts[0]
     improvements = results.Improvements(
         folder,
@@ -109,8 +107,12 @@ def search(ready: Prepared, heldout: HeldOut, folder: Path, record: store.Store)
     )
     record.heard_through(ready.rows)
     ready.executor.memory = record
-    progress = Progress(cfg.step_limit)
+    progress, log_file = Progress(cfg.step_limit), RunLog(folder / "kvw.log")
+    logging.getLogger("kvw").addHandler(log_file)
     try:
+        log.info("Synthesiser %s on %s; run folder %s", synthesizer.name, ready.settings.device, folder)
+        for name in (folders.RESULT, folders.SUMMARY):  # of a run that was done and goes on, which they do not know
+            (folder / name).unlink(missing_ok=True)
         result = searching.search(
             bank=ready.bank,
             executor=ready.executor,
@@ -191,8 +193,8 @@ def conclude(
         "Result": f"{folder / 'best.pt'} and best.wav",
     }
     text = results.summary(result, judged, about)
-    write_whole(folder / "summary.txt", f"{text}\n".encode())
-    write_whole(folder / "result.json", results.report(result, judged, improvements.facts).encode())
+    write_whole(folder / folders.SUMMARY, f"{text}\n".encode())
+    write_whole(folder / folders.RESULT, results.report(result, judged, improvements.facts).encode())
     log.info("\n%s", text)
     return best.evaluation.score
 

@@ -17,7 +17,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from kvw import folder as folders
 from kvw import sweep
 from kvw.candidate import Evaluation
 from kvw.checkpoint import thaw
-from kvw.store import DamagedError, check_schema, evaluation_of, read_array, read_rows
+from kvw.store import DamagedError, check_schema, checked, evaluation_of, read_array, read_rows, sound, utterance_of
 from kvw.strategy import unpack
 from kvw.types import EXIT_CORRUPT, STYLE_WIDTH, KvwError
 from kvw.utterance import Utterance
@@ -184,9 +184,9 @@ class Run:
                 raise damage
             return None
 
-        with self._sound("a checkpoint"):
+        with sound(self.path, "a checkpoint"):
             best = self._ask(read)
-            return best and (int(best["step"]), _checked(Evaluation(**unpack(best["evaluation"]))))
+            return best and (int(best["step"]), checked(Evaluation(**unpack(best["evaluation"]))))
 
     @property
     def stock(self) -> list[Stock]:
@@ -196,7 +196,7 @@ class Run:
         def read(db: sqlite3.Connection) -> list[Stock]:
             return [_stock(row) for row in read_rows(self.path, db, "stock", order)]
 
-        with self._sound("stock"):
+        with sound(self.path, "stock"):
             return self._ask(read)
 
     @property
@@ -206,7 +206,7 @@ class Run:
         def read(db: sqlite3.Connection) -> list[Stock]:
             return [_stock(row) for row in read_rows(self.path, db, "stock", "WHERE ranking = 'full'")]
 
-        with self._sound("stock"):
+        with sound(self.path, "stock"):
             return max((one.evaluation.score for one in self._ask(read)), default=None)
 
     @property
@@ -241,7 +241,7 @@ class Run:
             return [_sample(row) for row in read_rows(self.path, db, "candidates", where, after, CHUNK)]
 
         while True:
-            with self._sound(f"a candidate after step {after}"):
+            with sound(self.path, f"a candidate after step {after}"):
                 chunk = self._ask(read)
             if not chunk:
                 return
@@ -257,10 +257,10 @@ class Run:
 
         def read(db: sqlite3.Connection) -> list[tuple[str, Utterance]]:
             where = "WHERE key > ? ORDER BY key LIMIT ?"
-            return [_utterance(row) for row in read_rows(self.path, db, "utterances", where, after, CHUNK)]
+            return [utterance_of(row) for row in read_rows(self.path, db, "utterances", where, after, CHUNK)]
 
         while True:
-            with self._sound(f"an utterance after {after!r:.20}"):
+            with sound(self.path, f"an utterance after {after!r:.20}"):
                 chunk = self._ask(read)
             if not chunk:
                 return
@@ -276,7 +276,7 @@ class Run:
         samples = [one for one in self.candidates() if failed or not one.evaluation.failed]
         seen = [one.evaluation for one in samples]
         names = list(dict.fromkeys(name for one in seen for name in one.parts))
-        with self._sound("candidates"):
+        with sound(self.path, "candidates"):
             texts = len(samples[0].rows) if samples else len(self.facts.get("rows", ()))
             rows = np.empty((len(samples), texts, STYLE_WIDTH), dtype=np.float32)
             for row, sample in zip(rows, samples, strict=True):
@@ -307,7 +307,7 @@ class Run:
         def read(db: sqlite3.Connection) -> list[Sample]:
             return [_sample(row) for row in read_rows(self.path, db, "candidates", "ORDER BY step DESC LIMIT 1")]
 
-        with self._sound("the last candidate"):
+        with sound(self.path, "the last candidate"):
             for last in self._ask(read):
                 return last.step + 1, last.generation + 1
         return 0, 0
@@ -317,14 +317,6 @@ class Run:
         if not isinstance(found, dict):
             raise DamagedError(self.path, f"{key} is no dict")
         return found
-
-    @contextmanager
-    def _sound(self, what: str) -> Iterator[None]:
-        """Names what is not of the types that kvw writes: the digests of a stranger's file may well be right."""
-        try:
-            yield
-        except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
-            raise DamagedError(self.path, f"{what} can't be read ({type(error).__name__}: {error!s:.80})") from error
 
     def _ask(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Opens the record, asks, and closes it.
@@ -372,7 +364,7 @@ class Facts(Mapping[str, Any]):
             rows = read_rows(path, db, "run", "WHERE key = ?", key)
             return [thaw(text, partial(read_array, path, db)) for _, text in rows]
 
-        with self._run._sound(f"the row {key!r:.40} of run"):
+        with sound(path, f"the row {key!r:.40} of run"):
             found = self._run._ask(read)
         if not found:
             raise KeyError(key)
@@ -429,36 +421,12 @@ def _connect(path: Path, *, immutable: bool) -> sqlite3.Connection:
 def _sample(row: Sequence[Any]) -> Sample:
     step, generation, *seen, notes, rows = row
     figures = {str(name): float(value) for name, value in json.loads(notes).items()}
-    return Sample(int(step), int(generation), _checked(evaluation_of(seen)), figures, _style(rows))
+    return Sample(int(step), int(generation), evaluation_of(seen), figures, _style(rows))
 
 
 def _stock(row: Sequence[Any]) -> Stock:
     name, ranking, *seen, rows = row
-    return Stock(str(name), _checked(evaluation_of(seen)), str(ranking), _style(rows))
-
-
-def _utterance(row: Sequence[Any]) -> tuple[str, Utterance]:
-    key, seconds, status, detail, embedding, statistics = row
-    return str(key), Utterance(
-        float(seconds),
-        str(status),
-        str(detail),
-        None if embedding is None else np.frombuffer(embedding, "<f4"),
-        None if statistics is None else np.frombuffer(statistics, "<f8"),
-    )
-
-
-def _checked(seen: Evaluation) -> Evaluation:
-    """An evaluation whose values have their types."""
-    return Evaluation(
-        str(seen.status),
-        float(seen.score),
-        float(seen.target_similarity),
-        {str(name): float(value) for name, value in seen.parts.items()},
-        float(seen.synthesised),
-        str(seen.stage),
-        str(seen.detail),
-    )
+    return Stock(str(name), evaluation_of(seen), str(ranking), _style(rows))
 
 
 def _style(rows: bytes) -> NDArray[np.float32]:

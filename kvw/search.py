@@ -89,6 +89,9 @@ class Observer:
 class Record(Protocol):
     """What a search goes on from after it was stopped, however that was."""
 
+    def known_ranking(self, bank: Mapping[str, Voice]) -> tuple[list[Entry], list[Entry]] | None:
+        """The ranking of ``bank`` and its top as the search began with them; None if they are not known to be that."""
+
     def latest(self) -> Mapping[str, Any] | None:
         """The state that was committed last, None if there is none."""
 
@@ -197,7 +200,9 @@ def search(
     """
     state = record.latest() if record else None
     started = time.monotonic() - (state["seconds"] if state else 0.0)
-    ranking, top = rank(bank, executor, population_limit, observers)
+    # another ranking, of a machine that now has the memory for a voice, would make another space
+    known = record.known_ranking(bank) if record and state else None
+    ranking, top = known or rank(bank, executor, population_limit, observers)
     for observer in observers:
         observer.ranked(ranking, top)
 
@@ -284,7 +289,7 @@ def understood() -> Iterator[None]:
     """
     try:
         yield
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
         raise KvwError(
             f"record: expected the state of this search; got another ({error!r:.200}); start a new run", EXIT_CORRUPT
         ) from error

@@ -15,10 +15,10 @@ import json
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +29,16 @@ from kvw.candidate import Candidate, Evaluation
 from kvw.checkpoint import Stored, freeze, thaw
 from kvw.disk import insist, partial_of
 from kvw.search import Observer
-from kvw.types import EXIT_CORRUPT, KvwError
+from kvw.types import EXIT_CORRUPT, KvwError, Voice
 from kvw.utterance import Utterance
 
 log = logging.getLogger(__name__)
 
-Made = TypeVar("Made")
-
 SCHEMA = 2
 """``PRAGMA user_version`` of the layout below."""
+
+BUSY = 1000
+"""Milliseconds in which somebody else who holds the file may let go of it; readers never hold it."""
 
 LONG_LOG = 16 << 20
 """Bytes of SQLite's log from which it is taken back into the file: readers that never pause keep it from that."""
@@ -137,10 +138,48 @@ def read_array(path: Path, db: sqlite3.Connection, name: str) -> NDArray[Any]:
     raise DamagedError(path, f"the array {name!r:.12} is damaged or missing")
 
 
+@contextmanager
+def sound(path: Path, what: str) -> Iterator[None]:
+    """Takes up a part of a record within, which a stranger may have written: its digests may well be right.
+
+    Raises:
+        DamagedError: it is not of the types that kvw writes.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
+        raise DamagedError(path, f"{what} can't be read ({type(error).__name__}: {error!s:.80})") from error
+
+
 def evaluation_of(values: Sequence[Any]) -> Evaluation:
-    """The evaluation in the columns :data:`EVALUATION`."""
+    """The evaluation in the columns :data:`EVALUATION`; to be called within :func:`sound`."""
     status, score, similarity, parts, synthesised, stage, detail = values
-    return Evaluation(status, score, similarity, json.loads(parts), synthesised, stage, detail)
+    return checked(Evaluation(status, score, similarity, json.loads(parts), synthesised, stage, detail))
+
+
+def checked(seen: Evaluation) -> Evaluation:
+    """An evaluation whose values have their types; to be called within :func:`sound`."""
+    return Evaluation(
+        str(seen.status),
+        float(seen.score),
+        float(seen.target_similarity),
+        {str(name): float(value) for name, value in seen.parts.items()},
+        float(seen.synthesised),
+        str(seen.stage),
+        str(seen.detail),
+    )
+
+
+def utterance_of(row: Sequence[Any]) -> tuple[str, Utterance]:
+    """The key and the utterance in a row; to be called within :func:`sound`."""
+    key, seconds, status, detail, embedding, statistics = row
+    return str(key), Utterance(
+        float(seconds),
+        str(status),
+        str(detail),
+        None if embedding is None else np.frombuffer(embedding, "<f4"),
+        None if statistics is None else np.frombuffer(statistics, "<f8"),
+    )
 
 
 def _columns(evaluation: Evaluation) -> tuple[object, ...]:
@@ -222,6 +261,7 @@ class Store(Observer):
             unfinished = partial_of(path)
             try:
                 with closing(_connect(unfinished)) as db:
+                    db.execute("PRAGMA synchronous=FULL")
                     db.execute("PRAGMA journal_mode=MEMORY")  # a crash leaves nothing that SQLite would take up
                     writer = _Writer(db)
                     with writer:
@@ -244,21 +284,29 @@ class Store(Observer):
         self.path = path
         if not path.is_file():
             raise KvwError(f"{path}: expected the record of a run; there is none; start the run anew")
+        self._rows: list[int] = []
+        self._long = LONG_LOG
+        self._db = insist(path, lambda: _connect(path))
+        self._writer = _Writer(self._db)
         try:
-            self._db = insist(path, lambda: _connect(path))
-            check_schema(path, self._db)
+            self._check()
+            with sound(path, "what the run is"):
+                self.facts = {key: self._thaw(value) for key, value in self._read("run")}
+        except BaseException:
+            self.close()
+            raise
+
+    def _check(self) -> None:
+        """Raises DamagedError, or KvwError, where the file is no sound record."""
+        try:
+            check_schema(self.path, self._db)
             (verdict,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
-            insist(path, lambda: self._db.execute("PRAGMA journal_mode=WAL"))
+            self._db.execute("PRAGMA synchronous=FULL")
+            insist(self.path, lambda: self._db.execute("PRAGMA journal_mode=WAL"))
         except sqlite3.DatabaseError as error:
             verdict = error
         if verdict != "ok":
-            raise DamagedError(path, f"SQLite says: {' '.join(str(verdict).split())}")
-        self._writer = _Writer(self._db)
-        self._rows: list[int] = []
-        self._long = LONG_LOG
-        self.facts: dict[str, Any] = {}
-        for key, value in self._read("run"):
-            self.facts[key] = self._thaw(value)
+            raise DamagedError(self.path, f"SQLite says: {' '.join(str(verdict).split())}")
 
     def heard_through(self, rows: Sequence[int]) -> None:
         """Says through which rows of a voice, indices in [0, 509], the scored texts are heard."""
@@ -267,21 +315,13 @@ class Store(Observer):
     def recall(self, key: str) -> Utterance | None:
         """As :class:`kvw.utterance.Memory`; a damaged utterance is not known."""
         try:
-            rows = list(self._read("utterances", "WHERE key = ?", key))
+            with sound(self.path, f"the utterance {key:.12}"):
+                found = [utterance_of(row)[1] for row in self._read("utterances", "WHERE key = ?", key)]
         except DamagedError as error:
             log.warning("%s: it is measured again", error)
             self._write(lambda: self._writer("DELETE FROM utterances WHERE key = ?", key))
             return None
-        if not rows:
-            return None
-        ((_, seconds, status, detail, embedding, statistics),) = rows
-        return Utterance(
-            seconds,
-            status,
-            detail,
-            None if embedding is None else np.frombuffer(embedding, "<f4"),
-            None if statistics is None else np.frombuffer(statistics, "<f8"),
-        )
+        return found[0] if found else None
 
     def keep(self, utterances: Mapping[str, Utterance]) -> None:
         """As :class:`kvw.utterance.Memory`."""
@@ -319,6 +359,20 @@ class Store(Observer):
 
         self._write(write)
 
+    def known_ranking(self, bank: Mapping[str, Voice]) -> tuple[list[Entry], list[Entry]] | None:
+        """As :class:`kvw.search.Record`."""
+        try:
+            with sound(self.path, "the ranking"):
+                rows = list(self._read("stock", "ORDER BY rowid"))
+                ranked, full = (
+                    [Entry(name, bank[name], evaluation_of(seen)) for name, kind, *seen, _ in rows if kind == which]
+                    for which in ("ranked", "full")
+                )
+        except DamagedError as error:
+            log.warning("%s: the bank is ranked again", error)
+            return None
+        return (ranked, full) if len(ranked) == len(bank) and full else None
+
     def commit(self, generation: int, population: Sequence[Candidate], archive: Archive, state: dict[str, Any]) -> None:
         """As :class:`kvw.search.Record`."""
         text, arrays = freeze(state)
@@ -349,12 +403,14 @@ class Store(Observer):
         generations = [number for (number,) in self._select("SELECT generation FROM checkpoints ORDER BY 1 DESC")]
         for generation in generations:
             try:
-                ((_, text),) = self._read("checkpoints", "WHERE generation = ?", generation)
-                state: Mapping[str, Any] = self._thaw(text)
-            except (DamagedError, ValueError) as error:
+                with sound(self.path, f"checkpoint {generation}"):
+                    ((_, text),) = self._read("checkpoints", "WHERE generation = ?", generation)
+                    state: Mapping[str, Any] = self._thaw(text)
+                    steps = int(state["archive"]["steps"])
+            except DamagedError as error:
                 log.warning("Checkpoint %d is damaged, the one before it serves: %s", generation, error)
                 continue
-            self._forget(generation, state["archive"]["steps"])
+            self._forget(generation, steps)
             return state
         if generations:
             raise DamagedError(self.path, "no checkpoint is whole")
@@ -405,7 +461,7 @@ class Store(Observer):
     def _is_whole(self, name: str) -> bool:
         try:
             read_array(self.path, self._db, name)
-        except (DamagedError, ValueError):
+        except (DamagedError, ValueError, RecursionError):
             return False
         return True
 
@@ -416,7 +472,9 @@ class Store(Observer):
         """Runs statements in one transaction, which no signal takes apart.
 
         Raises:
-            StorageError: the storage is full, broken or gone; the transaction has left nothing.
+            StorageError: the storage is full, broken or gone, or somebody else holds it; the transaction has left
+                nothing.
+            DamagedError: the file isn't as it was written.
         """
 
         def transaction() -> None:
@@ -424,7 +482,10 @@ class Store(Observer):
                 statements()
 
         with interrupts.held():
-            insist(self.path, transaction)
+            try:
+                insist(self.path, transaction)
+            except sqlite3.DatabaseError as error:
+                raise DamagedError(self.path, f"SQLite says: {error}") from error
             self._shorten()
 
     def _shorten(self) -> None:
@@ -437,7 +498,7 @@ class Store(Observer):
             try:
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:
-                self._db.execute("PRAGMA busy_timeout=30000")
+                self._db.execute(f"PRAGMA busy_timeout={BUSY}")
                 self._long = log_file.stat().st_size + LONG_LOG
 
 
@@ -476,7 +537,6 @@ class _Writer:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=30, isolation_level=None)
+    db = sqlite3.connect(path, timeout=BUSY / 1000, isolation_level=None)
     db.text_factory = lambda text: text.decode("utf-8", "replace")  # damage is for the digest to find
-    db.execute("PRAGMA synchronous=FULL")
     return db

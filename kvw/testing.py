@@ -26,10 +26,11 @@ from kvw import composition
 from kvw.archive import Entry
 from kvw.candidate import Candidate, Evaluation
 from kvw.chain import SearchStage
+from kvw.checkpoint import freeze, thaw
 from kvw.cli import CONF, user_plugins
 from kvw.config import plain
 from kvw.space import VOICE_STD
-from kvw.strategy import Finished, load_state_dict, pack, state_dict
+from kvw.strategy import Finished, load_state_dict, state_dict
 from kvw.types import VOICE_SHAPE, Voice, mean_voice
 
 GENERATIONS = 6
@@ -182,9 +183,10 @@ def plainly(state: dict[str, Any]) -> dict[str, Any]:
         AssertionError: it is not.
     """
     try:
-        copy: dict[str, Any] = pack(state)
+        text, arrays = freeze(state)
     except TypeError as error:
         raise AssertionError(f"state_dict(): expected numpy arrays and JSON values; {error}") from None
+    copy: dict[str, Any] = thaw(text, lambda name: arrays[name].array())
     return copy
 
 

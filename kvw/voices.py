@@ -78,9 +78,14 @@ def load_pack(path: Path) -> dict[str, Voice]:
 
     Raises:
         KvwError: no such file; not a regular file; too large; of no known format, or of another than its ending says;
-            whatever the modules of :mod:`kvw.formats` refuse.
+            whatever the modules of :mod:`kvw.formats` refuse; or other numbers than what is known of the voice says.
     """
-    return files.read(path, name_of(path))
+    found = files.read(path, name_of(path))
+    said = facts_of(path).get("sha256")
+    if said is not None and [said] != [digest(voice) for voice in found.values()]:
+        advice = "bring both again, or go on with the run that was writing them"
+        raise files.refused(path, "other numbers than the sha256 that is known of it says", advice)
+    return found
 
 
 def save(path: Path, voice: Voice, facts: Mapping[str, object]) -> None:

@@ -28,6 +28,7 @@ def figures(tables):
     }
 
 
+@pytest.mark.long
 def test_the_embedded_bench_has_a_row_for_everything():
     seen = figures("\n".join(embedded.tables(TEXTS)))
     assert list(seen) == [
@@ -37,6 +38,7 @@ def test_the_embedded_bench_has_a_row_for_everything():
     assert min(seen.values()) > 0
 
 
+@pytest.mark.long
 def test_the_kokoro_bench_has_parity_and_costs(kokoro_files, monkeypatch):
     monkeypatch.setattr(kokoro.random_kokoro, "make", lambda folder: kokoro_files)
     monkeypatch.setattr(kokoro, "peak", lambda *given: 1.0)  # two processes, each with a model

@@ -69,6 +69,7 @@ def test_the_table_and_the_curves_are_made_of_all_contenders(tmp_path):
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_a_cell_is_a_search_whose_voices_are_scored_by_the_default_fitness(tmp_path, embedded, encoder, demo, bank):
     recordings = (str(DATA / "demo.flac"),)
     cell = compare.Cell("quick", ("experiment=quick",), recordings, "demo", 0, 6)

@@ -35,3 +35,16 @@ def test_a_text_that_a_voice_fails_to_speak_counts_as_nothing(embedded, encoder,
 def test_audio_without_speech_is_refused(embedded, encoder, demo):
     with pytest.raises(KvwError, match="heldout_audio"):
         HeldOut(Ear(embedded, encoder, 0), TEXTS, [demo, np.zeros(SAMPLE_RATE * 5, np.float32)])
+
+
+def test_a_text_at_which_speech_raises_counts_as_nothing_and_no_search_is_lost(embedded, encoder, bank, demo):
+    def stumbling(voices, script, seed):
+        if script.text == TEXTS[0]:
+            raise RuntimeError("CUDA out of memory")
+        return embedded(voices, script, seed)
+
+    ear = Ear(embedded, encoder, seed=0)
+    ear.speak = lambda voices, script: stumbling(voices, script, 0)
+    raised, spoken = HeldOut(ear, TEXTS, [demo])(bank["af_iris"])
+    assert raised == 0.0
+    assert 0 < spoken < 1

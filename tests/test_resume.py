@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import shutil
@@ -16,7 +18,9 @@ from pathlib import Path
 import pytest
 
 from kvw import cli, folder
+from kvw.runs import Run
 from kvw.store import Store
+from kvw.types import KvwError
 from tests.conftest import SHORT
 
 TEXTS = [f"{key}={text}" for key, text in SHORT.items()]
@@ -280,3 +284,46 @@ def test_a_folder_without_room_is_refused_before_anything_is_written(kvw, tmp_pa
     assert kvw(*SMALL, "step_limit=6") == (2, [])
     assert "MB of free space for this run" in capsys.readouterr().err
     assert not list(Path(tmp_path).glob("outputs/*/*"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links are for administrators there")
+@pytest.mark.parametrize("name", ["kvw.log", ".lock", "best.pt", "front", "deep/kvw.log"])
+def test_a_strangers_folder_has_us_write_nowhere_else(name, alone, tmp_path, capsys):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("mine")
+    (alone / "deep").mkdir()
+    (alone / name).unlink(missing_ok=True)
+    (alone / name).symlink_to(elsewhere)
+    assert kvw_again(alone) == 2
+    assert f"{alone / name}: expected a file or folder of the run; got a link" in capsys.readouterr().err
+    assert elsewhere.read_text() == "mine"
+
+
+def test_a_run_that_was_done_and_goes_on_is_not_done(alone, monkeypatch):
+    def killed(**_):
+        raise KvwError("killed here")
+
+    assert Run(alone).status == "done"
+    monkeypatch.setattr("kvw.search.search", killed)
+    assert kvw_again(alone, "step_limit=24") == 2
+    assert Run(alone).status == "stopped"
+    assert Run(alone).result == {}
+
+
+def test_what_a_killed_process_left_half_written_goes_in_folders_of_the_folder_too(alone):
+    (alone / "front").mkdir()
+    left = alone / "front" / ".kvw-1.part"
+    left.write_bytes(b"half")
+    with folder.held(alone):
+        assert not left.exists()
+
+
+class Full(io.StringIO):
+    def write(self, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_disk_that_is_full_for_messages_does_not_end_a_run(alone, monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.stdout", Full())
+    monkeypatch.setattr("kvw.log.RunLog._open", lambda self: Full())
+    assert kvw_again(alone, "step_limit=19") == 0

@@ -43,6 +43,7 @@ def begun(measurement):
     raise AssertionError("no process began it")
 
 
+@pytest.mark.long
 def test_every_executor_and_number_of_scorers_gives_the_same_evaluations(worker, bank, said, monkeypatch):
     handed = []
     put = worker._jobs.put

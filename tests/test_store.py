@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from kvw.candidate import Evaluation
 from kvw.chain import SearchStage
 from kvw.checkpoint import Stored, freeze, random_state, set_random_state, thaw
+from kvw.disk import StorageError
 from kvw.search import Budget, search
 from kvw.space import Elementwise
-from kvw.store import KEPT, DamagedError, Store
+from kvw.store import KEPT, DamagedError, Store, digest
 from kvw.types import KvwError
 from kvw.utterance import Utterance
 from strategies.genetic import Genetic
@@ -26,12 +28,12 @@ from tests.test_search import BANK, Landscape
 ROWS = [3, 70]
 
 
-def recorded(path, strategy=RandomWalk, steps=12, **more):
+def recorded(path, strategy=RandomWalk, steps=12, executor=None, **more):
     store = Store.create(path, {"rows": ROWS}) if not path.exists() else Store(path)
     store.heard_through(ROWS)
     search(
         bank=BANK,
-        executor=Landscape(),
+        executor=executor or Landscape(),
         stages=[SearchStage("one", Elementwise, strategy)],
         rng=np.random.default_rng(0),
         budget=Budget(steps),
@@ -226,3 +228,102 @@ def test_every_random_generator_goes_on_where_it_was():
     drawn = draw(one)
     set_random_state(other, thaw(text, lambda digest: arrays[digest].array()))
     assert draw(other) == drawn
+
+
+def forge(path, table, row, where=""):
+    """Puts a row with the right digest in the place of another: a stranger can."""
+    marks = ", ".join("?" * (len(row) + 1))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"DELETE FROM {table} {where}")
+        db.execute(f"INSERT INTO {table} VALUES ({marks})", (*row, digest(table, row)))
+
+
+@pytest.mark.parametrize(
+    "state", ["{}", "[1]", "null", '{"archive": {"steps": "x"}}', '{"archive": {"steps": []}}', "{"]
+)
+def test_a_checkpoint_of_another_form_is_damage_though_its_digest_is_right(state, tmp_path, caplog):
+    path = tmp_path / "run.db"
+    recorded(path, steps=2)
+    forge(path, "checkpoints", (1, state))
+    with closing(Store(path)) as store, pytest.raises(DamagedError):
+        store.latest()
+
+
+@pytest.mark.parametrize("value", ["", "{", None, '{"kvw.array": "0"}', '{"kvw.array": 1}', "[" * 100_000, b"\xff"])
+def test_a_fact_of_another_form_is_damage_though_its_digest_is_right(value, tmp_path):
+    path = tmp_path / "run.db"
+    Store.create(path, {"rows": ROWS}).close()
+    forge(path, "run", ("rows", value))
+    with pytest.raises(DamagedError):
+        Store(path)
+
+
+def test_an_array_of_no_type_is_damage_though_its_digest_is_right(tmp_path):
+    path = tmp_path / "run.db"
+    Store.create(path, {"wave": np.zeros(3)}).close()
+    stored = Stored("zz", "[3]", "C", bytes(24))
+    forge(path, "arrays", (stored.digest, stored.dtype, stored.shape, stored.order, stored.data))
+    forge(path, "run", ("wave", f'{{"kvw.array": "{stored.digest}"}}'))
+    with pytest.raises(DamagedError):
+        Store(path)
+
+
+@pytest.mark.parametrize("row", [("x", "", "", None, None), (1.0, "", "", b"abc", None), (1.0, "", "", None, 7)])
+def test_an_utterance_of_another_form_is_measured_again(row, tmp_path, caplog):
+    path = tmp_path / "run.db"
+    Store.create(path, {"rows": ROWS}).close()
+    forge(path, "utterances", ("key", *row))
+    with closing(Store(path)) as store:
+        assert store.recall("key") is None
+        store.keep({"key": Utterance(2.0, "silent", "nothing")})
+        assert store.recall("key") == Utterance(2.0, "silent", "nothing")
+    assert "measured again" in caplog.text
+
+
+def test_a_record_that_somebody_else_holds_is_storage_that_is_gone_and_no_bad_voice(tmp_path, monkeypatch):
+    monkeypatch.setattr("kvw.disk.PAUSES", (0.0,))
+    monkeypatch.setattr("kvw.store.BUSY", 10)
+    path = tmp_path / "run.db"
+    with closing(Store.create(path, {"rows": ROWS})) as store:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StorageError, match="database is locked"):
+                store.keep({"key": Utterance(1.0)})
+        store.keep({"key": Utterance(1.0)})
+        assert store.recall("key") == Utterance(1.0)
+
+
+def test_a_search_goes_on_with_the_ranking_that_it_began_with(tmp_path, caplog):
+    class Forgetful(Landscape):
+        """Has no memory for a voice the first time."""
+
+        def __call__(self, voices, gate):
+            seen = super().__call__(voices, gate)
+            fails = [np.array_equal(voice, BANK["af_b"]) for voice in voices]
+            return [Evaluation("crashed") if fail else one for fail, one in zip(fails, seen, strict=True)]
+
+    whole, parts = tmp_path / "whole.db", tmp_path / "parts.db"
+    recorded(whole, Genetic, executor=Forgetful())
+    recorded(parts, Genetic, 4, executor=Forgetful())
+    recorded(parts, Genetic)
+    for table in ("stock", "candidates"):
+        assert asked(whole, f"SELECT * FROM {table}") == asked(parts, f"SELECT * FROM {table}")
+    assert {status for (status,) in asked(parts, "SELECT status FROM stock WHERE name = 'af_b'")} == {"crashed"}
+
+
+def test_a_damaged_ranking_is_made_again(tmp_path, caplog):
+    path = tmp_path / "run.db"
+    recorded(path)
+    before = asked(path, "SELECT * FROM stock")
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE stock SET score = 99 WHERE ranking = 'full'")
+    with closing(Store(path)) as store:
+        assert store.known_ranking(BANK) is None
+    recorded(path, steps=13)
+    assert asked(path, "SELECT * FROM stock") == before
+    assert "ranked again" in caplog.text
+
+
+def test_numpys_scalars_are_numbers_to_a_checkpoint():
+    state = {"a": np.float32(0.5), "b": [np.int64(3), np.bool_(True)]}
+    assert thaw(freeze(state)[0], {}.get) == {"a": 0.5, "b": [3, True]}

@@ -45,7 +45,7 @@ from kvw.candidate import Candidate, Evaluation
 from kvw.chain import SearchStage
 from kvw.cli import CONF
 from kvw.config import plain
-from kvw.folder import RECORD, held
+from kvw.folder import LOCK, RECORD, held
 from kvw.gate import Gate, harmonic_mean
 from kvw.search import Budget, Observer, search
 from kvw.speech import Script, Segment
@@ -339,7 +339,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
         del state["seconds"]
         parts[f"checkpoint {generation}"] = _digest([state])
     for file in sorted(folder.rglob("*")):
-        if file.is_file() and not file.name.startswith((".", RECORD)):
+        if file.is_file() and not file.name.startswith((LOCK, RECORD)):
             parts[str(file.relative_to(folder))] = hashlib.sha256(file.read_bytes()).hexdigest()
     return parts
 
