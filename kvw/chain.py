@@ -182,10 +182,13 @@ class Chain:
         """How many candidates the strategy at work will propose, where it says so: they are not counted."""
         return getattr(self.strategy, "total", None)
 
-    def reference(self) -> Candidate | None:
-        """Whom the gate compares with: the strategy's own choice, else this stage's best complete candidate."""
+    def references(self, population: Sequence[Candidate]) -> list[Candidate | None]:
+        """Whom the gate compares each with: the strategy's own choice, else this stage's best complete candidate."""
+        if each := getattr(self.strategy, "references", None):
+            found: list[Candidate | None] = self.stage.attempt(each, population)
+            return found
         own = getattr(self.strategy, "reference", None)
-        return self.stage.attempt(own) if own else self._best
+        return [self.stage.attempt(own) if own else self._best] * len(population)
 
     def generate(self) -> list[Candidate]:
         """The next generation, of the next stage where one is over.

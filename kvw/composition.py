@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from kvw.chain import SearchStage
 from kvw.config import maker, nearest, plain
+from kvw.islands import Archipelago, Union
 from kvw.types import KvwError
 
 STAGE = ("strategy", "space")
@@ -46,17 +49,18 @@ def nodes(cfg: DictConfig) -> dict[str, Any]:
                 f"{given[0] if given else 'interpolate_start'}: experiment={chosen('experiment')} chooses its own "
                 "strategies and spaces; leave it out, or set stages.NAME.strategy and the like"
             )
-        return dict(plain(cfg.stages))
+        return {name: with_members(node, None) for name, node in plain(cfg.stages).items()}
+    space = plain(cfg.space) if asked("space") else None
     first = {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}
-    found = {str(chosen("strategy")): first}
+    found = {str(chosen("strategy")): with_members(first, space)}
     if cfg.interpolate_start:
         if INTERPOLATION in found:
             raise KvwError("interpolate_start: strategy=interpolation is that start already; leave one of them out")
-        found = {INTERPOLATION: composed(INTERPOLATION, cfg), **found}
+        found = {INTERPOLATION: composed(INTERPOLATION, space), **found}
     while follower := list(found.values())[-1]["strategy"].get("then"):
         if follower in found:
             raise KvwError(f"strategy.then: {' -> '.join(found)} -> {follower} goes in a circle; end it with then=null")
-        found[follower] = composed(follower, cfg)
+        found[follower] = with_members(composed(follower, space), space)
     return found
 
 
@@ -73,17 +77,58 @@ def stages(found: Mapping[str, Any], where: str) -> list[SearchStage]:
     return [stage(name, node, f"{where}.{name}." if where else "") for name, node in found.items()]
 
 
-def composed(name: str, cfg: DictConfig) -> dict[str, Any]:
-    """The nodes ``strategy`` and ``space`` of ``strategy=name``; the space is the command line's where that has one.
+def composed(
+    name: str, space: dict[str, Any] | None, key: str = "strategy.then", settings: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The nodes ``strategy`` and ``space`` of ``strategy=name``.
+
+    Args:
+        name: of the strategy.
+        space: the command line's; None is the strategy's own.
+        key: that named it, for messages.
+        settings: of the two, as on a command line.
 
     Raises:
-        KvwError: there is no such strategy.
+        KvwError: there is no such strategy, or a setting is none of its.
     """
     names = GlobalHydra.instance().config_loader().get_group_options("strategy")
     if name not in names:
-        raise KvwError(f"strategy.then: there is no strategy {name!r}{nearest(name, names)}")
-    other = compose("kvw", overrides=[f"strategy={name}"])
-    return {"strategy": plain(other.strategy), "space": plain(cfg.space if asked("space") else other.space)}
+        raise KvwError(f"{key}: there is no strategy {name!r}{nearest(name, names)}")
+    strange = [setting for setting in settings if not setting.startswith(("strategy.", "space.", "space="))]
+    if strange:
+        raise KvwError(f"{key}: expected settings of {name}, as strategy.size=40 or space=pca; got {strange[0]!r}")
+    try:
+        other = compose("kvw", overrides=[f"strategy={name}", *settings])
+    except (HydraException, OmegaConfBaseException) as error:
+        why = " ".join(str(error).split())
+        raise KvwError(f"{key}: {name} can't have {' '.join(settings)}: {why:.200}") from error
+    own = any(setting.startswith("space") for setting in settings)
+    return {"strategy": plain(other.strategy), "space": space if space and not own else plain(other.space)}
+
+
+def with_members(node: Any, space: dict[str, Any] | None) -> Any:
+    """The node of a stage in which members are nodes by name: ``genetic``, ``genetic-2`` for a second one, ...
+
+    Args:
+        node: in which they may be a list of words.
+        space: as for :func:`composed`.
+
+    Raises:
+        KvwError: there is no such strategy, or a setting is none of its.
+    """
+    strategy = node.get("strategy") if isinstance(node, dict) else None
+    members = strategy.get("members") if isinstance(strategy, dict) else None
+    if not isinstance(strategy, dict) or not isinstance(members, list):
+        return node
+    found: dict[str, Any] = {}
+    for member in members:
+        name, *settings = str(member).split() or [""]
+        label, number = name, 1
+        while label in found:
+            number += 1
+            label = f"{name}-{number}"
+        found[label] = composed(name, space, "strategy.members", settings)
+    return {**node, "strategy": {**strategy, "members": found}}
 
 
 def stage(name: str, node: dict[str, Any], where: str) -> SearchStage:
@@ -98,8 +143,17 @@ def stage(name: str, node: dict[str, Any], where: str) -> SearchStage:
             f"stages.{name}: expected the configs strategy and space, and step_limit; got {node!r:.80}; an experiment "
             f"takes them in with '/strategy@stages.{name}.strategy: cma' and the like: see the README"
         )
-    strategy = {key: value for key, value in parts["strategy"].items() if key not in ("then", "step_limit")}
+    strategy = {key: value for key, value in parts["strategy"].items() if key not in ("then", "step_limit", "members")}
+    members = parts["strategy"].get("members", {})
+    if not isinstance(members, dict):
+        raise KvwError(
+            f"{where or 'strategy.'}members: expected strategies, such as [genetic,sep_cma]; got {members!r:.80}"
+        )
     limit = parts.get("step_limit", parts["strategy"].get("step_limit"))
     if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise KvwError(f"{where or 'strategy.'}step_limit: expected 1 or more, or null; got {limit!r}")
-    return SearchStage(name, maker(node["space"], f"{where}space"), maker(strategy, f"{where}strategy"), limit)
+    make = maker(strategy, f"{where}strategy")
+    if members:
+        own = [stage(label, member, f"{where}strategy.members.{label}.") for label, member in members.items()]
+        return Archipelago(name, Union, make, limit, own)
+    return SearchStage(name, maker(node["space"], f"{where}space"), make, limit)

@@ -210,3 +210,10 @@ def offspring(
     for child in children:
         mutate(child, space, rng)
     return children
+
+
+def replace_worst(population: list[Candidate], newcomer: Candidate) -> None:
+    """Puts an evaluated newcomer in the place of the worst of a population, in place, if it is better."""
+    worst = min(range(len(population)), key=lambda number: population[number].fitness)
+    if newcomer.fitness > population[worst].fitness:
+        population[worst] = newcomer

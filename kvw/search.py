@@ -238,10 +238,10 @@ def search(
             set_random_state(rng, state["random"])
 
     def evaluate_all(_: object, population: Sequence[Candidate]) -> list[tuple[float, ...]]:
-        reference = chain.reference()
-        seen = reference.evaluation if reference else None
-        gate = Gate(seen.score, seen.parts) if seen and not seen.failed else OPEN
-        evaluations = executor([chain.space.decode(candidate.genome) for candidate in population], gate)
+        gates = [gate_of(reference) for reference in chain.references(population)]
+        alike = all(gate == gates[0] for gate in gates)
+        voices = [chain.space.decode(candidate.genome) for candidate in population]
+        evaluations = executor(voices, gates[0] if alike else gates)
         for candidate, evaluation in zip(population, evaluations, strict=True):
             candidate.evaluate(evaluation)
         return [candidate.fitness.values for candidate in population]
@@ -293,6 +293,12 @@ def understood() -> Iterator[None]:
         raise KvwError(
             f"record: expected the state of this search; got another ({error!r:.200}); start a new run", EXIT_CORRUPT
         ) from error
+
+
+def gate_of(reference: Candidate | None) -> Gate:
+    """The gate that compares with a candidate; open without one, or where that could not be scored."""
+    seen = reference.evaluation if reference else None
+    return Gate(seen.score, seen.parts) if seen and not seen.failed else OPEN
 
 
 def check_failing(archive: Archive, population: Sequence[Candidate]) -> None:

@@ -31,10 +31,12 @@ class Strategy(Protocol):
     A strategy may also have
 
     - ``reference() -> Candidate | None``: whom the gate compares with, None for no gate. For the others it is the best
-      complete candidate since the strategy began.
+      complete candidate since the strategy began. Or ``references(population) -> list[Candidate | None]``, for each.
     - ``total: int``: it proposes so many candidates and no others. They are not counted against ``step_limit``.
     - ``keep() -> dict[str, list[Candidate]]``: what is saved at its end, by folder; a strategy that follows takes them
       as its seeds.
+    - ``receive(candidate)``: takes in a complete candidate of its space that it did not propose, after an update:
+      ``strategy=islands`` sends it the best of another strategy.
     - ``state_dict()`` and ``load_state_dict(state)``: all that changes during a search, as numpy arrays and JSON
       values. Without them it is every public attribute that holds such values, or candidates: call private
       (``_seeds``) what the constructor makes for good.

@@ -72,7 +72,9 @@ def check_strategy(name: str, space: str | None = None) -> None:
     user_plugins()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra.compose("kvw", overrides=[f"strategy={name}", *([f"space={space}"] if space else [])])
-    stage = composition.stage(name, {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}, "")
+        node = {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}
+        node = composition.with_members(node, node["space"] if space else None)
+    stage = composition.stage(name, node, "")
     rehearse(name, stage, failing=FAILING, generations=GENERATIONS)
     rehearse(name, stage, failing=0, generations=2)
 

@@ -107,6 +107,11 @@ class CMA:
         if self.stalled >= self._patience or not 1e-6 < self._cma.sigma < 1e3:
             self._start(self.best.genome, min(2 * self._cma.lambda_, LARGEST_GENERATION))
 
+    def receive(self, candidate: Candidate) -> None:
+        """It is what the next start is made around, if it is better than the best so far."""
+        if self.best is None or candidate.fitness > self.best.fitness:
+            self.best = candidate
+
     def state_dict(self) -> dict[str, Any]:
         """The distribution, the best candidate, and for how long it has been the best."""
         return {"cma": pack(vars(self._cma)), "best": pack(self.best), "stalled": self.stalled}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kvw import Candidate, Space
-from kvw.operators import founders, one_of
+from kvw.operators import founders, one_of, replace_worst
 
 
 class Differential:
@@ -77,3 +77,7 @@ class Differential:
         """A child takes its parent's place if it is better."""
         parents = self.population or population
         self.population = [max(pair, key=lambda one: one.fitness) for pair in zip(parents, population, strict=True)]
+
+    def receive(self, candidate: Candidate) -> None:
+        """It takes the place of the worst, if it is better."""
+        replace_worst(self.population, candidate)

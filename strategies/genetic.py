@@ -12,7 +12,7 @@ import numpy as np
 from deap import tools
 
 from kvw import Candidate, Space
-from kvw.operators import Crossover, Mutation, Selection, founders, newcomers, offspring
+from kvw.operators import Crossover, Mutation, Selection, founders, newcomers, offspring, replace_worst
 
 
 class Genetic:
@@ -84,3 +84,7 @@ class Genetic:
         self.started = True
         better = not before or max(one.fitness for one in population) > before[0].fitness
         self.stalled = 0 if better or self.stalled >= self._patience else self.stalled + 1
+
+    def receive(self, candidate: Candidate) -> None:
+        """It takes the place of the worst, if it is better."""
+        replace_worst(self.population, candidate)

@@ -69,6 +69,10 @@ class NSGA2:
         """The best ``size`` of parents and children, by front and by crowding."""
         self.population = self._survivors(self.population + list(population))
 
+    def receive(self, candidate: Candidate) -> None:
+        """It joins the population, which keeps its size."""
+        self.population = self._survivors([*self.population, candidate])
+
     def _survivors(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         chosen: list[Candidate] = tools.selNSGA2([judged(candidate) for candidate in candidates], self._size)
         return chosen

@@ -81,5 +81,9 @@ class RandomWalk:
         """Accepts the best mutant if its score is higher."""
         self.steps += len(population)
         best = max(population, key=lambda candidate: candidate.fitness)
-        if self.current is None or best.fitness.values[0] > self.current.fitness.values[0]:
-            self.current = best
+        self.receive(best)
+
+    def receive(self, candidate: Candidate) -> None:
+        """Takes it for the current voice if its score is higher."""
+        if self.current is None or candidate.fitness.values[0] > self.current.fitness.values[0]:
+            self.current = candidate

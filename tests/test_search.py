@@ -9,7 +9,7 @@ import pytest
 
 from kvw.candidate import Candidate, Evaluation
 from kvw.chain import SearchStage
-from kvw.gate import OPEN
+from kvw.gate import OPEN, each
 from kvw.search import Budget, Observer, rank, search
 from kvw.space import Coherent, Elementwise, Space
 from kvw.strategy import Finished
@@ -35,7 +35,7 @@ class Landscape:
 
     def __call__(self, voices, gate):
         self.calls.append((len(voices), gate))
-        return [self.evaluate(one, gate) for one in voices]
+        return [self.evaluate(*one) for one in zip(voices, each(gate, len(voices)), strict=True)]
 
     def evaluate(self, one, gate):
         if self.fail(sum(count for count, _ in self.calls)):

@@ -46,7 +46,8 @@ from kvw.chain import SearchStage
 from kvw.cli import CONF
 from kvw.config import plain
 from kvw.folder import LOCK, RECORD, held
-from kvw.gate import Gate, harmonic_mean
+from kvw.gate import Gate, each, harmonic_mean
+from kvw.islands import Archipelago
 from kvw.search import Budget, Observer, search
 from kvw.speech import Script, Segment
 from kvw.store import Store, read_rows
@@ -141,9 +142,9 @@ class Speech:
         self.memory: Memory | None = None
         self._pause = pause
 
-    def __call__(self, voices: Sequence[Voice], gate: Gate) -> list[Evaluation]:
+    def __call__(self, voices: Sequence[Voice], gate: Gate | Sequence[Gate]) -> list[Evaluation]:
         """Evaluates them one by one."""
-        return [self._evaluate(voice, gate) for voice in voices]
+        return [self._evaluate(*one) for one in zip(voices, each(gate, len(voices)), strict=True)]
 
     def close(self) -> None:
         """Nothing to let go."""
@@ -259,6 +260,10 @@ SMALL = {
     "differential": (["strategy.size=5"], 5),
     "genetic": (["strategy.size=4", "strategy.elites=1", "strategy.patience=1"], 4),
     "interpolation": (["strategy.step=1.5"], 3),
+    "islands": (
+        ['strategy.members=["genetic strategy.size=3 strategy.elites=1",random_walk]', "strategy.exchange=1"],
+        4,
+    ),
     "nsga2": (["strategy.size=4"], 4),
     "random_search": (["strategy.batch=3"], 3),
     "random_walk": ([], 1),
@@ -287,10 +292,18 @@ def _case(name: str) -> Case:
         settings, size = SMALL.get(part, ((), 10))
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             cfg = hydra.compose("kvw", overrides=[f"strategy={part}", *settings])
-        node = {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}
+            node = composition.with_members({"strategy": plain(cfg.strategy), "space": plain(cfg.space)}, None)
         limit = None if name.endswith(part) else 2 * size
-        stages.append(dataclasses.replace(composition.stage(part, node, ""), space=Blocks, step_limit=limit))
+        stage = composition.stage(part, node, "")
+        stages.append(dataclasses.replace(small(stage), step_limit=limit))
     return Case(name, stages, size, name == "random_walk")
+
+
+def small(stage: SearchStage) -> SearchStage:
+    """The stage in the small space; its members, if it has some, each in one of their own."""
+    if isinstance(stage, Archipelago):
+        return dataclasses.replace(stage, members=[small(member) for member in stage.members])
+    return dataclasses.replace(stage, space=Blocks)
 
 
 def run(folder: Path, case: Case, generations: int = GENERATIONS, pause: float = 0.0, watcher: Any = None) -> int:

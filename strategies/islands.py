@@ -1,0 +1,133 @@
+"""Islands: several strategies side by side, each in a space of its own; now and then the best of one visits the next.
+
+Source: the island model (Whitley, Rana & Heckendorn 1999), on a ring. It is the way to use more machines than one
+population needs: a generation holds those of all islands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kvw import Candidate, Finished
+from kvw.islands import Island, Union
+from kvw.strategy import load_state_dict, pack, state_dict, unpack
+
+
+class Islands:
+    """A generation of every island, one behind the other.
+
+    A visitor is evaluated as a voice of the island that it visits, whose space may hold it only nearly, and then given
+    to that island's strategy, where this has ``receive`` (see :class:`kvw.strategy.Strategy`).
+
+    Args:
+        space: of all islands.
+        islands: each with its strategy, at least two.
+        exchange: generations between visits, 1 or more; None for none.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+
+    def __init__(self, *, space: Union, islands: Sequence[Island], exchange: int | None = 5) -> None:
+        if len(islands) < 2 or (exchange is not None and exchange < 1):
+            raise ValueError(
+                f"expected two members at least, and exchange of 1 or more, or null; got {len(islands)} and {exchange}"
+            )
+        self._space, self._islands, self._exchange = space, islands, exchange
+        self.generations = 0
+        self.finished: list[str] = [""] * len(islands)
+        self.best: list[Candidate | None] = [None] * len(islands)
+        self.visitors: list[Candidate | None] = [None] * len(islands)
+        self._own: list[list[Candidate]] = []  # of this generation, by island, the visitor last
+
+    def generate(self) -> list[Candidate]:
+        """The generations of all islands that are not finished, and their visitors."""
+        self._own = []
+        for number, (island, visitor) in enumerate(zip(self._islands, self.visitors, strict=True)):
+            own: list[Candidate] = []
+            if not self.finished[number]:
+                try:
+                    own = island.stage.generate(island.strategy, island.space.dim)
+                except Finished as finished:
+                    self.finished[number] = f"{island.stage.name}: {finished}"
+            self._own.append([*own, visitor] if own and visitor else own)
+        if not any(self._own):
+            raise Finished("; ".join(self.finished))
+        return [
+            Candidate(self._space.join(number, one.genome), {**one.notes, "Island": number})
+            for number, own in enumerate(self._own)
+            for one in own
+        ]
+
+    def references(self, population: Sequence[Candidate]) -> list[Candidate | None]:
+        """Of each candidate, whom its own island compares with."""
+        found = []
+        for island, best, own in zip(self._islands, self.best, self._own, strict=True):
+            asked = getattr(island.strategy, "reference", None)
+            found += [island.stage.attempt(asked) if asked else best] * len(own)
+        return found
+
+    def update(self, population: list[Candidate]) -> None:
+        """Lets every island learn from its own; then the best set out, if it is time."""
+        seen = iter(population)
+        for number, (island, own) in enumerate(zip(self._islands, self._own, strict=True)):
+            for one in own:
+                evaluation = next(seen).evaluation
+                assert evaluation is not None
+                one.evaluate(evaluation)
+            complete = [one for one in own if one.evaluation and one.evaluation.complete]
+            self.best[number] = max([*filter(None, [self.best[number]]), *complete], key=_fitness, default=None)
+            visitor = self.visitors[number]
+            if own:
+                island.stage.attempt(island.strategy.update, own[:-1] if visitor else own)
+                if visitor in complete:
+                    island.stage.attempt(island.strategy.receive, visitor)  # type: ignore[attr-defined]
+            self.visitors[number] = None
+        self.generations += 1
+        if self._exchange and self.generations % self._exchange == 0:
+            self._send()
+
+    def _send(self) -> None:
+        """The best of each island sets out for the next one, if that takes visitors."""
+        count = len(self._islands)
+        for number, (island, best) in enumerate(zip(self._islands, self.best, strict=True)):
+            goal = (number + 1) % count
+            to = self._islands[goal]
+            if best and hasattr(to.strategy, "receive") and not self.finished[goal]:
+                voice = island.space.decode(best.genome)
+                self.visitors[goal] = Candidate(to.space.encode(voice), {"From": number})
+
+    def keep(self) -> dict[str, list[Candidate]]:
+        """What the islands keep, by their names."""
+        kept = {}
+        for number, island in enumerate(self._islands):
+            for folder, candidates in island.stage.keep(island.strategy).items():
+                kept[f"{island.stage.name}_{folder}"] = [self._joined(number, one) for one in candidates]
+        return kept
+
+    def _joined(self, number: int, candidate: Candidate) -> Candidate:
+        assert candidate.evaluation is not None
+        joined = Candidate(self._space.join(number, candidate.genome), candidate.notes)
+        joined.evaluate(candidate.evaluation)
+        return joined
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of all islands, their randomness included."""
+        return {
+            "strategies": [island.stage.attempt(state_dict, island.strategy) for island in self._islands],
+            "random": [island.rng.bit_generator.state for island in self._islands],
+            **{name: pack(getattr(self, name)) for name in ("generations", "finished", "best", "visitors")},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up the state of others."""
+        for island, own, random in zip(self._islands, state["strategies"], state["random"], strict=True):
+            island.stage.attempt(load_state_dict, island.strategy, own)
+            island.rng.bit_generator.state = random
+        for name in ("generations", "finished", "best", "visitors"):
+            setattr(self, name, unpack(state[name]))
+
+
+def _fitness(candidate: Candidate) -> Any:
+    return candidate.fitness
