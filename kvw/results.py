@@ -33,7 +33,7 @@ LABELS = {"target": "Target Sim", "self": "Self Sim", "feature": "Feature Sim"}
 def figures(evaluation: Evaluation, notes: Mapping[str, float] | None = None) -> str:
     """The documents' figures of an evaluation, on one line."""
     parts = [f"{LABELS.get(name, name)}: {value:.3f}" for name, value in evaluation.parts.items()]
-    more = [f"{name}: {value:.2f}" for name, value in (notes or {}).items()]
+    more = [f"{name}: {value:.2f}".removesuffix(".00") for name, value in (notes or {}).items()]
     outcome = f"Score: {evaluation.score:.2f}" if evaluation.complete else f"{evaluation.status} {evaluation.detail}"
     return ", ".join([*parts, outcome.strip(), *more])
 
