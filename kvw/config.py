@@ -32,7 +32,7 @@ HOMES = {
     "space": ("kvw.space", "kvw.blend"),
     "synth": ("kvw.speech.kokoro", "kvw.speech.embedded"),
     "fitness": ("kvw.fitness",),
-    "executor": ("kvw.executor",),
+    "executor": ("kvw.executor", "kvw.cluster"),
     "transcriber": ("kvw.transcribe",),
 }
 """Modules of kvw that a node may name things of, by its place: the last word of its key."""

@@ -17,15 +17,15 @@ from kvw import features, worker
 from kvw.candidate import Evaluation
 from kvw.fitness import HybridFitness
 from kvw.gate import Gate, each
+from kvw.ledger import MOST_DEATHS, crashed
 from kvw.scorers import Scorers
+from kvw.speech import Script
+from kvw.stages import Ear
 from kvw.types import KvwError, Voice
 from kvw.utterance import Memory, Notes, Utterance
 from kvw.worker import limit_threads
 
 log = logging.getLogger(__name__)
-
-MOST_DEATHS = 3
-"""Worker processes that one voice may end."""
 
 
 class Executor(Protocol):
@@ -101,6 +101,14 @@ def spare_processes(device: str, threads: int) -> int:
     return max(0, min(free, 1 if device == "cpu" else 8))
 
 
+def remembered(memory: Memory | None, ear: Ear, scripts: Sequence[Script], voice: Voice) -> dict[str, Utterance]:
+    """What ``memory`` has of a voice speaking ``scripts`` to ``ear``, by key."""
+    if memory is None:
+        return {}
+    keys = [ear.key(voice, script) for script in scripts]
+    return {key: known for key in keys if (known := memory.recall(key))}
+
+
 _fitness: HybridFitness
 
 
@@ -171,7 +179,7 @@ class ProcessExecutor:
                     "use fewer executor.workers, or executor=local to see its error"
                 )
             if number not in found:
-                found[number] = Evaluation("crashed", detail=f"it ended {MOST_DEATHS} worker processes")
+                found[number] = crashed(MOST_DEATHS)
         return [found[number] for number in range(len(voices))]
 
     def _evaluate(self, jobs: Mapping[int, tuple[Voice, Gate]], found: dict[int, Evaluation]) -> None:
@@ -190,10 +198,7 @@ class ProcessExecutor:
 
     def _known(self, voice: Voice) -> dict[str, Utterance]:
         """What is remembered of a voice."""
-        if self.memory is None:
-            return {}
-        keys = [self._own.ear.key(voice, script) for script in self._own.scripts]
-        return {key: known for key in keys if (known := self.memory.recall(key))}
+        return remembered(self.memory, self._own.ear, self._own.scripts, voice)
 
     def close(self) -> None:
         """Ends the processes, also those at work: nobody waits for what they find."""

@@ -81,7 +81,8 @@ class Prepared:
     def fingerprint(self) -> dict[str, str]:
         """What the last bits of its results depend on."""
         nodes = [plain(self.cfg[key]) for key in ("stages", "fitness", "synth")]
-        return fingerprint(self.settings.device, self.executor.batch, nodes)
+        own = fingerprint(self.settings.device, self.executor.batch, nodes)
+        return own | getattr(self.executor, "fingerprint", {})  # of those that evaluate, where that is elsewhere
 
 
 @contextmanager

@@ -109,6 +109,7 @@ class Ear:
     Attributes:
         scorers: what measures while it speaks on; without workers, unless an executor gives it some.
         memory: what need not be spoken again; None for nothing.
+        speaker: what utterances depend on beside voice, script and noise: the synthesiser, and the kind of its device.
     """
 
     def __init__(self, synthesizer: Synthesizer, encoder: SpeakerEncoder, seed: int) -> None:
@@ -117,7 +118,7 @@ class Ear:
         self.seed = seed
         self.scorers = Scorers()
         self.memory: Memory | None = None
-        self._speaker = f"{synthesizer.identity} {encoder.device.type}"
+        self.speaker = f"{synthesizer.identity} {encoder.device.type}"
 
     def speak(self, voices: Sequence[Voice], script: Script) -> list[Wave]:
         """Speaks ``script`` with the noise seed that belongs to it: the same for every voice."""
@@ -125,7 +126,7 @@ class Ear:
 
     def key(self, voice: Voice, script: Script) -> str:
         """By which the utterance is remembered."""
-        return key(voice, script, self._noise(script), self._speaker)
+        return key(voice, script, self._noise(script), self.speaker)
 
     def _noise(self, script: Script) -> int:
         return self.seed ^ zlib.crc32(script.text.encode())
