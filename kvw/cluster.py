@@ -11,6 +11,7 @@ import copy
 import logging
 import math
 import os
+import re
 import secrets
 import signal
 import socket
@@ -23,20 +24,18 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kvw import features
+from kvw.actor import Actor
 from kvw.candidate import Evaluation
 from kvw.executor import remembered
-from kvw.fingerprint import differences, fingerprint
+from kvw.fingerprint import differences
 from kvw.fitness import HybridFitness
 from kvw.gate import Gate, each
 from kvw.ledger import Ledger, LostError
-from kvw.results import versions
-from kvw.scorers import Scorers
 from kvw.settings import FitnessSettings
-from kvw.types import MAX_PHONEMES, VOICE_SHAPE, KvwError, Voice
-from kvw.utterance import Memory, Notes, Utterance
+from kvw.types import MAX_PHONEMES, KvwError, Voice
+from kvw.utterance import Memory, Utterance
+from kvw.versions import comparable
 from kvw.worker import limit_threads
 
 try:
@@ -55,82 +54,6 @@ LONGEST_JOIN = 12.0
 
 STORE = 100_000_000
 """Bytes of a local Ray's object store, which holds the fitness settings alone."""
-
-
-class Actor:
-    """A worker: a process on some machine, with models of its own."""
-
-    def place(self) -> None:
-        """Answers as soon as the process runs."""
-
-    def prepare(
-        self,
-        make: Callable[[], HybridFitness],
-        threads: int,
-        scorers: int,
-        speaker: str,
-        wanted: Mapping[str, str],
-        rows: list[int],
-    ) -> dict[str, str]:
-        """Loads the models.
-
-        Args:
-            make: makes the fitness.
-            threads: of an evaluation.
-            scorers: processes that measure beside this one.
-            speaker: of the driver's ear; see :class:`kvw.stages.Ear`.
-            wanted: versions that the driver has.
-            rows: of a voice, in [0, 509], that arrive in :meth:`evaluate`.
-
-        Returns:
-            The fingerprint of this process.
-
-        Raises:
-            KvwError: versions, or the synthesiser, are others than the driver's.
-        """
-        logging.getLogger("kvw").addHandler(logging.NullHandler())  # the driver says it all
-        limit_threads(threads)
-        here = comparable()
-        if wrong := [f"{name} {here[name]}, the driver {wanted[name]}" for name in here if here[name] != wanted[name]]:
-            raise KvwError(
-                f"executor: expected the driver's versions on node {socket.gethostname()}; it has {'; '.join(wrong)}; "
-                "install the same there (or give executor.runtime_env)"
-            )
-        self._fitness, self._rows = make(), rows
-        ear = self._fitness.ear
-        if ear.speaker != speaker:
-            raise KvwError(
-                f"executor: expected the driver's synthesiser, {speaker}, on node {socket.gethostname()}; it has "
-                f"{ear.speaker}; bring the same weights there"
-            )
-        ear.scorers = Scorers(scorers, (ear.encoder.measure, features.statistics), threads)
-        return fingerprint(ear.encoder.device.type, ear.synthesizer.batch, ())
-
-    def evaluate(
-        self, heard: NDArray[np.float32], gates: Sequence[Gate], known: Mapping[str, Utterance]
-    ) -> tuple[list[Evaluation], dict[str, Utterance]]:
-        """Evaluates voices.
-
-        Args:
-            heard: the rows of each that are heard, float32 ``(voices, rows, 256)``.
-            gates: one for each.
-            known: what is remembered of them.
-
-        Returns:
-            One evaluation a voice, in order; and what was measured anew.
-        """
-        voices = np.zeros((len(heard), *VOICE_SHAPE), np.float32)
-        voices[:, self._rows, 0] = heard
-        notes = Notes(known)
-        self._fitness.ear.memory = notes
-        evaluations = self._fitness(list(voices), gates)
-        return evaluations, {key: one for key, one in notes.items() if one is not known.get(key)}
-
-
-def comparable() -> dict[str, str]:
-    """The versions that every process of a search has to share: without builds, and of Python without the patch."""
-    found = {name: version.partition("+")[0] for name, version in versions().items()}
-    return {**found, "python": found["python"].rpartition(".")[0], "ray": ray.__version__}
 
 
 @dataclass(frozen=True)
@@ -176,6 +99,7 @@ class Actors:
         self._make = ray.remote(Actor).options(
             num_cpus=need.cpus, num_gpus=need.gpus, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD"
         )
+        self._versions = {**comparable(), "ray": ray.__version__}
         self._said: set[str] = set()
 
     def wanted(self) -> int:
@@ -185,7 +109,7 @@ class Actors:
     def place(self) -> tuple[Any, Any]:
         """As :class:`kvw.ledger.Workers`."""
         actor = self._make.remote()
-        return actor, actor.place.remote()
+        return actor, actor.place.remote(self._versions)
 
     def prepare(self, handle: Any) -> Any:
         """As :class:`kvw.ledger.Workers`."""
@@ -208,12 +132,19 @@ class Actors:
         try:
             answer = ray.get(ticket, timeout=LONGEST_JOIN)
         except exceptions.RayTaskError as error:
+            if "failed to import" in str(error.cause):
+                last = str(error.cause).strip().splitlines()[-1]
+                raise KvwError(
+                    f"executor: expected kvw on every machine; one can't import it ({last:.200}); install it there, or "
+                    "give executor.runtime_env"
+                ) from error
             raise error.cause if isinstance(error.cause, Exception) else error from None
-        except exceptions.ActorUnavailableError as error:
-            raise LostError("is on a machine that does not answer any more", with_node=True) from error
         except exceptions.RayError as error:
-            with_node = not isinstance(error, exceptions.ActorDiedError) or "node has died" in str(error)
-            raise LostError(f"{'was on a machine that ' * with_node}died ({told(error)})", with_node) from error
+            where = re.search(r"\bip: (\S+)", str(error))
+            why = "ran out of memory" if isinstance(error, exceptions.OutOfMemoryError) else "died"
+            gone = not isinstance(error, (exceptions.ActorDiedError, exceptions.OutOfMemoryError))
+            with_node = gone or "node has died" in str(error)  # what is unavailable is cut off: its process did not end
+            raise LostError(f"on {where[1]} {why}" if where else why, with_node) from error
         if isinstance(answer, dict):
             self._compare(answer)
         return answer
@@ -231,12 +162,6 @@ class Actors:
         """As :class:`kvw.ledger.Workers`."""
         with contextlib.suppress(exceptions.RayError, ValueError):
             ray.kill(handle)
-
-
-def told(error: Exception) -> str:
-    """The cause of a death in Ray's words, in one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if "because" in line), lines[0] if lines else type(error).__name__)[:200]
 
 
 def nodes() -> list[dict[str, float]]:
@@ -315,7 +240,7 @@ class RayExecutor:
             heard = {segment.row for script in self._own.scripts for segment in script.segments}
             self._rows = list(range(MAX_PHONEMES)) if whole else sorted(heard)
             beside = need.cpus // threads - 1
-            given = (ray.put(fitness), threads, beside, self._ear.speaker, comparable(), self._rows)
+            given = (ray.put(fitness), threads, beside, self._ear.speaker, self._rows)
             self._actors = Actors(need, actors, given, self._encode)
             here = self._here if fallback else None
             self._ledger = Ledger(self._actors, deadline=deadline, wait=wait, local=here)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_info
 
-from kvw.results import versions
+from kvw.versions import versions
 
 
 def fingerprint(device: str, batch: int, nodes: Any) -> dict[str, str]:

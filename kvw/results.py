@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import importlib.metadata
 import json
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kvw import __version__, audio, voices
+from kvw import audio, voices
 from kvw.archive import Archive, Entry
 from kvw.candidate import Candidate, Evaluation
 from kvw.chain import SearchStage
@@ -60,16 +58,6 @@ def new_folder(parent: Path, name: str) -> Path:
             "hydra.run.dir=FOLDER",
             EXIT_STORAGE if error.errno in GONE else EXIT_BAD_INPUT,
         ) from error
-
-
-def versions() -> dict[str, str]:
-    """Versions of kvw, Python and what the figures depend on."""
-    packages = ("torch", "kokoro", "resemblyzer", "librosa", "numpy", "scipy", "numba", "soxr", "deap")
-    return {
-        "kvw": __version__,
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in packages},
-    }
 
 
 def digest(wave: Wave) -> str:

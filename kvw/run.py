@@ -29,6 +29,7 @@ from kvw.prepare import Prepared, prepared
 from kvw.progress import SCORED_SHARE, Progress, duration
 from kvw.search import Budget, Result
 from kvw.types import EXIT_TOO_MANY_FAILURES, KvwError, Voice
+from kvw.versions import versions
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def begin(ready: Prepared, folder: Path) -> store.Store:
         "language": cfg.language.letter,
         "base_voices": list(settings.inputs.starting_bases),
         "synthetic": True,
-        "versions": results.versions(),
+        "versions": versions(),
     }
     record = {
         "facts": facts,

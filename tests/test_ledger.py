@@ -106,7 +106,7 @@ def test_what_a_worker_answered_before_it_died_is_taken(begun):
     wait = simulation.wait
 
     def waiting(tickets, seconds):
-        answered = wait(tickets, seconds)
+        wait(tickets, seconds)
         die_behind_the_first()
         return [ticket for ticket in tickets if ticket in simulation._answers][::-1]  # its death is told first
 
@@ -290,10 +290,10 @@ def test_batches_are_large_first_and_small_at_the_end_so_that_all_end_together(b
 def test_workers_that_evaluate_several_at_once_get_whole_batches_or_equal_shares(begun):
     simulation, ledger = begun(4, batch=16)
     ledger(range(64))
-    assert [sizes for sizes in simulation.sizes.values()] == [[16]] * 4
+    assert list(simulation.sizes.values()) == [[16]] * 4
     simulation.sizes.clear()
     ledger(range(20))
-    assert [sizes for sizes in simulation.sizes.values()] == [[5]] * 4
+    assert list(simulation.sizes.values()) == [[5]] * 4
 
 
 @settings(max_examples=150, deadline=None)
