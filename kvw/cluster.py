@@ -16,6 +16,7 @@ import secrets
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -99,7 +100,7 @@ class Actors:
         self._make = ray.remote(Actor).options(
             num_cpus=need.cpus, num_gpus=need.gpus, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD"
         )
-        self._versions = {**comparable(), "ray": ray.__version__}
+        self._versions = comparable()
         self._said: set[str] = set()
 
     def wanted(self) -> int:
@@ -122,7 +123,7 @@ class Actors:
     def wait(self, tickets: Sequence[Any], seconds: float) -> Sequence[Any]:
         """As :class:`kvw.ledger.Workers`."""
         if not tickets:
-            threading.Event().wait(seconds)
+            time.sleep(seconds)
             return []
         some, _ = ray.wait(list(tickets), num_returns=1, timeout=seconds)
         return ray.wait(list(tickets), num_returns=len(tickets), timeout=0)[0] if some else []
@@ -140,11 +141,12 @@ class Actors:
                 ) from error
             raise error.cause if isinstance(error.cause, Exception) else error from None
         except exceptions.RayError as error:
+            gone = not isinstance(error, (exceptions.ActorDiedError, exceptions.OutOfMemoryError))
+            if gone or "node has died" in str(error):  # what is cut off may be at work still: it did not end by itself
+                raise LostError("is gone with its machine", with_node=True) from error
             where = re.search(r"\bip: (\S+)", str(error))
             why = "ran out of memory" if isinstance(error, exceptions.OutOfMemoryError) else "died"
-            gone = not isinstance(error, (exceptions.ActorDiedError, exceptions.OutOfMemoryError))
-            with_node = gone or "node has died" in str(error)  # what is unavailable is cut off: its process did not end
-            raise LostError(f"on {where[1]} {why}" if where else why, with_node) from error
+            raise LostError(f"on {where[1]} {why}" if where else why) from error
         if isinstance(answer, dict):
             self._compare(answer)
         return answer

@@ -15,6 +15,7 @@ import pytest
 
 os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}  # they listen on every network
 os.environ |= {"RAY_worker_niceness": "0"}  # the tests' own driver would starve them
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of dozens of processes compiles what it imports
 cluster_utils = pytest.importorskip("ray.cluster_utils")  # it has read them by now
 
 LOOPBACK = "127.0.0.2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kvw import ledger as ledgers
+from kvw.config import maker
 from kvw.ledger import LONGEST_BATCH, MOST_DEATHS, Ledger, crashed
 from kvw.types import EXIT_BAD_INPUT, EXIT_TOO_MANY_FAILURES, KvwError
 from tests.simulated import Simulation, found
@@ -294,6 +296,14 @@ def test_workers_that_evaluate_several_at_once_get_whole_batches_or_equal_shares
     simulation.sizes.clear()
     ledger(range(20))
     assert list(simulation.sizes.values()) == [[5]] * 4
+
+
+def test_without_ray_it_is_one_line_what_to_install(monkeypatch):
+    monkeypatch.delitem(sys.modules, "kvw.cluster", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(KvwError, match=r"Ray is not installed; pip install 'kvw\[ray\]'") as caught:
+        maker({"_target_": "kvw.cluster.RayExecutor"}, "executor")
+    assert "\n" not in str(caught.value)
 
 
 @settings(max_examples=150, deadline=None)
