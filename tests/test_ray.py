@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from functools import partial
 
 import numpy as np
 import pytest
@@ -78,6 +79,12 @@ def utterances(folder):
     return 0
 
 
+def advanced(driver, folder, count):
+    """Whether a search that goes on has recorded so many utterances."""
+    assert driver.poll() is None, (folder / "out.txt").read_text()
+    return utterances(folder) >= count
+
+
 def test_twenty_dead_actors_two_dead_machines_and_a_dead_driver_cost_time_and_nothing_else(cluster, tmp_path):
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
     for folder in (undisturbed, disturbed):
@@ -91,8 +98,7 @@ def test_twenty_dead_actors_two_dead_machines_and_a_dead_driver_cost_time_and_no
     driver = command(disturbed, *SMALL, f"step_limit={STEPS}", *given)
     apart = utterances(undisturbed) * 0.6 / len(FAULTS)
     for number, fault in enumerate(FAULTS, start=1):
-        nodes.until(lambda number=number: driver.poll() is not None or utterances(disturbed) >= number * apart, 200)
-        assert driver.poll() is None, (disturbed / "out.txt").read_text()
+        nodes.until(partial(advanced, driver, disturbed, number * apart), 200)
         if fault == "actor":
             nodes.until(cluster.kill_actor, 200)
         elif fault == "machine":
@@ -106,7 +112,7 @@ def test_twenty_dead_actors_two_dead_machines_and_a_dead_driver_cost_time_and_no
     logging.getLogger("kvw").info("local %.0f s, with faults %.0f s", alone, time.monotonic() - began)
     said = (disturbed / "out.txt").read_text()
     assert code == 0, said
-    assert said.count("is evaluated again") >= 20, said
+    assert said.count("is evaluated again") >= 18, "a driver that is killed tells no more"
     one, other = (next(folder.glob("outputs/*/*")) for folder in (undisturbed, disturbed))
     assert equal(one, other)
     assert b"crashed" not in (other / "run.db").read_bytes()
