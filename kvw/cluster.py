@@ -277,7 +277,7 @@ class RayExecutor:
             if not np.isfinite(voice).all():  # it fails for what it is, wherever that is
                 rows[:] = np.nan
         known: dict[str, Utterance] = {}
-        for voice, _ in jobs:
+        for voice, _ in jobs if self.memory is not None else ():
             known |= remembered(self.memory, self._ear, self._own.scripts, voice)
         return heard, [gate for _, gate in jobs], known
 

@@ -101,10 +101,8 @@ def spare_processes(device: str, threads: int) -> int:
     return max(0, min(free, 1 if device == "cpu" else 8))
 
 
-def remembered(memory: Memory | None, ear: Ear, scripts: Sequence[Script], voice: Voice) -> dict[str, Utterance]:
+def remembered(memory: Memory, ear: Ear, scripts: Sequence[Script], voice: Voice) -> dict[str, Utterance]:
     """What ``memory`` has of a voice speaking ``scripts`` to ``ear``, by key."""
-    if memory is None:
-        return {}
     keys = [ear.key(voice, script) for script in scripts]
     return {key: known for key in keys if (known := memory.recall(key))}
 
@@ -198,7 +196,7 @@ class ProcessExecutor:
 
     def _known(self, voice: Voice) -> dict[str, Utterance]:
         """What is remembered of a voice."""
-        return remembered(self.memory, self._own.ear, self._own.scripts, voice)
+        return remembered(self.memory, self._own.ear, self._own.scripts, voice) if self.memory is not None else {}
 
     def close(self) -> None:
         """Ends the processes, also those at work: nobody waits for what they find."""

@@ -31,7 +31,7 @@ from tests.test_run import members, start
 pytestmark = pytest.mark.extras
 
 FAULTS = [*["actor"] * 5, "machine", *["actor"] * 5, "driver", *["actor"] * 5, "machine", *["actor"] * 5]
-STEPS = 200
+STEPS = 160
 SMALL = ("synth=embedded", "population_limit=3", "fitness=averaged", "strategy=genetic", "strategy.size=12")
 
 
