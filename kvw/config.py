@@ -34,10 +34,12 @@ HOMES = {
     "fitness": ("kvw.fitness",),
     "executor": ("kvw.executor", "kvw.cluster"),
     "transcriber": ("kvw.transcribe",),
+    "judges": ("kvw.judges",),
+    "tracking": ("kvw.tracking",),
 }
 """Modules of kvw that a node may name things of, by its place: the last word of its key."""
 
-WITHIN = {"fitness": ("kvw.gate",), "strategy": ("kvw.operators",)}
+WITHIN = {"fitness": ("kvw.gate",), "strategy": ("kvw.operators",), "judges": ("kvw.judges",)}
 """The same for the nodes within that node."""
 
 FUNCTION = {"synth": "kvw.speech.choice.automatic"}
@@ -87,6 +89,9 @@ class Config:
     strategy: Any = field(default_factory=lambda: {"then": None, "step_limit": None})
     stages: Any = None
     experiment: Any = None
+    judges: Any = None
+    tracking: Any = None
+    report: bool = True
     target_audio: Any = None
     target_text: str | None = None
     test_voice: Any = None

@@ -20,6 +20,9 @@ RECORD = "run.db"
 SUMMARY, RESULT = "summary.txt", "result.json"
 """Written at the end, :data:`RESULT` last: a run without it is not done."""
 
+REPORT = "report.html"
+"""What :mod:`kvw.report` makes of a run."""
+
 LOCK, HOLDER = ".lock", ".holder.json"
 
 LAST = "last"

@@ -34,9 +34,13 @@ class HeldOut:
 
     def __call__(self, voice: Voice) -> list[float]:
         """The cosine to the held-out audio for each text, in [0, 1]; 0 where the voice fails to speak it."""
-        similarities = []
+        return [similarity for similarity, _ in self.hear(voice)]
+
+    def hear(self, voice: Voice) -> list[tuple[float, Wave | None]]:
+        """The same for each text with what the voice says; None where it fails to."""
+        heard = []
         for script in self.scripts:
             trial = Trial(voice)
             attempt(TargetSimilarity("heldout", self.ear, [script], self.target), [trial])
-            similarities.append(trial.parts.get("heldout", 0.0))
-        return similarities
+            heard.append((trial.parts.get("heldout", 0.0), None if trial.status else trial.waves[script.text]))
+        return heard

@@ -191,18 +191,28 @@ def compared(chosen: Sequence[Run], outputs: Path) -> list[str]:
 
     What the config does not say is compared as well: the recording's digest, the synthesiser and the versions.
     """
+    differ = differing(chosen)
+    lines = ["The runs have the same config"]
+    if differ:
+        head = ("differs", *(label(run, outputs) for run in chosen))
+        rows = [(word(key), *map(word, texts)) for key, texts in differ.items()]
+        lines = aligned([head, *rows], len(head))
+    return [*lines, "", *aligned([HEAD, *(overview(run, outputs) for run in chosen)], LEFT)]
+
+
+def differing(chosen: Sequence[Run]) -> dict[str, list[str]]:
+    """What differs between runs: the text of each, by the dotted key of the config or of :data:`BESIDE`.
+
+    Raises:
+        KvwError: a record can't be read.
+    """
     settings = []
     for run in chosen:
         with sound(run.path, "config"):
             settings.append(flat({**run.config, **{key: run.about[key] for key in BESIDE if key in run.about}}))
     keys = dict.fromkeys(key for one in settings for key in one)
     differ = [key for key in keys if len({one.get(key) for one in settings}) > 1]
-    lines = ["The runs have the same config"]
-    if differ:
-        head = ("differs", *(label(run, outputs) for run in chosen))
-        rows = [(word(key), *(word(one.get(key, "-")) for one in settings)) for key in differ]
-        lines = aligned([head, *rows], len(head))
-    return [*lines, "", *aligned([HEAD, *(overview(run, outputs) for run in chosen)], LEFT)]
+    return {key: [one.get(key, "-") for one in settings] for key in differ}
 
 
 def flat(node: Mapping[str, Any], above: str = "") -> dict[str, str]:

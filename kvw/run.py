@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 import logging
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from kvw import audio, composition, quality, results, store
+from kvw import audio, composition, quality, report, results, said, store
 from kvw import folder as folders
 from kvw import search as searching
 from kvw import voices as voice_files
-from kvw.config import plain
+from kvw.archive import Entry
+from kvw.config import build, plain
 from kvw.disk import check_free, write_whole
 from kvw.gate import OPEN, Gate
 from kvw.heldout import HeldOut
@@ -28,7 +29,7 @@ from kvw.manual import shell
 from kvw.prepare import Prepared, prepared
 from kvw.progress import SCORED_SHARE, Progress, duration
 from kvw.search import Budget, Result
-from kvw.types import EXIT_TOO_MANY_FAILURES, KvwError, Voice
+from kvw.types import EXIT_TOO_MANY_FAILURES, KvwError, Voice, Wave
 from kvw.versions import versions
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ def search(ready: Prepared, heldout: HeldOut, folder: Path, record: store.Store)
     logging.getLogger("kvw").addHandler(log_file)
     try:
         log.info("Synthesiser %s on %s; run folder %s", synthesizer.name, ready.settings.device, folder)
-        for name in (folders.RESULT, folders.SUMMARY):  # of a run that was done and goes on, which they do not know
+        for name in (folders.RESULT, folders.SUMMARY, folders.REPORT):  # of a run that was done and goes on, which they do not know
             (folder / name).unlink(missing_ok=True)
         result = searching.search(
             bank=ready.bank,
@@ -126,7 +127,11 @@ def search(ready: Prepared, heldout: HeldOut, folder: Path, record: store.Store)
             record=record,
         )
         progress.close()
-        return conclude(result, heldout, improvements, inputs, folder)
+        score = conclude(result, heldout, improvements, inputs, folder)
+        if cfg.report:
+            with forgiven("no report; task=report makes one"):
+                log.info("Report: %s", report.of_run(folder, plain(cfg.judges)))
+        return score
     except (KeyboardInterrupt, KvwError) as error:
         progress.close()
         if isinstance(error, KvwError) and error.code == EXIT_TOO_MANY_FAILURES:
@@ -176,12 +181,19 @@ def conclude(
     log.info("Judging on held-out texts and audio")
     rows = results.compared(result)
     by_step: dict[int, list[float]] = {}
+    waves: dict[int, list[Wave | None]] = {}
     for label, entry in rows.items():
         if entry.step not in by_step:  # the start may be the result
-            by_step[entry.step] = heldout(entry.voice)
+            heard = heldout.hear(entry.voice)
+            by_step[entry.step] = [similarity for similarity, _ in heard]
+            waves[entry.step] = [wave for _, wave in heard]
             log.info("  %s: %.3f", label, np.mean(by_step[entry.step]))
     judged = {label: by_step[entry.step] for label, entry in rows.items()}
     improvements.save(best, "best", heldout=float(np.mean(by_step[best.step])))
+    entries = {"stock": result.baseline, "start": result.start, "best": best}
+    with forgiven("what the voices say is not kept for a report"):
+        spoken = {role: entry for role, entry in entries.items() if entry}
+        said.keep(folder, {role: [speech(entry, improvements), *waves[entry.step]] for role, entry in spoken.items()})
     lengths = [script.phonemes for script in heldout.scripts]
     archive = result.archive
     about = {
@@ -198,6 +210,20 @@ def conclude(
     write_whole(folder / folders.RESULT, results.report(result, judged, improvements.facts).encode())
     log.info("\n%s", text)
     return best.evaluation.score
+
+
+def speech(entry: Entry, improvements: results.Improvements) -> Wave | None:
+    """The voice speaking the target text; None of a candidate that could not be scored."""
+    return None if entry.evaluation.failed else improvements.speak(entry.voice)
+
+
+@contextmanager
+def forgiven(what: str) -> Iterator[None]:
+    """Says in one line what goes wrong within: a finished run is not lost over what can be made later."""
+    try:
+        yield
+    except Exception as error:  # a full disk, a plugin, a figure
+        log.warning("%s: %s", what, " ".join(f"{type(error).__name__}: {error}".split())[:300])
 
 
 def plan(ready: Prepared) -> float:

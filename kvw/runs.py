@@ -216,10 +216,31 @@ class Run:
         Raises:
             KvwError: ``result.json`` can't be read.
         """
+        return self._concluded(lambda found: {name: float(value) for name, value in sweep.figures(found).items()})
+
+    @property
+    def heldout(self) -> dict[str, list[float]]:
+        """The similarity on each held-out text of a run that is done, by the roles of :data:`kvw.said.ROLES`.
+
+        A run that did not begin at the start has none of that role.
+
+        Raises:
+            KvwError: ``result.json`` can't be read.
+        """
+
+        def read(found: Any) -> dict[str, list[float]]:
+            voices = list(found["voices"].items())
+            labels = {label: "start" for label, _ in voices if label == "start"}
+            labels |= {voices[0][0]: "stock", voices[-1][0]: "best"}
+            return {labels[label]: [float(one) for one in seen["heldout"]] for label, seen in voices if label in labels}
+
+        return self._concluded(read)
+
+    def _concluded(self, read: Callable[[Any], dict[str, Answer]]) -> dict[str, Answer]:
+        """What ``read`` finds in the result of a run that is done; else nothing."""
         path = self.folder / folders.RESULT
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            return {name: float(value) for name, value in sweep.figures(found).items()}
+            return read(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
