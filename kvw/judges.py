@@ -170,9 +170,7 @@ class Jury:
         return found
 
 
-def verdict(
-    judge: Judge, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave]
-) -> float | str:
+def verdict(judge: Judge, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave]) -> float | str:
     """A judge's figure, or in one line why there is none."""
     if not waves:
         return "the run kept no audio of it"

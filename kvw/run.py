@@ -19,7 +19,7 @@ from kvw import folder as folders
 from kvw import search as searching
 from kvw import voices as voice_files
 from kvw.archive import Entry
-from kvw.config import build, plain
+from kvw.config import plain
 from kvw.disk import check_free, write_whole
 from kvw.gate import OPEN, Gate
 from kvw.heldout import HeldOut
@@ -113,7 +113,11 @@ def search(ready: Prepared, heldout: HeldOut, folder: Path, record: store.Store)
     logging.getLogger("kvw").addHandler(log_file)
     try:
         log.info("Synthesiser %s on %s; run folder %s", synthesizer.name, ready.settings.device, folder)
-        for name in (folders.RESULT, folders.SUMMARY, folders.REPORT):  # of a run that was done and goes on, which they do not know
+        for name in (
+            folders.RESULT,
+            folders.SUMMARY,
+            folders.REPORT,
+        ):  # of a run that was done and goes on, which they do not know
             (folder / name).unlink(missing_ok=True)
         result = searching.search(
             bank=ready.bank,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from kvw.report.history import History, Map
 
-WIDTH = 6.4
-"""Inches: on a phone a figure shrinks to half of that, and its words must be readable still."""
+WIDTH = 5.4
+"""Inches: a phone shows a figure in two thirds of that, and its words of 10 points must be readable still."""
 
-DPI = 180
+DPI = 200
 
 TARGET, RESULT, STOCK, START = "#0072b2", "#d55e00", "#555555", "#009e73"
 """Colours that colour-blind people tell apart (Okabe and Ito 2008)."""
@@ -36,7 +36,7 @@ N_FFT, HOP, MELS = 2048, 480, 96
 PITCHES = (60.0, 400.0)
 """Hz, in which the fundamental frequency is looked for."""
 
-STEADY = 0.15
+STEADY = 0.1
 """Most change of log pitch between neighbouring frames of a voice: beyond, the frame has none."""
 
 
@@ -124,7 +124,12 @@ def curves(histories: Mapping[str, History]) -> bytes:
             places = history.steps + 1 if unit == "candidates" else history.seconds
             style = ("-", "--", ":", "-.")[number // len(COLOURS) % 4]
             axes.step(
-                places, history.best, style, where="post", color=COLOURS[number % len(COLOURS)], linewidth=1.5,
+                places,
+                history.best,
+                style,
+                where="post",
+                color=COLOURS[number % len(COLOURS)],
+                linewidth=1.5,
                 label=name,
             )
         axes.set_xlabel(unit)
@@ -145,7 +150,9 @@ def speech(target: Wave, result: Wave, name: str) -> bytes:
     import librosa
 
     chart, axes = blank(3, 6.4, sharex=True)
-    clips = [(wave[: round(SHOWN_SECONDS * SAMPLE_RATE)], label) for wave, label in ((target, "target"), (result, name))]
+    clips = [
+        (wave[: round(SHOWN_SECONDS * SAMPLE_RATE)], label) for wave, label in ((target, "target"), (result, name))
+    ]
     longest = max(len(wave) for wave, _ in clips) / SAMPLE_RATE
     for one, (wave, label), colour in zip(axes, clips, (TARGET, RESULT), strict=False):
         mel = librosa.feature.melspectrogram(y=wave, sr=SAMPLE_RATE, n_fft=N_FFT, hop_length=HOP, n_mels=MELS)
@@ -179,7 +186,7 @@ def pitch(wave: Wave) -> NDArray[np.float64]:
     ).astype(np.float64)
     loud = librosa.feature.rms(y=wave, frame_length=N_FFT, hop_length=HOP)[0]
     change = np.abs(np.diff(np.log(found)))
-    steady = np.minimum(np.append(change, np.inf), np.append(np.inf, change)) < STEADY
+    steady = np.maximum(np.append(change, 0), np.append(0, change)) < STEADY
     edge = (found < low * 1.02) | (found > high * 0.98)  # where nothing repeats, an end of the range is found
     found[(loud < 0.25 * np.percentile(loud, 90)) | ~steady | edge] = np.nan
     return found
@@ -188,12 +195,18 @@ def pitch(wave: Wave) -> NDArray[np.float64]:
 def chart_of(found: Map) -> bytes:
     """Where the voices lie: stock voices, the way of the search, and its result."""
     chart, (axes,) = blank(1, 5.2)
-    for letter, marker, label in (("f", "o", "stock voice, female"), ("m", "s", "stock voice, male"), ("", "D", "stock voice")):
+    for letter, marker, label in (
+        ("f", "o", "stock voice, female"),
+        ("m", "s", "stock voice, male"),
+        ("", "D", "stock voice"),
+    ):
         some = [place for place, name in zip(found.stock, found.names, strict=True) if gender(name) == letter]
         if some:
             axes.plot(*np.array(some).T, marker, color="0.72", markersize=6, label=label, zorder=1)
     if len(found.way) > 1:
-        axes.plot(*found.way.T, ".-", color=RESULT, linewidth=0.9, markersize=5, alpha=0.6, label="improvements", zorder=2)
+        axes.plot(
+            *found.way.T, ".-", color=RESULT, linewidth=0.9, markersize=5, alpha=0.6, label="improvements", zorder=2
+        )
     if found.start is not None:
         axes.plot(*found.start, "^", color=START, markersize=10, label="start", zorder=3)
     if len(found.way):
@@ -213,5 +226,3 @@ def chart_of(found: Map) -> bytes:
 def gender(name: str) -> str:
     """``f`` or ``m`` as a stock voice's name says it; empty where it does not."""
     return name[1] if len(name) > 3 and name[2] == "_" and name[1] in "fm" else ""
-
-

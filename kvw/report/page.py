@@ -100,7 +100,9 @@ def of_one(run: Run, jury: Jury | None) -> str:
     place = map_of(found, past)
     texts, target_text = heldout_texts(run), scored_texts(run)[:1]
     recordings, heldout = clips(run.folder, "target"), clips(run.folder, "heldout")
-    chosen = of_lengths(texts, [number for number in range(len(texts)) if (said.path(run.folder, "best", number + 1)).exists()])
+    chosen = of_lengths(
+        texts, [number for number in range(len(texts)) if (said.path(run.folder, "best", number + 1)).exists()]
+    )
     count = 2 + len(voices) + len(chosen) * len(voices)
     most = min(PLAYER_SECONDS, PAGE_SECONDS / count)
     listen = [
@@ -122,7 +124,7 @@ def of_one(run: Run, jury: Jury | None) -> str:
     stock = voices.get("stock")
     if len(past.better):
         words = "Every complete candidate, the improvements, and the best stock voice as a dashed line"
-        pictures.append(picture("The search", figures.curve(past, stock and stock.score), words))
+        pictures.append(picture("The search", figures.curve(past, stock.score if stock else None), words))
         words = "What the improvements measured, stage by stage"
         pictures.append(picture("The parts of the score", figures.parts(past, stock.parts if stock else {}), words))
     best = spoken(run.folder, "best", 0)
@@ -131,8 +133,8 @@ def of_one(run: Run, jury: Jury | None) -> str:
         pictures.append(picture("Spectrograms and pitch", figures.speech(recordings[0], best[0], "result"), words))
     if place:
         words = (
-            "Where the voices lie: the mean of the rows that the scored texts are heard through, projected on the plane "
-            "in which the stock voices differ most"
+            "Where the voices lie: the mean of the rows that the scored texts are heard through, projected on the "
+            "plane in which the stock voices differ most"
         )
         pictures.append(picture("Among the stock voices", figures.chart_of(place), words))
     return template().render(
@@ -176,7 +178,7 @@ def of_several(runs: Sequence[Run], names: Sequence[str], jury: Jury | None) -> 
         best, stock = voices.get("best"), voices.get("stock")
         rows.append([
             name, word(run, "target"), word(run, "strategy"), word(run, "seed"), str(run.steps),
-            f"{pasts[name].tally.seconds:.0f}", number(best and best.score, 2), number(stock and stock.score, 2),
+            f"{pasts[name].tally.seconds:.0f}", number(best.score if best else None, 2), number(stock.score if stock else None, 2),
             number(mean(best), 3), number(mean(stock), 3),
         ])  # fmt: skip
         listen.append(player(f"{name}: result", spoken(run.folder, "best", 0), most))
@@ -195,7 +197,18 @@ def of_several(runs: Sequence[Run], names: Sequence[str], jury: Jury | None) -> 
         headline=[],
         listen=listen,
         table=Table(
-            ("run", "target", "strategy", "seed", "candidates", "audio, s", "score", "stock", "held-out", "stock held-out"),
+            (
+                "run",
+                "target",
+                "strategy",
+                "seed",
+                "candidates",
+                "audio, s",
+                "score",
+                "stock",
+                "held-out",
+                "stock held-out",
+            ),
             rows,
         ),
         verdicts=joined(judged),
@@ -302,19 +315,21 @@ def verdicts(
         waves = [(spoken(run.folder, role, number + 1), text) for number, text in enumerate(texts)]
         kept = [(wave[0], text) for wave, text in waves if wave]
         found[seen.label] = jury(run.folder, [wave for wave, _ in kept], [text for _, text in kept], recordings)
-    rows, reasons = [], {}
-    for label, figures_of in found.items():
+    rows: list[Sequence[str]] = []
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for label, said_of in found.items():
         cells = []
         for name, judge in jury.judges.items():
-            figure = figures_of[name]
+            figure = said_of[name]
             cells.append("–" if isinstance(figure, str) else f"{figure:.{judge.decimals}f}")
             if isinstance(figure, str):
-                reasons.setdefault((judge.heading, figure), []).append(label)
+                lacking.setdefault((judge.heading, figure), []).append(label)
         rows.append((label, *cells))
-    whys = [
-        f"{heading}: {why}" if len(labels) == len(rows) else f"{heading}, {'; '.join(labels)}: {why}"
-        for (heading, why), labels in reasons.items()
-    ]
+    alike: dict[tuple[str, str], list[str]] = {}
+    for (heading, why), labels in lacking.items():
+        where = "" if len(labels) == len(rows) else f" for {'; '.join(labels)}"
+        alike.setdefault((where, why), []).append(heading.rstrip(" ↑↓"))
+    whys = [f"No {' nor '.join(headings)}{where}: {why}." for (where, why), headings in alike.items()]
     return Verdicts(Table(("", *(judge.heading for judge in jury.judges.values())), rows), whys)
 
 
@@ -324,7 +339,9 @@ def joined(judged: Sequence[tuple[str, Verdicts | None]]) -> Verdicts | None:
     if not some:
         return None
     rows = [(f"{name}: {label}", *cells) for name, one in some for label, *cells in one.table.rows]
-    return Verdicts(Table(some[0][1].table.head, rows), list(dict.fromkeys(why for _, one in some for why in one.reasons)))
+    return Verdicts(
+        Table(some[0][1].table.head, rows), list(dict.fromkeys(why for _, one in some for why in one.reasons))
+    )
 
 
 def outcomes(past: History) -> list[tuple[str, str]]:
@@ -351,7 +368,12 @@ def facts(run: Run, past: History) -> list[tuple[str, str]]:
         summary, note = str(target.get("summary", "-")), str(target.get("heldout_note", "-"))
     names = ("strategy", "seed", "language", "synthesiser", "synthesiser_identity", "target_sha256", "base_voices")
     values = [(name.replace("_", " "), word(run, name)) for name in names]
-    return [("target", summary), ("held out", note), *values, ("generations", str(past.tally.generations))]
+    return [
+        ("target", summary),
+        ("held out", note),
+        *((name, text) for name, text in values if text),
+        ("generations", str(past.tally.generations)),
+    ]
 
 
 def versions(run: Run) -> list[tuple[str, str]]:
@@ -381,12 +403,15 @@ def of_lengths(texts: Sequence[str], places: Iterable[int]) -> list[int]:
 
 def clips(folder: Path, stem: str) -> list[Wave]:
     """The recordings ``STEM.wav`` or ``STEM_1.wav``, ... of a run, as far as they can be read."""
-    paths = [folder / f"{stem}.wav", *(folder / f"{stem}_{number}.wav" for number in range(1, 1 + len(list(folder.glob(f"{stem}_*.wav")))))]
+    paths = [
+        folder / f"{stem}.wav",
+        *(folder / f"{stem}_{number}.wav" for number in range(1, 1 + len(list(folder.glob(f"{stem}_*.wav"))))),
+    ]
     return [wave for path in paths for wave in read(path)]
 
 
 def spoken(folder: Path, role: str, place: int) -> list[Wave]:
-    """What a voice says, alone in a list; nothing where the run did not keep it. ``place``: see :func:`kvw.said.path`."""
+    """What a voice says, alone in a list; nothing where the run did not keep it. ``place`` as in :mod:`kvw.said`."""
     return read(folder / "best.wav" if role == "best" and place == 0 else said.path(folder, role, place))
 
 

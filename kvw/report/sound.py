@@ -34,7 +34,9 @@ def mp3(wave: Wave, most: float) -> bytes:
         stream.bit_rate = BITRATE
         frame = av.AudioFrame.from_ndarray(heard[None], format="fltp", layout="mono")
         frame.sample_rate = SAMPLE_RATE
-        resampler = av.AudioResampler(format=stream.format, layout="mono", rate=SAMPLE_RATE, frame_size=stream.frame_size)
+        resampler = av.AudioResampler(
+            format=stream.format, layout="mono", rate=SAMPLE_RATE, frame_size=stream.frame_size
+        )
         for part in (*resampler.resample(frame), *resampler.resample(None)):
             container.mux(stream.encode(part))
         container.mux(stream.encode(None))
