@@ -197,7 +197,8 @@ def conclude(
     entries = {"stock": result.baseline, "start": result.start, "best": best}
     with forgiven("what the voices say is not kept for a report"):
         spoken = {role: entry for role, entry in entries.items() if entry}
-        said.keep(folder, {role: [speech(entry, improvements), *waves[entry.step]] for role, entry in spoken.items()})
+        first = {role: speech(entry, improvements) for role, entry in spoken.items() if role != "best"}  # best.wav
+        said.keep(folder, {role: [first.get(role), *waves[entry.step]] for role, entry in spoken.items()})
     lengths = [script.phonemes for script in heldout.scripts]
     archive = result.archive
     about = {

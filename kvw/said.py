@@ -25,7 +25,7 @@ def path(run: Path, role: str, number: int) -> Path:
     Args:
         run: its folder.
         role: one of :data:`ROLES`.
-        number: 0 is the target text, then come the held-out texts in their order.
+        number: 0 is the target text, which the best says in ``best.wav`` already; then the held-out texts in order.
     """
     return run / FOLDER / f"{role}_{number}.flac"
 

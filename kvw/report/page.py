@@ -176,11 +176,10 @@ def of_several(runs: Sequence[Run], names: Sequence[str], jury: Jury | None) -> 
     for name, run in zip(names, runs, strict=True):
         voices, texts = compared(run, pasts[name]), heldout_texts(run)
         best, stock = voices.get("best"), voices.get("stock")
-        rows.append([
-            name, word(run, "target"), word(run, "strategy"), word(run, "seed"), str(run.steps),
-            f"{pasts[name].tally.seconds:.0f}", number(best.score if best else None, 2), number(stock.score if stock else None, 2),
-            number(mean(best), 3), number(mean(stock), 3),
-        ])  # fmt: skip
+        row = [name, *(word(run, key) for key in ("target", "strategy", "seed")), str(run.steps)]
+        row.append(f"{pasts[name].tally.seconds:.0f}")
+        row += [number(seen.score if seen else None, 2) for seen in (best, stock)]
+        rows.append([*row, *(number(mean(seen), 3) for seen in (best, stock))])
         listen.append(player(f"{name}: result", spoken(run.folder, "best", 0), most))
         longest = max(range(len(texts)), key=lambda place: len(texts[place]), default=-1)
         if longest >= 0 and (heard := spoken(run.folder, "best", longest + 1)):
@@ -368,12 +367,8 @@ def facts(run: Run, past: History) -> list[tuple[str, str]]:
         summary, note = str(target.get("summary", "-")), str(target.get("heldout_note", "-"))
     names = ("strategy", "seed", "language", "synthesiser", "synthesiser_identity", "target_sha256", "base_voices")
     values = [(name.replace("_", " "), word(run, name)) for name in names]
-    return [
-        ("target", summary),
-        ("held out", note),
-        *((name, text) for name, text in values if text),
-        ("generations", str(past.tally.generations)),
-    ]
+    given = [("target", summary), ("held out", note), *values, ("generations", str(past.tally.generations))]
+    return [(name, text) for name, text in given if text]
 
 
 def versions(run: Run) -> list[tuple[str, str]]:
