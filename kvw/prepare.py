@@ -97,6 +97,9 @@ def prepared(cfg: DictConfig, inputs: Inputs) -> Iterator[Prepared]:
     nodes = problems.attempt(composition.nodes, cfg)
     stages = problems.attempt(composition.stages, nodes or {}, "stages" if cfg.stages else "")
     problems.attempt(maker, plain(cfg.fitness), "fitness")
+    for key in ("judges", "tracking"):
+        if cfg[key]:
+            problems.attempt(maker, plain(cfg[key]), key)
     make_executor = problems.attempt(maker, plain(cfg.executor), "executor")
     problems.raise_any()
 

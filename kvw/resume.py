@@ -21,8 +21,11 @@ from kvw.types import KvwError
 
 log = logging.getLogger(__name__)
 
-MAY_CHANGE = ("step_limit", "minutes", "stop_score", "patience", "debug")
-"""Keys that may differ where a run goes on, beside the executor's: none of them changes what is evaluated."""
+MAY_CHANGE = ("step_limit", "minutes", "stop_score", "patience", "report", "debug")
+"""Keys that may differ where a run goes on, beside those of :data:`GROUPS`: none changes what is evaluated."""
+
+GROUPS = ("executor", "judges", "tracking")
+"""Groups that may differ, with their settings."""
 
 PLACES = ("voice_folder", "voices_folder", "synth.model", "synth.config")
 """Keys that may differ too, since what is there is checked: files lie elsewhere on another machine."""
@@ -32,7 +35,7 @@ def resume(cfg: DictConfig) -> float:
     """Goes on with the run that ``cfg.resume`` names, with its own config and inputs, as if it had never stopped.
 
     Args:
-        cfg: of which the budgets and the executor count, where the command line names them.
+        cfg: of which the budgets and :data:`GROUPS` count, where the command line names them.
 
     Returns:
         as :func:`run`.
@@ -56,7 +59,7 @@ def changed(record: store.Store, cfg: DictConfig) -> DictConfig:
     """The saved config of a run with what the command line changes.
 
     Raises:
-        KvwError: that is something else than budgets and the executor.
+        KvwError: that is something else than these.
     """
     begun, choices = restored(record.facts["config"]), record.facts["choices"]
 
@@ -67,10 +70,10 @@ def changed(record: store.Store, cfg: DictConfig) -> DictConfig:
 
     told = dict.fromkeys(override.lstrip("+~").partition("=")[0] for override in HydraConfig.get().overrides.task)
     free = (*MAY_CHANGE, *PLACES, "resume", "task")
-    fixed = [key for key in told if key not in free and key.partition(".")[0] != "executor" and differs(key)]
+    fixed = [key for key in told if key not in free and key.partition(".")[0] not in GROUPS and differs(key)]
     if fixed:
         raise KvwError(
-            f"{', '.join(fixed)}: expected a run to go on as it began; {', '.join(MAY_CHANGE)}, the executor, and "
+            f"{', '.join(fixed)}: expected a run to go on as it began; {', '.join(MAY_CHANGE)}, the executor, judges, tracking, and "
             "where voices and weights lie, can change; leave it out, or start a new run"
         )
     for key in ("resume", *MAY_CHANGE, *PLACES):
@@ -78,10 +81,11 @@ def changed(record: store.Store, cfg: DictConfig) -> DictConfig:
             OmegaConf.update(begun, key, OmegaConf.select(cfg, key))
     if "voice_folder" in told:
         begun.voices_folder = cfg.voices_folder
-    if composition.asked("executor") and cfg.executor["_target_"] != begun.executor["_target_"]:
-        begun.executor = cfg.executor
+    for group in GROUPS:
+        if composition.asked(group) and (cfg[group] or {}).get("_target_") != (begun[group] or {}).get("_target_"):
+            begun[group] = cfg[group]
     for key in told:
-        if key.startswith("executor."):
+        if "." in key and key.partition(".")[0] in GROUPS:
             OmegaConf.update(begun, key, OmegaConf.select(cfg, key))
     problems = Problems()
     check_numbers(begun, problems)

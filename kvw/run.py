@@ -19,7 +19,7 @@ from kvw import folder as folders
 from kvw import search as searching
 from kvw import voices as voice_files
 from kvw.archive import Entry
-from kvw.config import plain
+from kvw.config import build, plain
 from kvw.disk import check_free, write_whole
 from kvw.gate import OPEN, Gate
 from kvw.heldout import HeldOut
@@ -28,7 +28,7 @@ from kvw.log import RunLog
 from kvw.manual import shell
 from kvw.prepare import Prepared, prepared
 from kvw.progress import SCORED_SHARE, Progress, duration
-from kvw.search import Budget, Result
+from kvw.search import Budget, Observer, Result
 from kvw.types import EXIT_TOO_MANY_FAILURES, KvwError, Voice, Wave
 from kvw.versions import versions
 
@@ -107,6 +107,12 @@ def search(ready: Prepared, heldout: HeldOut, folder: Path, record: store.Store)
         record.facts["facts"],
         lambda voice: ear.speak([voice], script)[0],
     )
+    observers: list[Observer] = [record, improvements]
+    tracking = None
+    if cfg.tracking:
+        stem = Path(cfg.output_name).stem
+        tracking = build(plain(cfg.tracking), "tracking", folder=folder, config=plain(cfg), stem=stem)
+        observers.append(tracking)
     record.heard_through(ready.rows)
     ready.executor.memory = record
     progress, log_file = Progress(cfg.step_limit), RunLog(folder / "kvw.log")
@@ -127,7 +133,7 @@ def search(ready: Prepared, heldout: HeldOut, folder: Path, record: store.Store)
             budget=Budget(cfg.step_limit, cfg.minutes, cfg.stop_score, cfg.patience),
             population_limit=cfg.population_limit,
             starting_voice=inputs.starting_voice,
-            observers=[record, improvements, progress],
+            observers=[*observers, progress],
             record=record,
         )
         progress.close()
@@ -145,6 +151,9 @@ def search(ready: Prepared, heldout: HeldOut, folder: Path, record: store.Store)
         raise
     finally:
         progress.close()
+        if tracking:
+            with forgiven("tracking"):
+                tracking.close()
         logging.getLogger("kvw").removeHandler(log_file)
         log_file.close()
 

@@ -64,12 +64,11 @@ def plainly(axes: Any, ylabel: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def legend(chart: Figure, axes: Any, columns: int = 3) -> None:
-    """A legend above the axes, never over a curve."""
+def legend(chart: Figure, axes: Any, columns: int) -> None:
+    """A legend above all axes, never over a curve."""
     handles, labels = axes.get_legend_handles_labels()
-    for text in axes.legend(
-        handles, labels, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False, fontsize=9
-    ).get_texts():
+    made = chart.legend(handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=9)
+    for text in made.get_texts():
         text.set_parse_math(False)  # a file's name may have a $
 
 
@@ -92,7 +91,7 @@ def curve(history: History, stock: float | None) -> bytes:
         axes.set_xlabel(unit)
         axes.set_xlim(left=0)
         plainly(axes, "score")
-    legend(chart, both[0], 4)
+    legend(chart, both[0], 2)
     return png(chart)
 
 
@@ -117,8 +116,7 @@ def parts(history: History, stock: Mapping[str, float]) -> bytes:
 
 def curves(histories: Mapping[str, History]) -> bytes:
     """The best score so far of several runs over evaluations and over synthesised seconds."""
-    lines = -(-len(histories) // 2)
-    chart, both = blank(2, 5.4 + 0.2 * lines, sharey=True)
+    chart, both = blank(2, 5.2 + 0.2 * len(histories), sharey=True)
     for axes, unit in ((both[0], "candidates"), (both[1], "seconds of synthesised audio")):
         for number, (name, history) in enumerate(histories.items()):
             places = history.steps + 1 if unit == "candidates" else history.seconds
@@ -135,7 +133,7 @@ def curves(histories: Mapping[str, History]) -> bytes:
         axes.set_xlabel(unit)
         axes.set_xlim(left=0)
         plainly(axes, "best score so far")
-    legend(chart, both[0], 2)
+    legend(chart, both[0], 1)
     return png(chart)
 
 
@@ -166,11 +164,10 @@ def speech(target: Wave, result: Wave, name: str) -> bytes:
         one.set_title(label, fontsize=10, loc="left", color=colour, parse_math=False)
         heard = pitch(wave)
         times = np.arange(len(heard)) * HOP / SAMPLE_RATE
-        axes[2].plot(times, heard, color=colour, linewidth=1.5, label=label)
+        axes[2].plot(times, heard, color=colour, linewidth=1.5)
     axes[2].set_xlabel("seconds")
     axes[2].set_xlim(0, max(longest, 0.1))
     plainly(axes[2], "pitch (F0), Hz")
-    legend(chart, axes[2], 2)
     return png(chart)
 
 
@@ -219,7 +216,7 @@ def chart_of(found: Map) -> bytes:
     axes.set_xlabel(f"first principal component ({found.explained[0]:.0%} of the variance)")
     axes.margins(0.1)
     plainly(axes, f"second ({found.explained[1]:.0%})")
-    legend(chart, axes, 3)
+    legend(chart, axes, 2)
     return png(chart)
 
 

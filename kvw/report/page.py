@@ -129,7 +129,10 @@ def of_one(run: Run, jury: Jury | None) -> str:
         pictures.append(picture("The parts of the score", figures.parts(past, stock.parts if stock else {}), words))
     best = spoken(run.folder, "best", 0)
     if recordings and best:
-        words = "Spectrograms of the target and of the result, and the pitch of both; they may say different words"
+        words = (
+            f"Spectrograms of the first {figures.SHOWN_SECONDS:.0f} s of the target and of the result, and the pitch "
+            "of both; they may say different words"
+        )
         pictures.append(picture("Spectrograms and pitch", figures.speech(recordings[0], best[0], "result"), words))
     if place:
         words = (
@@ -156,62 +159,49 @@ def of_one(run: Run, jury: Jury | None) -> str:
     )
 
 
-def of_several(runs: Sequence[Run], names: Sequence[str], jury: Jury | None) -> str:
+def of_several(runs: Sequence[Run], labels: Sequence[str], jury: Jury | None) -> str:
     """The page that compares runs.
 
     Args:
         runs: at least two.
-        names: of them.
+        labels: where they are.
         jury: of the results; None for no judges.
 
     Raises:
         KvwError: a record can't be read.
     """
+    names = [f"{place}: {word(run, 'strategy')}, seed {word(run, 'seed')}" for place, run in enumerate(runs, start=1)]
     pasts = {name: history(run) for name, run in zip(names, runs, strict=True)}
     rows, judged, listen = [], [], []
     targets = {str(run.about.get("target_sha256", run.folder)): run for run in reversed(runs)}
     most = min(PLAYER_SECONDS, PAGE_SECONDS / (len(targets) + 2 * len(runs)))
     for run in reversed(targets.values()):
         listen.append(player(f"target, {word(run, 'target')}", clips(run.folder, "target")[:1], most))
-    for name, run in zip(names, runs, strict=True):
+    for name, run, label in zip(names, runs, labels, strict=True):
         voices, texts = compared(run, pasts[name]), heldout_texts(run)
         best, stock = voices.get("best"), voices.get("stock")
-        row = [name, *(word(run, key) for key in ("target", "strategy", "seed")), str(run.steps)]
-        row.append(f"{pasts[name].tally.seconds:.0f}")
+        row = [name, word(run, "target"), str(run.steps), f"{pasts[name].tally.seconds:.0f}"]
         row += [number(seen.score if seen else None, 2) for seen in (best, stock)]
-        rows.append([*row, *(number(mean(seen), 3) for seen in (best, stock))])
-        listen.append(player(f"{name}: result", spoken(run.folder, "best", 0), most))
+        rows.append([*row, *(number(mean(seen), 3) for seen in (best, stock)), label])
+        listen.append(player(f"{name}, result", spoken(run.folder, "best", 0), most))
         longest = max(range(len(texts)), key=lambda place: len(texts[place]), default=-1)
-        if longest >= 0 and (heard := spoken(run.folder, "best", longest + 1)):
-            listen.append(player(f"{name}: held-out text", heard, most, similarity(best, longest) if best else ""))
+        if best and (heard := spoken(run.folder, "best", longest + 1) if longest >= 0 else []):
+            listen.append(player(f"{name}, held-out text", heard, most, similarity(best, longest)))
         only = {"best": best} if best else {}
         recordings, heldout = clips(run.folder, "target"), clips(run.folder, "heldout")
         judged.append((name, verdicts(run, jury, only, texts, recordings, heldout)))
     drawn = {name: past for name, past in pasts.items() if len(past.better)}
-    words = "The best score so far of each run; a score is comparable where target, texts and fitness are the same"
-    differing = listing.differing(runs)
+    words = "The best score so far of each run; scores compare where target, texts and fitness are the same"
+    differing = [(key, *texts) for key, texts in listing.differing(runs).items()]
+    head = ("run", "target", "candidates", "audio, s", "score", "stock", "held-out", "stock held-out", "folder")
     return template().render(
         kind="comparison",
         title=f"{len(runs)} runs compared",
         headline=[],
         listen=listen,
-        table=Table(
-            (
-                "run",
-                "target",
-                "strategy",
-                "seed",
-                "candidates",
-                "audio, s",
-                "score",
-                "stock",
-                "held-out",
-                "stock held-out",
-            ),
-            rows,
-        ),
+        table=Table(head, rows),
         verdicts=joined(judged),
-        differing=Table(("setting", *names), [(key, *texts) for key, texts in differing.items()]),
+        differing=Table(("setting", *(name.partition(":")[0] for name in names)), differing),
         pictures=[picture("The searches", figures.curves(drawn), words)] if drawn else [],
     )
 
@@ -326,9 +316,9 @@ def verdicts(
         rows.append((label, *cells))
     alike: dict[tuple[str, str], list[str]] = {}
     for (heading, why), labels in lacking.items():
-        where = "" if len(labels) == len(rows) else f" for {'; '.join(labels)}"
-        alike.setdefault((where, why), []).append(heading.rstrip(" ↑↓"))
-    whys = [f"No {' nor '.join(headings)}{where}: {why}." for (where, why), headings in alike.items()]
+        where = "" if len(labels) == len(rows) else f" of {'; '.join(labels)}"
+        alike.setdefault((where, why), []).append(heading.partition(",")[0].rstrip(" ↑↓"))
+    whys = [f"{' and '.join(headings)}{where}: {why}." for (where, why), headings in alike.items()]
     return Verdicts(Table(("", *(judge.heading for judge in jury.judges.values())), rows), whys)
 
 
