@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tqdm import tqdm
 
@@ -37,15 +38,15 @@ class Progress(Observer):
         self._uncounted = self._done = self._before = 0
         alone = multiprocessing.current_process().name == "MainProcess"  # else a sweep's jobs share the terminal
         quiet = not (alone and sys.stderr.isatty())
-        self._bar = tqdm(total=0, unit="voice", disable=quiet, dynamic_ncols=True, leave=False)
-        self._started = self._said = self._searching = time.monotonic()
+        self._bar = tqdm(total=0, unit="voice", disable=quiet, bar_format="{desc}", leave=False)
+        self._started = self._said = self._searching = self._better = time.monotonic()
         self._ranked_at = [(0, self._started)]
         self._seen = 0
 
     def ranking(self, done: int, total: int) -> None:
         """Shows how far the ranking is."""
         self._ranked_at.append((done, time.monotonic()))
-        self._show(done, total, "ranking", "")
+        self._show(done, total, "ranking", lambda room: "")
 
     def ranked(self, ranking: Sequence[Entry], top: Sequence[Entry]) -> None:
         """Lists the nearest stock voices, and estimates what the search will take."""
@@ -54,7 +55,7 @@ class Progress(Observer):
             log.info("  %-14s %s", entry.name, figures(entry.evaluation))
         # where the run goes on there was no ranking to tell by
         self._step_seconds = step_seconds(self._ranked_at, len(ranking)) if len(self._ranked_at) > 1 else 0.0
-        self._searching = self._said = time.monotonic()
+        self._searching = self._said = self._better = time.monotonic()
 
     def resumed(self, archive: Archive, uncounted: int) -> None:
         """Says where the search goes on."""
@@ -80,26 +81,53 @@ class Progress(Observer):
         if best and archive.improvements > self._seen:
             self._seen = archive.improvements
             log.info("Step %d: %s", best.step, figures(best.evaluation, best.notes))
-        score = f"best {best.evaluation.score:.2f}" if best else "none scored yet"
-        stopped = archive.stopped / archive.steps
+            self._better = time.monotonic()
+        now = time.monotonic()
         limit = self.step_limit + self._uncounted
-        self._show(archive.steps, limit, "searching", f"{score}, {stopped:.0%} stopped early")
+        rate = (archive.steps - self._before) / max(now - self._searching, 1e-9)
+        since = now - self._better
+        self._show(archive.steps, limit, "searching", lambda room: standing(archive, rate, since, room))
 
     def close(self) -> None:
         """Takes the line off the terminal."""
         self._bar.close()
 
-    def _show(self, done: int, total: int, what: str, more: str) -> None:
+    def _show(self, done: int, total: int, what: str, more: Callable[[int], str]) -> None:
+        """Shows how far it is, and what ``more`` says in so many characters."""
+        now = time.monotonic()
+        left = f"{duration((now - self._searching) / max(done - self._before, 1) * (total - done))} left"
         if not self._bar.disable:
-            self._bar.total, self._bar.n, self._bar.initial = total, done, self._before
-            self._bar.start_t = time.time() - (time.monotonic() - self._searching)
-            self._bar.set_description_str(what, refresh=False)
-            self._bar.set_postfix_str(more, refresh=False)
+            columns = shutil.get_terminal_size().columns - 1
+            first = f"{done}/{total}"
+            line = f"{first}, {more(columns - len(first) - len(left) - 4) or what}, {left}"
+            self._bar.total, self._bar.n = total, done
+            self._bar.set_description_str(line[:columns], refresh=False)
             self._bar.refresh() if done >= total else self._bar.update(0)
-        elif time.monotonic() - self._said >= PIPE_SECONDS:
-            self._said = time.monotonic()
-            left = (self._said - self._searching) / (done - self._before) * (total - done)
-            log.info("%s: %d of %d, %s left%s", what, done, total, duration(left), f", {more}" if more else "")
+        elif now - self._said >= PIPE_SECONDS:
+            self._said = now
+            log.info("%s: %d of %d, %s", what, done, total, ", ".join(filter(None, (left, more(1000)))))
+
+
+def standing(archive: Archive, rate: float, since: float, room: int) -> str:
+    """How a search stands: its best and as many of its parts as there is room for, and how fast it is.
+
+    Args:
+        archive: of the search, with a candidate at least.
+        rate: candidates a second.
+        since: seconds without a better one.
+        room: characters.
+    """
+    pace = f"{archive.stopped / archive.steps:.0%} stopped, {rate:.1f}/s"
+    if not archive.best:
+        return f"none scored yet, {pace}"
+    seen = archive.best.evaluation
+    parts = [f"{name} {value:.2f}".replace(" 0.", " .") for name, value in seen.parts.items()]
+    while True:
+        shown = f" ({' '.join(parts)})" if parts else ""
+        line = f"best {seen.score:.2f}{shown} {duration(since)} ago, {pace}"
+        if len(line) <= room or not parts:
+            return line
+        parts.pop()
 
 
 def step_seconds(ranked_at: Sequence[tuple[int, float]], voices: int) -> float:

@@ -73,8 +73,8 @@ def changed(record: store.Store, cfg: DictConfig) -> DictConfig:
     fixed = [key for key in told if key not in free and key.partition(".")[0] not in GROUPS and differs(key)]
     if fixed:
         raise KvwError(
-            f"{', '.join(fixed)}: expected a run to go on as it began; {', '.join(MAY_CHANGE)}, the executor, judges, tracking, and "
-            "where voices and weights lie, can change; leave it out, or start a new run"
+            f"{', '.join(fixed)}: expected a run to go on as it began; {', '.join((*MAY_CHANGE, *GROUPS))}, and where "
+            "voices and weights lie, can change; leave it out, or start a new run"
         )
     for key in ("resume", *MAY_CHANGE, *PLACES):
         if key in told:
@@ -82,7 +82,7 @@ def changed(record: store.Store, cfg: DictConfig) -> DictConfig:
     if "voice_folder" in told:
         begun.voices_folder = cfg.voices_folder
     for group in GROUPS:
-        if composition.asked(group) and (cfg[group] or {}).get("_target_") != (begun[group] or {}).get("_target_"):
+        if composition.asked(group) and composition.chosen(group) != choices.get(group):
             begun[group] = cfg[group]
     for key in told:
         if "." in key and key.partition(".")[0] in GROUPS:

@@ -52,16 +52,18 @@ class TensorBoard(Observer):
 
     def __init__(self, *, folder: Path, config: Mapping[str, Any], stem: str) -> None:
         self._run, self._stem = folder, stem
+        self._stopped = self._seen = 0
+        self._at = time.monotonic()
         place = folder / FOLDER
         place.mkdir(exist_ok=True)
         for old in place.glob("events.out.tfevents.*"):
             old.unlink()
         self._writer = SummaryWriter(str(place))
         chosen = flat({key: config[key] for key in SETTINGS if config.get(key) is not None})
+        events = self._writer.file_writer
+        assert events is not None
         for summary in hparams(chosen, {"best/score": 0.0, "heldout/best": 0.0}):
-            self._writer.file_writer.add_summary(summary)
-        self._stopped = self._seen = 0
-        self._at = time.monotonic()
+            events.add_summary(summary)
 
     def resumed(self, archive: Archive, uncounted: int) -> None:
         """Writes what the record has of the run so far."""

@@ -147,14 +147,15 @@ def numbered(index: int) -> Voice:
 
 @pytest.fixture
 def kvw(tmp_path, monkeypatch):
-    """Runs kvw in an empty folder with one short held-out text; gives the exit status and the folders of its runs."""
+    """Runs kvw in an empty folder with one short held-out text and no report; gives status and folders of its runs."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("kvw.executor.spare_processes", lambda *_: 0)  # they load longer than such a run takes
     (tmp_path / "held out.txt").write_text("Nobody was there.\n")
 
     def run(*arguments):
         before = set(tmp_path.glob("outputs/**/run.db"))
-        code = cli.run([*(f"{key}={text}" for key, text in SHORT.items()), "heldout_texts=held out.txt", *arguments])
+        texts = (f"{key}={text}" for key, text in SHORT.items())
+        code = cli.run([*texts, "heldout_texts=held out.txt", "report=false", *arguments])
         return code, sorted(path.parent for path in set(tmp_path.glob("outputs/**/run.db")) - before)
 
     return run

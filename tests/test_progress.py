@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
+import re
+import time
+
 import numpy as np
 import pytest
 
 from kvw import progress
 from kvw.candidate import Candidate, Evaluation
-from kvw.progress import Progress, duration, step_seconds
+from kvw.progress import Progress, duration, standing, step_seconds
 from kvw.search import Archive, Entry
 
 
@@ -44,4 +48,42 @@ def test_in_a_pipe_lines_tell_how_far_it_is_and_every_improvement_is_one(monkeyp
     assert any("af_a" in line and figures in line for line in said)
     assert said.count(f"Step 0: {figures}, Diversity: 0.07") == 1
     assert said[-1].startswith("searching: 2 of 4, ")
-    assert said[-1].endswith("best 80.00, 50% stopped early")
+    assert re.search(
+        r" left, best 80\.00 \(target \.70 self \.90 feature \.50\) 0 s ago, 50% stopped, [\d.]+/s$", said[-1]
+    )
+
+
+def test_the_live_line_is_one_line_of_100_columns_at_most_and_says_all_of_it(monkeypatch):
+    shown = []
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr.write", shown.append, raising=False)
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_: os.terminal_size((100, 40)))
+    parts = {"target": 0.6543, "self": 1.0, "feature": 0.4321, "others": 0.5, "prior": 0.9}
+    seen = Evaluation("complete", 77.24, 0.65, parts)
+    archive = Archive()
+    archive.decode = lambda genome: genome.astype(np.float32)
+    candidate = Candidate([1.0])
+    candidate.evaluate(seen)
+    archive.update([candidate])
+    watcher = Progress(step_limit=10_000)
+    watcher.ranking(3, 24)
+    watcher.ranked([Entry("af_a", np.zeros(1), seen)], [Entry("af_a", np.zeros(1), seen)])
+    archive.steps, archive.stopped = 10_000, 4_700
+    now = time.monotonic()
+    watcher._seen, watcher._better, watcher._searching = 1, now - 95, now - 2000
+    watcher(0, [candidate], archive)
+    watcher.close()
+    lines = [text.strip() for text in shown if text.strip()]
+    best = "best 77.24 (target .65 self 1.00 feature .43) 2 min ago"
+    assert f"10000/10000, {best}, 47% stopped, 5.0/s, 0 s left" in lines
+    assert any(re.fullmatch(r"3/24, ranking, .* left", line) for line in lines)
+    assert all(len(line) <= 100 for line in lines)
+
+
+def test_before_anything_is_scored_the_line_says_so():
+    archive = Archive()
+    candidate = Candidate([1.0])
+    candidate.evaluate(Evaluation("silent"))
+    archive.decode = lambda genome: genome
+    archive.update([candidate])
+    assert standing(archive, 3.14, 5.0, 80) == "none scored yet, 0% stopped, 3.1/s"
