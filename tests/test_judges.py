@@ -1,0 +1,96 @@
+"""The judges of a result. Those with models of their own need an optional package."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kvw import decode
+from kvw.judges import Quality, WordErrors, verdict, words
+from kvw.transcribe import Transcript
+from kvw.types import SAMPLE_RATE, KvwError
+
+TEXT = "The old clock struck nine as Martha closed the heavy door."
+
+
+def noisy(wave, decibels):
+    """With white noise at a signal-to-noise ratio."""
+    level = np.sqrt(np.mean(wave**2)) / 10 ** (decibels / 20)
+    return (wave + np.random.default_rng(0).normal(0, level, len(wave))).astype(np.float32)
+
+
+@pytest.mark.extras
+def test_clean_speech_is_judged_better_than_the_same_in_noise_and_that_better_than_noise(demo):
+    judge, hiss = Quality(), noisy(np.zeros(10 * SAMPLE_RATE, np.float32) + 1e-9, 0) * 1e8
+    clean, somewhat, bad, noise = (
+        judge([wave], None, []) for wave in (demo, noisy(demo, 20), noisy(demo, 0), np.clip(hiss, -1, 1))
+    )
+    assert 5 >= clean > somewhat > bad > noise >= 1
+
+
+@pytest.mark.extras
+def test_recordings_of_real_speakers_are_judged_better_than_the_same_in_noise(shared):
+    for path in sorted((shared / "targets").glob("*.flac"))[:3]:
+        wave = decode.read(path)
+        assert Quality()([wave], None, []) > Quality()([noisy(wave, 10)], None, [])
+
+
+@pytest.mark.extras
+def test_embedded_speech_is_judged_better_than_the_same_in_noise(embedded, bank):
+    (wave,) = embedded([bank["af_iris"]], embedded.script(TEXT), 0)
+    assert Quality()([wave], [TEXT], []) > Quality()([noisy(wave, 0)], [TEXT], [])
+
+
+@pytest.mark.extras
+def test_words_that_are_heard_wrong_are_counted_over_all_texts():
+    judge, said = WordErrors(), iter(["the old  clock", "A cold wind came; over the hill!"])
+    judge.__dict__["_whisper"] = lambda wave: Transcript(next(said))
+    wave = np.zeros(10, np.float32)
+    rate = judge([wave, wave], ["The old clock struck.", "A cold wind came over the hill."], [])
+    assert rate == pytest.approx(100 * 1 / 11)
+
+
+@pytest.mark.extras
+def test_in_a_language_without_spaces_characters_are_counted():
+    judge = WordErrors()
+    judge.__dict__["_whisper"] = lambda wave: Transcript("今天天气很好")
+    assert judge([np.zeros(10, np.float32)], ["今天天氣很好。"], []) == pytest.approx(100 / 6)
+
+
+@pytest.mark.extras
+def test_a_whisper_that_is_not_here_is_not_fetched_and_a_recording_without_words_not_judged(monkeypatch):
+    monkeypatch.setattr("kvw.transcribe.find", lambda model: None)
+    monkeypatch.setattr("kvw.transcribe.fetch", lambda model: pytest.fail("it is fetched"))
+    wave = [np.zeros(10, np.float32)]
+    assert "expected Whisper's small in the hub's cache" in verdict(WordErrors(), wave, [TEXT], [])
+    assert verdict(WordErrors(), wave, None, []) == "nobody typed what the recording says"
+
+
+def test_words_are_compared_as_they_are_heard():
+    assert words("Don't — STOP, it's  5_o'clock!\n") == "don't stop it's 5 o'clock"
+
+
+def test_what_a_judge_can_not_say_is_a_reason_and_no_error():
+    class Odd:
+        heading, decimals = "odd", 1
+
+        def __init__(self, outcome):
+            self.outcome = outcome
+
+        def __call__(self, waves, texts, speaker):
+            if isinstance(self.outcome, Exception):
+                raise self.outcome
+            return self.outcome
+
+    wave = [np.zeros(10, np.float32)]
+    assert verdict(Odd(2), wave, None, []) == 2.0
+    assert verdict(Odd(np.float32("nan")), wave, None, []) == "the judge finds NaN or infinity"
+    assert verdict(Odd(KvwError("a\nb")), wave, None, []) == "a b"
+    assert verdict(Odd(RuntimeError("CUDA")), wave, None, []) == "RuntimeError: CUDA"
+    assert verdict(Odd(2), [], None, []) == "the run kept no audio of it"
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("inf")])
+def test_seconds_that_are_none_are_refused(seconds):
+    with pytest.raises(ValueError, match="seconds: expected a number above 0"):
+        Quality(seconds)
