@@ -140,7 +140,7 @@ def search(ready: Prepared, heldout: HeldOut, folder: Path, record: store.Store)
         score = conclude(result, heldout, improvements, inputs, folder)
         if cfg.report:
             with forgiven("no report; task=report makes one"):
-                log.info("Report: %s", report.of_run(folder, plain(cfg.judges)))
+                log.info("Report: %s", report.of_run(folder, cfg.judges and plain(cfg.judges)))
         return score
     except (KeyboardInterrupt, KvwError) as error:
         progress.close()
