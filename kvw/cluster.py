@@ -277,8 +277,9 @@ class RayExecutor:
             if not np.isfinite(voice).all():  # it fails for what it is, wherever that is
                 rows[:] = np.nan
         known: dict[str, Utterance] = {}
-        for voice, _ in jobs if self.memory is not None else ():
-            known |= remembered(self.memory, self._ear, self._own.scripts, voice)
+        if self.memory is not None:
+            for voice, _ in jobs:
+                known |= remembered(self.memory, self._ear, self._own.scripts, voice)
         return heard, [gate for _, gate in jobs], known
 
     def _here(self, job: tuple[Voice, Gate]) -> Evaluation:
