@@ -35,6 +35,9 @@ IN_FLIGHT = 2
 LONGEST_BATCH = 10.0
 """Seconds of work that a worker is given at once: so much is done again when it dies."""
 
+AHEAD = 1.0
+"""Seconds of work that wait behind that: no worker waits for the driver, and others can do without them."""
+
 SLICE = 0.2
 """Seconds that nothing else happens in: a signal is answered within them."""
 
@@ -309,7 +312,8 @@ class Ledger:
             for worker in self.ready:
                 if len(worker.flight) != depth:
                     continue
-                numbers = now.pick(self._size(worker, left * (worker.speed or typical) / total))
+                share = left * (worker.speed or typical) / total
+                numbers = now.pick(self._size(worker, share, AHEAD if depth else LONGEST_BATCH))
                 if not numbers:
                     return
                 ticket = self._workers.submit(worker.handle, [now.jobs[number] for number in numbers])
@@ -317,11 +321,11 @@ class Ledger:
                 worker.flight.append(batch)
                 self._flying[ticket] = worker, batch
 
-    def _size(self, worker: Worker, share: float) -> int:
-        """Candidates for a worker whose share of all that is left is ``share``."""
+    def _size(self, worker: Worker, share: float, seconds: float) -> int:
+        """Candidates for a worker whose share of all that is left is ``share``; work of so many seconds at most."""
         least = self._workers.batch
         size = math.ceil(share) if share <= least else max(least, math.ceil(share / 2))
-        return min(size, max(least, int(worker.speed * LONGEST_BATCH)))
+        return min(size, max(least, int(worker.speed * seconds)))
 
     def _take_batch(self, now: Round, worker: Worker, batch: Batch) -> None:
         try:
