@@ -31,7 +31,13 @@ def wheel(tmp_path_factory) -> Path:
 
 def test_the_wheel_carries_configs_strategies_and_data_and_no_tests(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    for name in ("kvw/conf/kvw.yaml", "strategies/random_walk.py", "kvw/data/demo.txt", "kvw/conf/language/z.yaml"):
+    for name in (
+        "kvw/conf/kvw.yaml",
+        "strategies/random_walk.py",
+        "kvw/data/demo.txt",
+        "kvw/conf/language/z.yaml",
+        "kvw/report/page.html.j2",
+    ):
         assert name in names
     assert not [name for name in names if name.startswith(("tests/", "conf/", "outputs/", "voices/"))]
     assert "strategies/__init__.py" not in names
@@ -69,3 +75,4 @@ def test_the_wheel_runs_in_an_empty_folder_and_finds_a_users_strategy(wheel, tmp
     out = kvw("strategy=mine", "synth=embedded", "step_limit=3", "population_limit=2", *texts)
     (best,) = work.glob("outputs/*/*-demo-mine-0/best.pt")
     assert str(best) in out
+    assert f"Report: {best.with_name('report.html')}" in out
