@@ -46,7 +46,10 @@ def undisturbed(tmp_path_factory):
     (where / "held out.txt").write_text("Nobody was there.\n")
     before = Path.cwd()
     os.chdir(where)
-    assert cli.run([*TEXTS, "heldout_texts=held out.txt", "executor.scorers=0", *SMALL, "step_limit=18"]) == 0
+    assert (
+        cli.run([*TEXTS, "heldout_texts=held out.txt", "executor.scorers=0", "report=false", *SMALL, "step_limit=18"])
+        == 0
+    )
     os.chdir(before)
     return next(where.glob("outputs/*/*"))
 
