@@ -242,7 +242,7 @@ def test_help_does_not_wait_for_heavy_imports():
 
 
 def test_every_choice_of_every_group_composes_and_has_settings_that_what_it_names_takes():
-    from kvw.composition import stage
+    from kvw.composition import stage, with_members
     from kvw.config import bound, maker, plain
 
     groups = {path.parent.name: [] for path in cli.CONF.glob("*/*.yaml")}
@@ -253,16 +253,17 @@ def test_every_choice_of_every_group_composes_and_has_settings_that_what_it_name
         for name in names:
             with hydra.initialize_config_dir(str(cli.CONF), version_base="1.3"):
                 cfg = hydra.compose("kvw", overrides=[f"{group}={name}"])
+                node = with_members({"strategy": plain(cfg.strategy), "space": plain(cfg.space)}, None)
             if group == "experiment":
                 for key, node in plain(cfg.stages).items():
                     stage(key, node, f"stages.{key}.")
             elif group == "strategy":
-                stage(name, {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}, "")
+                stage(name, node, "")
             elif group == "language":
                 assert cfg.language.letter == name
             elif name == "none":
                 assert not cfg[group]
-            elif name != "tensorboard" or find_spec("tensorboard"):  # an optional package
+            elif name not in ("tensorboard", "ray") or find_spec(name):  # optional packages
                 checked = bound if group == "task" else maker  # a task is called with the config, not made
                 assert callable(checked(plain(cfg[group]), group))
             assert re.match(r"#\s*\S", (Path(cli.CONF) / group / f"{name}.yaml").read_text()), "opens with a comment"

@@ -178,7 +178,7 @@ def test_a_search_takes_its_texts_from_the_language():
 def test_a_whole_search_runs_in_another_language(letter, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "one.txt").write_text(of(letter)["heldout_texts"][1], "utf-8")
-    arguments = ["synth=embedded", "step_limit=2", "population_limit=2", "heldout_texts=one.txt"]
+    arguments = ["synth=embedded", "step_limit=2", "population_limit=2", "heldout_texts=one.txt", "report=false"]
     assert cli.run([*arguments, f"language={letter}"]) == 0
     (folder,) = (path.parent for path in tmp_path.glob("outputs/*/*/best.pt"))
     facts = json.loads((folder / "best.json").read_text("utf-8"))

@@ -23,7 +23,7 @@ from kvw.store import Store
 from kvw.types import KvwError
 from tests.conftest import SHORT
 
-TEXTS = [f"{key}={text}" for key, text in SHORT.items()]
+TEXTS = ["report=false", *(f"{key}={text}" for key, text in SHORT.items())]
 SMALL = ("synth=embedded", "population_limit=3", "fitness=averaged", "strategy=genetic", "strategy.size=6")
 RECORDED = ("candidates", "stock", "utterances")
 
@@ -46,10 +46,7 @@ def undisturbed(tmp_path_factory):
     (where / "held out.txt").write_text("Nobody was there.\n")
     before = Path.cwd()
     os.chdir(where)
-    assert (
-        cli.run([*TEXTS, "heldout_texts=held out.txt", "executor.scorers=0", "report=false", *SMALL, "step_limit=18"])
-        == 0
-    )
+    assert cli.run([*TEXTS, "heldout_texts=held out.txt", "executor.scorers=0", *SMALL, "step_limit=18"]) == 0
     os.chdir(before)
     return next(where.glob("outputs/*/*"))
 

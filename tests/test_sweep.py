@@ -17,7 +17,13 @@ from PIL import Image
 from kvw import cli, sweep
 from tests.conftest import SHORT
 
-TINY = ["synth=embedded", "step_limit=3", "population_limit=2", *(f"{key}={text}" for key, text in SHORT.items())]
+TINY = [
+    "synth=embedded",
+    "report=false",
+    "step_limit=3",
+    "population_limit=2",
+    *(f"{key}={text}" for key, text in SHORT.items()),
+]
 MODELS = "kvw.settings.SpeakerEncoder"
 
 
