@@ -29,7 +29,7 @@ import numpy as np
 from kvw.actor import Actor
 from kvw.candidate import Evaluation
 from kvw.executor import remembered
-from kvw.fingerprint import differences
+from kvw.fingerprint import differences, fingerprint
 from kvw.fitness import HybridFitness
 from kvw.gate import Gate, each
 from kvw.ledger import Ledger, LostError
@@ -81,10 +81,11 @@ class Actors:
         count: of them; None is as many as there is room for.
         given: arguments of :meth:`Actor.prepare`; what is large in them is in Ray's store.
         encode: the arguments of :meth:`Actor.evaluate` for jobs.
+        own: the driver's fingerprint where that is to be theirs; empty for that of the first one.
 
     Attributes:
         batch: voices that one evaluates at once.
-        fingerprint: of the first that was prepared; those of the others are compared with it.
+        fingerprint: that those of all are compared with.
     """
 
     def __init__(
@@ -93,9 +94,10 @@ class Actors:
         count: int | None,
         given: Sequence[Any],
         encode: Callable[[Sequence[Any]], tuple[Any, ...]],
+        own: dict[str, str],
     ) -> None:
         self.batch = 1
-        self.fingerprint: dict[str, str] = {}
+        self.fingerprint = own
         self._need, self._count, self._given, self._encode = need, count, given, encode
         self._make = ray.remote(Actor).options(
             num_cpus=need.cpus, num_gpus=need.gpus, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD"
@@ -140,6 +142,9 @@ class Actors:
                     "give executor.runtime_env"
                 ) from error
             raise error.cause if isinstance(error.cause, Exception) else error from None
+        except (exceptions.RuntimeEnvSetupError, exceptions.ActorUnschedulableError) as error:
+            why = f"Ray says: {' '.join(str(error).split()):.300}"
+            raise KvwError(f"executor: expected workers to start; {why}; see executor.runtime_env") from error
         except exceptions.RayError as error:
             gone = not isinstance(error, (exceptions.ActorDiedError, exceptions.OutOfMemoryError))
             if gone or "node has died" in str(error):  # what is cut off may be at work still: it did not end by itself
@@ -152,13 +157,13 @@ class Actors:
         return answer
 
     def _compare(self, found: dict[str, str]) -> None:
-        """Says what differs between workers: the last bits of what they find may, too."""
+        """Says what differs between machines: the last bits of what they find may, too."""
         self.fingerprint = self.fingerprint or found
         self.batch = int(self.fingerprint.get("batch", 1))
-        others = "; ".join(differences(self.fingerprint, found))
+        others = "; ".join(differences(self.fingerprint, found, "here or on the first", "on another"))
         if others and others not in self._said:
             self._said.add(others)
-            log.warning("Workers differ, so that the last bits of results may depend on who evaluates: %s", others)
+            log.warning("Machines differ, so that the last bits of results may depend on who evaluates: %s", others)
 
     def end(self, handle: Any) -> None:
         """As :class:`kvw.ledger.Workers`."""
@@ -243,7 +248,8 @@ class RayExecutor:
             self._rows = list(range(MAX_PHONEMES)) if whole else sorted(heard)
             beside = need.cpus // threads - 1
             given = (ray.put(fitness), threads, beside, self._ear.speaker, self._rows)
-            self._actors = Actors(need, actors, given, self._encode)
+            alike = device == "cpu" == self._own.ear.encoder.device.type
+            self._actors = Actors(need, actors, given, self._encode, fingerprint(device, 1, ()) if alike else {})
             here = self._here if fallback else None
             self._ledger = Ledger(self._actors, deadline=deadline, wait=wait, local=here)
             self._ledger.begin()

@@ -120,6 +120,8 @@ def with_members(node: Any, space: dict[str, Any] | None) -> Any:
     members = strategy.get("members") if isinstance(strategy, dict) else None
     if not isinstance(strategy, dict) or not isinstance(members, list):
         return node
+    if len(members) < 2:
+        raise KvwError(f"strategy.members: expected two strategies or more, such as [genetic,sep_cma]; got {members}")
     found: dict[str, Any] = {}
     for member in members:
         name, *settings = str(member).split() or [""]
@@ -128,6 +130,8 @@ def with_members(node: Any, space: dict[str, Any] | None) -> Any:
             number += 1
             label = f"{name}-{number}"
         found[label] = composed(name, space, "strategy.members", settings)
+        if "members" in found[label]["strategy"]:
+            raise KvwError(f"strategy.members: expected strategies without members of their own; got {name}")
     return {**node, "strategy": {**strategy, "members": found}}
 
 

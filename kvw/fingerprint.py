@@ -51,11 +51,10 @@ def _modules(node: Any) -> Iterator[str]:
             yield from _modules(one)
 
 
-def differences(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    """What differs, a few words each."""
-    names = sorted(before.keys() | now.keys())
+def differences(one: dict[str, str], other: dict[str, str], there: str = "then", here: str = "now") -> list[str]:
+    """What differs, a few words each; ``there`` and ``here`` are words for where the two come from."""
     return [
-        f"{name}: {before.get(name, 'none')} then, {now.get(name, 'none')} now"
-        for name in names
-        if before.get(name) != now.get(name)
+        f"{name}: {one.get(name, 'none')} {there}, {other.get(name, 'none')} {here}"
+        for name in sorted(one.keys() | other.keys())
+        if one.get(name) != other.get(name)
     ]

@@ -78,7 +78,8 @@ class Archipelago(SearchStage):
     ) -> tuple[Space, list[Candidate], Strategy]:
         """As :class:`kvw.chain.SearchStage`; every island has its own seeds, so there are none here."""
         islands = []
-        for member, own in zip(self.members, rng.spawn(len(self.members)), strict=True):
+        for member in self.members:
+            own = np.random.default_rng(int(rng.integers(2**63)))  # not spawn(): what that counts is in no state
             space, _, strategy = member.make(bank, top, base, own)
             islands.append(Island(member, space, strategy, own))
         union = self.attempt(self.space, spaces=[island.space for island in islands])

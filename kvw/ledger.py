@@ -137,6 +137,7 @@ class Round:
         self.jobs, self.keep = jobs, keep
         self.todo = deque(range(len(jobs)))
         self.alone: deque[int] = deque()  # each in a batch of its own: they were in one that ended a worker
+        self.suspects: set[int] = set()  # that have ever been in one
         self.deaths: Counter[int] = Counter()
         self.found: dict[int, Evaluation] = {}
 
@@ -154,12 +155,13 @@ class Round:
     def put_back(self, numbers: Sequence[int]) -> None:
         """Takes back those that nobody is to blame for."""
         for number in reversed(numbers):
-            (self.alone if self.deaths[number] else self.todo).appendleft(number)
+            (self.alone if number in self.suspects else self.todo).appendleft(number)
 
     def blame(self, numbers: Sequence[int]) -> None:
         """Takes back those that were at work when their worker ended: several are tried one by one."""
         if len(numbers) > 1:
             self.alone.extend(numbers)
+            self.suspects.update(numbers)
             return
         for number in numbers:
             self.deaths[number] += 1
@@ -287,12 +289,13 @@ class Ledger:
         self._workers.end(start.handle)
         self._look = 0.0
         if isinstance(error, LostError) and error.with_node:
+            self._paused = time.monotonic() + SLICE
             return
         why = " ".join(str(error).split())
-        self._failures = [*(one for one in self._failures if one == why), why]
+        self._failures.append(why)
         if not self._began and (not isinstance(error, LostError) or len(self._failures) >= MOST_STARTS):
             raise error if isinstance(error, KvwError) else KvwError(f"executor: no worker can start: {why:.300}")
-        if len(self._failures) == 1:
+        if self._failures.count(why) == 1:
             log.warning("A worker can't start: %.300s", why)
         self._paused = time.monotonic() + min(LONGEST_PAUSE, 2.0 ** len(self._failures))
 
@@ -400,7 +403,8 @@ class Ledger:
     def _waited(self) -> bool:
         """Whether there has been no worker for so long that none is expected any more."""
         loading = any(start.due is not None for start in self._starting.values())
-        return self._lonely is not None and not loading and time.monotonic() - self._lonely >= self._wait
+        wait = self._wait if self._began else max(self._wait, LONGEST_PAUSE)  # the first takes its time to start
+        return self._lonely is not None and not loading and time.monotonic() - self._lonely >= wait
 
     def _do_without(self, now: Round) -> None:
         """Waits for a worker, then evaluates here, one candidate between two looks for one.
@@ -415,9 +419,10 @@ class Ledger:
         if not self._waited():
             return
         if self._local is None:
+            then = "bring machines back and go on with resume=" if self._began else "look at the cluster (ray status)"
             raise KvwError(
-                f"executor: expected a worker; there has been none for {self._wait:g} s; bring machines back and go "
-                "on with resume=, or give executor.fallback=local",
+                f"executor: expected a worker; there has been none for {time.monotonic() - self._lonely:.0f} s; "
+                f"{then}, or give executor.fallback=local",
                 EXIT_TOO_MANY_FAILURES,
             )
         if not self._said:

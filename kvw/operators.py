@@ -213,7 +213,9 @@ def offspring(
 
 
 def replace_worst(population: list[Candidate], newcomer: Candidate) -> None:
-    """Puts an evaluated newcomer in the place of the worst of a population, in place, if it is better."""
+    """Puts an evaluated newcomer in the place of the worst of a population if it is better, and new to it."""
+    if any(np.array_equal(one.genome, newcomer.genome) for one in population):
+        return
     worst = min(range(len(population)), key=lambda number: population[number].fitness)
     if newcomer.fitness > population[worst].fitness:
         population[worst] = newcomer

@@ -143,12 +143,13 @@ def rank(
     Raises:
         KvwError: no stock voice could be scored.
     """
-    total, size = len(bank) + min(limit, len(bank)), max(RANKING_BATCH, executor.batch)
+    total = len(bank) + min(limit, len(bank))
 
     def evaluate(voices: Mapping[str, Voice], gate: Gate, before: int) -> list[Entry]:
-        names, entries = list(voices), []
-        for at in range(0, len(names), size):
-            some = names[at : at + size]
+        names, entries = list(voices), list[Entry]()
+        while len(entries) < len(names):
+            size = max(RANKING_BATCH, executor.batch)  # which may have grown meanwhile
+            some = names[len(entries) : len(entries) + size]
             seen = executor([voices[name] for name in some], gate)
             entries += [Entry(name, voices[name], one) for name, one in zip(some, seen, strict=True)]
             for observer in observers:

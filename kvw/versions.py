@@ -15,8 +15,16 @@ def versions() -> dict[str, str]:
     return {
         "kvw": __version__,
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in PACKAGES},
+        **{name: version(name) for name in PACKAGES},
     }
+
+
+def version(package: str) -> str:
+    """Of an installed package, else ``none``."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
 
 
 def comparable() -> dict[str, str]:

@@ -13,6 +13,9 @@ from kvw import Candidate, Finished
 from kvw.islands import Island, Union
 from kvw.strategy import load_state_dict, pack, state_dict, unpack
 
+STATE = ("generations", "finished", "best", "sent", "visitors")
+"""Attributes that change, beside the islands' own."""
+
 
 class Islands:
     """A generation of every island, one behind the other.
@@ -37,7 +40,8 @@ class Islands:
         self._space, self._islands, self._exchange = space, islands, exchange
         self.generations = 0
         self.finished: list[str] = [""] * len(islands)
-        self.best: list[Candidate | None] = [None] * len(islands)
+        self.best: list[Candidate | None] = [None] * len(islands)  # of its own, visitors apart
+        self.sent = [-1.0] * len(islands)  # the score of what set out last: the same would come again
         self.visitors: list[Candidate | None] = [None] * len(islands)
         self._own: list[list[Candidate]] = []  # of this generation, by island, the visitor last
 
@@ -55,8 +59,11 @@ class Islands:
         if not any(self._own):
             raise Finished("; ".join(self.finished))
         return [
-            Candidate(self._space.join(number, one.genome), {**one.notes, "Island": number})
-            for number, own in enumerate(self._own)
+            Candidate(
+                self._space.join(number, one.genome),
+                {**one.notes, "Island": number, **({"Visits": 1.0} if one is visitor else {})},
+            )
+            for number, (own, visitor) in enumerate(zip(self._own, self.visitors, strict=True))
             for one in own
         ]
 
@@ -64,6 +71,9 @@ class Islands:
         """Of each candidate, whom its own island compares with."""
         found = []
         for island, best, own in zip(self._islands, self.best, self._own, strict=True):
+            if each := getattr(island.strategy, "references", None):
+                found += island.stage.attempt(each, own)
+                continue
             asked = getattr(island.strategy, "reference", None)
             found += [island.stage.attempt(asked) if asked else best] * len(own)
         return found
@@ -76,27 +86,30 @@ class Islands:
                 evaluation = next(seen).evaluation
                 assert evaluation is not None
                 one.evaluate(evaluation)
+            visitor, self.visitors[number] = self.visitors[number], None
+            if not own:
+                continue
+            if visitor:
+                own.pop()
             complete = [one for one in own if one.evaluation and one.evaluation.complete]
             self.best[number] = max([*filter(None, [self.best[number]]), *complete], key=_fitness, default=None)
-            visitor = self.visitors[number]
-            if own:
-                island.stage.attempt(island.strategy.update, own[:-1] if visitor else own)
-                if visitor in complete:
-                    island.stage.attempt(island.strategy.receive, visitor)  # type: ignore[attr-defined]
-            self.visitors[number] = None
+            island.stage.attempt(island.strategy.update, own)
+            if visitor and visitor.evaluation and visitor.evaluation.complete:
+                island.stage.attempt(island.strategy.receive, visitor)  # type: ignore[attr-defined]
         self.generations += 1
         if self._exchange and self.generations % self._exchange == 0:
             self._send()
 
     def _send(self) -> None:
-        """The best of each island sets out for the next one, if that takes visitors."""
+        """The best of each island sets out for the next one, if that takes visitors and has not seen it."""
         count = len(self._islands)
         for number, (island, best) in enumerate(zip(self._islands, self.best, strict=True)):
             goal = (number + 1) % count
             to = self._islands[goal]
-            if best and hasattr(to.strategy, "receive") and not self.finished[goal]:
-                voice = island.space.decode(best.genome)
-                self.visitors[goal] = Candidate(to.space.encode(voice), {"From": number})
+            score = best.fitness.values[0] if best else -1.0
+            if best and score > self.sent[number] and hasattr(to.strategy, "receive") and not self.finished[goal]:
+                self.sent[number] = score
+                self.visitors[goal] = Candidate(to.space.encode(island.space.decode(best.genome)))
 
     def keep(self) -> dict[str, list[Candidate]]:
         """What the islands keep, by their names."""
@@ -117,7 +130,7 @@ class Islands:
         return {
             "strategies": [island.stage.attempt(state_dict, island.strategy) for island in self._islands],
             "random": [island.rng.bit_generator.state for island in self._islands],
-            **{name: pack(getattr(self, name)) for name in ("generations", "finished", "best", "visitors")},
+            **{name: pack(getattr(self, name)) for name in STATE},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -125,7 +138,7 @@ class Islands:
         for island, own, random in zip(self._islands, state["strategies"], state["random"], strict=True):
             island.stage.attempt(load_state_dict, island.strategy, own)
             island.rng.bit_generator.state = random
-        for name in ("generations", "finished", "best", "visitors"):
+        for name in STATE:
             setattr(self, name, unpack(state[name]))
 
 

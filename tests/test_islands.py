@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+from contextlib import closing
+
 import hydra
 import numpy as np
 import pytest
 
 from kvw import composition
 from kvw.archive import Entry
+from kvw.chain import SearchStage
 from kvw.cli import CONF
 from kvw.config import plain
 from kvw.gate import OPEN, each
-from kvw.search import Budget
+from kvw.search import Budget, search
+from kvw.space import Coherent
+from kvw.store import Store
 from kvw.types import KvwError, mean_voice
+from strategies.random_walk import RandomWalk
 from tests.test_search import BANK, Landscape, go
+from tests.test_store import asked
 
 SMALL = ("genetic strategy.size=6", "random_walk strategy.batch=3 space=coherent", "nsga2 strategy.size=4")
 
@@ -43,10 +51,16 @@ def made(stage, rng):
     return space, strategy
 
 
+def randomness(seed, count):
+    """What islands draw from."""
+    draw = np.random.default_rng(seed)
+    return [np.random.default_rng(int(draw.integers(2**63))) for _ in range(count)]
+
+
 def test_without_visits_each_proposes_what_it_would_propose_alone():
     stage, landscape = islands(*SMALL, exchange=None), Landscape()
     space, together = made(stage, np.random.default_rng(5))
-    alone = [made(member, rng) for member, rng in zip(stage.members, np.random.default_rng(5).spawn(3), strict=True)]
+    alone = [made(member, rng) for member, rng in zip(stage.members, randomness(5, 3), strict=True)]
     for _ in range(4):
         expected = [(own, strategy.generate()) for own, strategy in alone]
         population = together.generate()
@@ -81,8 +95,11 @@ def test_the_best_of_an_island_visits_the_next_whose_strategy_takes_it_up():
     stage = islands("genetic strategy.size=8", "random_walk space=coherent strategy.diversity=[1e-9,1e-9]", exchange=3)
     _, _, seen = searched(stage, 120)
     walk = [[one for one in population if one.notes["Island"] == 1] for population in seen]
-    visits = [(number, one) for number, some in enumerate(walk) for one in some if "From" in one.notes]
-    assert [number for number, _ in visits] == [*range(3, len(seen), 3)]
+    visits = [(number, one) for number, some in enumerate(walk) for one in some if "Visits" in one.notes]
+    assert [number % 3 for number, _ in visits] == [0] * len(visits)
+    scores = [one.evaluation.score for _, one in visits]
+    assert len(scores) > 3
+    assert scores == sorted(set(scores)), "only what is better than the last one sets out"
     for number, visitor in visits:
         leader = max(
             (one for some in seen[:number] for one in some if one.notes["Island"] == 0), key=lambda one: one.fitness
@@ -120,13 +137,14 @@ def test_one_strategy_may_be_there_twice_with_settings_of_its_own():
 @pytest.mark.parametrize(
     ("members", "line"),
     [
-        (["genetik"], "strategy.members: there is no strategy 'genetik'; did you mean genetic?"),
-        ([3], "strategy.members: there is no strategy '3'"),
-        (["genetic seed=3"], "strategy.members: expected settings of genetic, as strategy.size=40 or space=pca"),
-        (["genetic strategy.sizes=3"], "strategy.members: genetic can't have strategy.sizes=3"),
+        (["genetik", "cma"], "strategy.members: there is no strategy 'genetik'; did you mean genetic?"),
+        ([3, "cma"], "strategy.members: there is no strategy '3'"),
+        (["genetic seed=3", "cma"], "strategy.members: expected settings of genetic, as strategy.size=40 or space=pca"),
+        (["genetic strategy.sizes=3", "cma"], "strategy.members: genetic can't have strategy.sizes=3"),
         (["genetic", "cma space=elementwise"], "strategy=sep_cma"),
-        (["genetic"], "expected two members at least"),
-        ([], "islands"),
+        (["genetic"], "strategy.members: expected two strategies or more"),
+        ([], "strategy.members: expected two strategies or more"),
+        (["genetic", "islands"], "strategy.members: expected strategies without members of their own; got islands"),
     ],
 )
 def test_wrong_members_are_one_line(members, line):
@@ -134,3 +152,41 @@ def test_wrong_members_are_one_line(members, line):
         made(islands(*members), np.random.default_rng(0))
     assert line in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_visitor_is_told_by_its_notes_and_its_children_are_not():
+    _, _, seen = searched(islands("genetic strategy.size=6", "differential strategy.size=5", exchange=2), 300)
+    visits = [sum("Visits" in one.notes for one in some) for some in seen]
+    assert sum(visits) > 2
+    assert all(count == 0 for number, count in enumerate(visits) if number % 2 or not number)
+    assert max(visits) <= 2
+
+
+def test_a_chain_of_islands_goes_on_bit_for_bit_wherever_it_was_stopped(tmp_path):
+    one, other = (dataclasses.replace(islands(*SMALL, exchange=2), name=name) for name in ("one", "other"))
+    stages = [
+        dataclasses.replace(one, step_limit=30),
+        SearchStage("walk", Coherent, RandomWalk, step_limit=10),
+        other,
+    ]
+
+    def recorded(path, steps):
+        store = Store(path) if path.exists() else Store.create(path, {})
+        store.heard_through([3])
+        with closing(store):
+            search(
+                bank=BANK,
+                executor=Landscape(),
+                stages=stages,
+                rng=np.random.default_rng(0),
+                budget=Budget(steps),
+                population_limit=3,
+                observers=[store],
+                record=store,
+            )
+
+    recorded(tmp_path / "whole.db", 90)
+    for steps in (12, 35, 60, 90):
+        recorded(tmp_path / "parts.db", steps)
+    parts, whole = (asked(tmp_path / f"{name}.db", "SELECT * FROM candidates") for name in ("parts", "whole"))
+    assert parts == whole
