@@ -95,11 +95,11 @@ def write_whole(path: Path, content: bytes) -> None:
         StorageError: the storage is full, broken or gone; the old file is as it was.
         OSError: the folder is missing or can't be written; the same.
     """
-    insist(path, lambda: _write(path, content))
+    partial = partial_of(path)  # once: an attempt takes up what the one before it could not even remove
+    insist(path, lambda: _write(path, partial, content))
 
 
-def _write(path: Path, content: bytes) -> None:
-    partial = partial_of(path)
+def _write(path: Path, partial: Path, content: bytes) -> None:
     try:
         with partial.open("wb") as file:
             file.write(content)

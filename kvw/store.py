@@ -257,8 +257,10 @@ class Store(Observer):
             StorageError: the storage is full, broken or gone.
         """
 
+        unfinished = partial_of(path)
+
         def make() -> None:
-            unfinished = partial_of(path)
+            unfinished.unlink(missing_ok=True)  # of the attempt before
             try:
                 with closing(_connect(unfinished)) as db:
                     db.execute("PRAGMA synchronous=FULL")

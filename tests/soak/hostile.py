@@ -586,7 +586,8 @@ def warm_up() -> None:
 
     for module in pkgutil.walk_packages(kvw.__path__, "kvw."):
         if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
+            with suppress(ImportError):  # an optional package
+                importlib.import_module(module.name)
     for name in strategies():
         importlib.import_module(f"strategies.{name}")
 
