@@ -267,13 +267,13 @@ def user_plugins() -> None:
         KvwError: it is a regular package, which would hide ours.
     """
     here = Path.cwd()
-    if str(here) not in sys.path:
-        sys.path.insert(0, str(here))
     marker = here / "strategies" / "__init__.py"
     if marker.exists():
         raise KvwError(
             f"strategies: expected a folder without __init__.py; remove {marker}, which hides kvw's strategies"
         )
+    if str(here) not in sys.path:
+        sys.path.insert(0, str(here))
 
 
 def quoted(arguments: list[str]) -> list[str]:
