@@ -174,7 +174,8 @@ def test_a_search_takes_its_texts_from_the_language():
     assert read_inputs(composed("language=z", "target_text=你好")).target_text == "你好"
 
 
-@pytest.mark.parametrize("letter", [pytest.param("e", marks=pytest.mark.long), "z"])
+@pytest.mark.long
+@pytest.mark.parametrize("letter", "ez")
 def test_a_whole_search_runs_in_another_language(letter, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "one.txt").write_text(of(letter)["heldout_texts"][1], "utf-8")

@@ -69,6 +69,7 @@ def test_a_run_keeps_every_improvement_and_ends_with_a_better_voice(kvw, demo, c
     assert len(target) + len(heldout) == len(demo), "the converted clip is kept, in its two parts"
 
 
+@pytest.mark.long
 def test_the_demo_with_the_default_texts_soon_beats_the_best_stock_voice(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cli.run(["synth=embedded", "step_limit=15"]) == 0
@@ -106,6 +107,7 @@ def test_the_same_seed_gives_the_same_voice_bit_for_bit_and_another_seed_another
     assert not np.array_equal(found[0], found[2])
 
 
+@pytest.mark.long
 def test_processes_find_the_voice_that_the_local_executor_finds(kvw):
     arguments = ("synth=embedded", "step_limit=4", "population_limit=3")
     local, processes = (kvw(*arguments, f"executor={name}")[1][0] for name in ("local", "processes"))
@@ -212,6 +214,7 @@ def test_several_recordings_are_searched_on_but_one_and_a_stranger_is_named_and_
     assert f"against {names[2]}, which the search does not use" in (folder / "summary.txt").read_text()
 
 
+@pytest.mark.long
 def test_kokoros_architecture_goes_through_the_whole_search(kvw, shared, kokoro_files, tmp_path, capsys):
     weights, config = kokoro_files
     stock = tmp_path / "voices"
@@ -282,8 +285,11 @@ def start(folder, *arguments):
     raise AssertionError(process.stderr.read())
 
 
+EXECUTORS = [pytest.param(ONE_SCORER, marks=pytest.mark.long), ONE_WORKER]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
-@pytest.mark.parametrize("executor", [ONE_SCORER, ONE_WORKER], ids=["local", "processes"])
+@pytest.mark.parametrize("executor", EXECUTORS, ids=["local", "processes"])
 def test_an_interrupted_run_says_where_its_results_are_and_exits_130(executor, tmp_path):
     process = start(tmp_path, *executor)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process of the group gets it
@@ -295,7 +301,7 @@ def test_an_interrupted_run_says_where_its_results_are_and_exits_130(executor, t
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
-@pytest.mark.parametrize("executor", [ONE_SCORER, ONE_WORKER], ids=["local", "processes"])
+@pytest.mark.parametrize("executor", EXECUTORS, ids=["local", "processes"])
 def test_workers_end_when_their_driver_is_killed(executor, tmp_path):
     process = start(tmp_path, *executor)
     group = process.pid
