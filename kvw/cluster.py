@@ -248,7 +248,7 @@ class RayExecutor:
             self._rows = list(range(MAX_PHONEMES)) if whole else sorted(heard)
             beside = need.cpus // threads - 1
             given = (ray.put(fitness), threads, beside, self._ear.speaker, self._rows)
-            alike = device == "cpu" == self._own.ear.encoder.device.type
+            alike = device == "cpu" and self._ear.speaker == self._own.ear.speaker
             self._actors = Actors(need, actors, given, self._encode, fingerprint(device, 1, ()) if alike else {})
             here = self._here if fallback else None
             self._ledger = Ledger(self._actors, deadline=deadline, wait=wait, local=here)
