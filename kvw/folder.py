@@ -64,7 +64,7 @@ def named(name: str, outputs: Path) -> Path:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Works in ``folder``, alone.
+    """Works in the folder of a run, alone.
 
     Raises:
         KvwError: another process does; it is named. Or something in the folder is a link.
@@ -73,21 +73,37 @@ def held(folder: Path) -> Iterator[None]:
     for path in folder.rglob("*"):
         if path.is_symlink():  # somebody else's folder could have us write anywhere
             raise KvwError(f"{path}: expected a file or folder of the run; got a link; put what it means in its place")
+    with alone(folder, "a run"):
+        for partial in folder.rglob(PARTIAL):  # of a process that was killed
+            insist(partial, partial.unlink)
+        yield
+
+
+@contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Works in ``folder``, which others of kvw's may only read, alone.
+
+    Args:
+        folder: that exists.
+        what: is there, for the message.
+
+    Raises:
+        KvwError: another process does; it is named.
+        StorageError: the storage is full, broken or gone.
+    """
     lock = FileLock(folder / LOCK)
     try:
         # is_held() holds it for an instant
         insist(folder / LOCK, lambda: lock.acquire(timeout=0.5, poll_interval=0.05))
     except Timeout:
         raise KvwError(
-            f"{folder}: expected a run that is not at work; got one that process {holder(folder)} is working on; "
+            f"{folder}: expected {what} that is not at work; got one that process {holder(folder)} is working on; "
             "wait for it, or stop it first",
             EXIT_IN_USE,
         ) from None
     try:
         me = {"pid": os.getpid(), "host": platform.node()}
         write_whole(folder / HOLDER, json.dumps(me).encode())
-        for partial in folder.rglob(PARTIAL):  # of a process that was killed
-            insist(partial, partial.unlink)
         yield
     finally:
         with suppress(OSError):
@@ -97,11 +113,22 @@ def held(folder: Path) -> Iterator[None]:
 
 def holder(folder: Path) -> str:
     """Who works in ``folder``: ``1234 on HOST``; a question mark where that can't be told."""
+    found = _holder(folder)
+    return f"{found[0]} on {found[1]}" if found else "?"
+
+
+def holder_here(folder: Path) -> int | None:
+    """The process of this machine that works in ``folder``; None if there is none, or it can't be told."""
+    found = _holder(folder) if is_held(folder) else None
+    return found[0] if found and found[1] == platform.node()[:80] else None
+
+
+def _holder(folder: Path) -> tuple[int, str] | None:
     try:
         found = json.loads((folder / HOLDER).read_bytes()[:10_000])
-        return f"{int(found['pid'])} on {str(found['host'])[:80]}"
+        return int(found["pid"]), str(found["host"])[:80]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return "?"
+        return None
 
 
 def is_held(folder: Path) -> bool:

@@ -95,7 +95,7 @@ class Progress(Observer):
     def _show(self, done: int, total: int, what: str, more: Callable[[int], str]) -> None:
         """Shows how far it is, and what ``more`` says in so many characters."""
         now = time.monotonic()
-        left = f"{duration((now - self._searching) / max(done - self._before, 1) * (total - done))} left"
+        left = f"{duration((now - self._searching) / max(done - self._before, 1) * max(total - done, 0))} left"
         if not self._bar.disable:
             columns = shutil.get_terminal_size().columns - 1
             first = f"{done}/{total}"

@@ -249,13 +249,12 @@ class Run:
                 f"{path}: expected the figures of a run; got {why:.80}; move it away", EXIT_CORRUPT
             ) from None
 
-    def candidates(self) -> Iterator[Sample]:
-        """Every candidate in the order of the steps.
+    def candidates(self, after: int = -1) -> Iterator[Sample]:
+        """Every candidate behind step ``after``, in the order of the steps.
 
         They are read by chunks of :data:`CHUNK`: one may take hours over them. Of a run that is going on they end with
         those that are there by then.
         """
-        after = -1
 
         def read(db: sqlite3.Connection) -> list[Sample]:
             where = "WHERE step > ? ORDER BY step LIMIT ?"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,6 +92,26 @@ def curve(history: History, stock: float | None) -> bytes:
         axes.set_xlim(left=0)
         plainly(axes, "score")
     legend(chart, both[0], 2)
+    return png(chart)
+
+
+def growth(points: Sequence[tuple[int, float]], last: int, stock: float | None) -> bytes:
+    """The best score of a search that goes on.
+
+    Args:
+        points: at least one: candidates, and the best score from there on.
+        last: candidates by now.
+        stock: the best stock voice's score.
+    """
+    chart, (axes,) = blank(1, 2.6)
+    places, scores = zip(*points, (last, points[-1][1]), strict=True)
+    axes.step(places, scores, where="post", color=RESULT, linewidth=1.6, label="best so far")
+    if stock is not None:
+        axes.axhline(stock, color=STOCK, linestyle="--", linewidth=1.2, label="best stock voice")
+    axes.set_xlabel("candidates")
+    axes.set_xlim(0, max(last, 2))
+    plainly(axes, "score")
+    legend(chart, axes, 2)
     return png(chart)
 
 

@@ -1,0 +1,138 @@
+"""``task=web``: a page to search, hear and compare voices with, on this machine alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig
+
+from kvw import folder as folders
+from kvw.cli import VERBATIM
+from kvw.types import KvwError
+
+log = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+"""This machine alone: whoever reaches the page can use it."""
+
+FOLDER = "web"
+"""Of the queue, below the folder of all runs."""
+
+SANDBOX = (
+    "sandbox; default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+)
+"""Policy of a report, which may be a stranger's: nothing in it runs."""
+
+
+def web(cfg: DictConfig, *, port: int) -> float:
+    """Serves the page until Ctrl-C; a search that is at work then goes on when the page is served again.
+
+    Args:
+        cfg: the config; what the command line says beside the task is said to every search.
+        port: to listen at; 0 takes any that is free.
+
+    Returns:
+        0.0.
+
+    Raises:
+        KvwError: Gradio is not installed, the port is taken, or another page works in the same folder.
+    """
+    try:
+        import gradio  # noqa: F401
+    except ImportError as error:
+        raise KvwError(f"task=web: expected Gradio; {error}; pip install 'kvw[web]'") from error
+    if not 0 <= port < 65536:
+        raise KvwError(f"task.port: expected a number from 0 to 65535; got {port}")
+    outputs = Path(HydraConfig.get().run.dir)
+    with tempfile.TemporaryDirectory(prefix="kvw-web-") as shelf, listening(port) as taken:
+        # read when Gradio needs a folder; nothing of it goes into the working directory, or to anybody
+        os.environ.update(
+            GRADIO_TEMP_DIR=shelf,
+            GRADIO_EXAMPLES_CACHE=f"{shelf}/examples",
+            GRADIO_ANALYTICS_ENABLED="False",
+            HF_HUB_DISABLE_TELEMETRY="1",
+        )
+        from kvw.web.jobs import Queue
+        from kvw.web.studio import Studio
+
+        queue = Queue(outputs / FOLDER)
+        with folders.alone(queue.folder, "a queue"):
+            studio = Studio(cfg, outputs, queue, Path(shelf), given())
+            queue.start()
+            try:
+                serve(studio, taken)
+            finally:
+                queue.close()
+    return 0.0
+
+
+def given() -> list[str]:
+    """What the command line says, as ``key=value``, free text as it was typed."""
+    parser = OverridesParser.create()
+    found = []
+    for text in HydraConfig.get().overrides.task:
+        override = parser.parse_override(text)
+        key = override.get_key_element()
+        found.append(f"{key}={override.value()}" if key in VERBATIM and override.value() is not None else text)
+    return found
+
+
+def listening(port: int) -> socket.socket:
+    """A socket that listens at a port of this machine.
+
+    Raises:
+        KvwError: it is taken.
+    """
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        raise KvwError(
+            f"task.port: expected a free port; {port}: {error.strerror}; give another one, or task.port=0 for any"
+        ) from error
+
+
+def serve(studio: Any, taken: socket.socket) -> None:
+    """Serves the page at ``taken`` until Ctrl-C."""
+    import gradio as gr
+    import uvicorn
+    from fastapi import FastAPI
+    from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+
+    from kvw.web import guard, page
+
+    app = FastAPI(openapi_url=None)
+
+    def report(key: str) -> Response:
+        try:
+            return HTMLResponse(studio.written(key), headers={"content-security-policy": SANDBOX})
+        except KvwError as error:
+            return PlainTextResponse(str(error), 404)
+
+    app.add_api_route("/reports/{key}", report)
+    app = gr.mount_gradio_app(
+        app,
+        page.build(studio),
+        "/",
+        server_name=HOST,
+        server_port=taken.getsockname()[1],
+        footer_links=[],
+        run_history=False,
+        max_file_size=guard.MOST_UPLOADED,
+        ssr_mode=False,
+        enable_monitoring=False,
+        show_error=False,
+        theme=page.theme(),
+        css=page.CSS,
+    )
+    config = uvicorn.Config(
+        guard.Guard(app, studio.shelf), log_level="warning", timeout_graceful_shutdown=2, access_log=False
+    )
+    log.info("The page is at http://%s:%d; Ctrl-C ends it", *taken.getsockname())
+    uvicorn.Server(config).run([taken])

@@ -1,0 +1,31 @@
+"""The process of a search that the web page began: ``python -m kvw.web.process FOLDER ARGUMENTS``.
+
+It holds its job's folder while it is there, so that a page that is opened later finds it, and leaves its exit status
+for one that was not there when it ended.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from kvw import cli
+from kvw import folder as folders
+from kvw.disk import write_whole
+from kvw.web.jobs import EXIT
+
+
+def main(folder: Path, arguments: list[str]) -> int:
+    """Runs kvw with ``arguments`` for the job in ``folder``, and returns its exit status."""
+    with folders.alone(folder, "a search"):
+        code = 1  # of a defect
+        try:
+            code = cli.run(arguments)
+        finally:
+            write_whole(folder / EXIT, json.dumps(code).encode())
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
