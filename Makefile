@@ -4,7 +4,8 @@
 # make test-all   runs the tests, then the long ones and those of the optional extras, which it installs
 # make soak   crashes, kills, damage, full disks and hostile files by the thousand: half an hour on two cores
 # make compare   the documents' walk, the recommended preset and random draws on five targets: an hour on two cores
-.PHONY: run test test-all lint soak bench bench-ray compare compare-all venv lock clean
+# make gallery   a page to hear: two searches for the demo's voice, and funny failures; a quarter of an hour
+.PHONY: run test test-all lint soak bench bench-ray compare compare-all gallery venv lock clean
 
 # kokoro allows Python 3.10 to 3.12
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
@@ -49,6 +50,10 @@ compare: venv
 
 compare-all: venv
 	.venv/bin/python -m tests.bench.compare
+
+# finished searches are kept in outputs/gallery
+gallery: venv
+	.venv/bin/python -m tests.gallery
 
 venv: .venv/ready
 

@@ -1,6 +1,7 @@
 """What is on the page of a run, and on one that compares several: read from the runs' folders, without a model.
 
-Read :func:`of_one` and :func:`of_several` first; ``page.html.j2`` is their form.
+Read :func:`of_one` and :func:`of_several` first; ``page.html.j2`` is their form, made of
+the pieces in ``parts.html.j2``.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ PAGE_SECONDS = 420.0
 
 TEXTS = 3
 """Held-out texts that are played."""
+
+FORM = Path(__file__).with_name("page.html.j2")
+"""Of both pages."""
 
 
 @dataclass(frozen=True)
@@ -206,12 +210,12 @@ def of_several(runs: Sequence[Run], labels: Sequence[str], jury: Jury | None) ->
     )
 
 
-@lru_cache(maxsize=1)
-def template() -> Template:
-    """The form of both pages; whatever a stranger's record says arrives in it as text."""
-    folder = FileSystemLoader(Path(__file__).parent)
-    made = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return made.get_template("page.html.j2")
+@cache
+def template(path: Path = FORM) -> Template:
+    """The form of a page, which can import ``parts.html.j2``; what a stranger's record says arrives in it as text."""
+    folders = FileSystemLoader([path.parent, FORM.parent])
+    made = Environment(loader=folders, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return made.get_template(path.name)
 
 
 def compared(run: Run, past: History) -> dict[str, Seen]:
