@@ -5,7 +5,7 @@
 # make soak   crashes, kills, damage, full disks and hostile files by the thousand: half an hour on two cores
 # make compare   the documents' walk, the recommended preset and random draws on five targets: an hour on two cores
 # make gallery   a page to hear: two searches for the demo's voice, and funny failures; a quarter of an hour
-.PHONY: run test test-all lint soak bench bench-ray compare compare-all gallery venv lock clean
+.PHONY: run test test-all lint soak bench bench-ray compare compare-all gallery screenshots venv lock clean
 
 # kokoro allows Python 3.10 to 3.12
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
@@ -54,6 +54,10 @@ compare-all: venv
 # finished searches are kept in outputs/gallery
 gallery: venv
 	.venv/bin/python -m tests.gallery
+
+# of the README, with a Chromium that is there
+screenshots: .venv/ready-extras
+	.venv/bin/python -m tests.screenshots
 
 venv: .venv/ready
 

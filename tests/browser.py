@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -88,6 +89,29 @@ def choose(tab: Any, name: str, value: str) -> None:
 def fill(tab: Any, name: str, value: str) -> None:
     """Types into a field."""
     tab.locator(f"#{name} textarea, #{name} input").first.fill(value)
+
+
+def words(tab: Any, name: str) -> str:
+    """What a part of the page says."""
+    return " ".join(tab.inner_text(f"#{name}").split())
+
+
+def go(tab: Any, name: str) -> None:
+    """Opens a part of the page."""
+    tab.get_by_role("tab", name=name).click()
+
+
+def begin(tab: Any, title: str, steps: int, preset: str, text: str, clip: Path | None = None) -> None:
+    """Begins a search, for the demo where there is no clip, and waits until it is in the queue."""
+    go(tab, "New voice")
+    if clip:
+        tab.set_input_files("#clip input[type=file]", clip)
+        until(lambda: "Held out to judge by" in words(tab, "checked"))
+    for name, value in (("words", text), ("title", title), ("steps", str(steps))):
+        fill(tab, name, value)
+    choose(tab, "preset", preset)
+    tab.click("#begin")
+    until(lambda: tab.get_by_text(re.compile(rf"\d+\. {title}: ")).is_visible())
 
 
 def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:

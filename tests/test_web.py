@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import socket
 import sys
@@ -14,7 +13,7 @@ import pytest
 from kvw import cli, voices
 from kvw import folder as folders
 from kvw.runs import Run
-from tests.browser import Server, browser, choose, fill, opened, until
+from tests.browser import Server, begin, browser, choose, fill, go, opened, until, words
 from tests.conftest import ROOT, SHORT
 
 pytestmark = pytest.mark.extras
@@ -41,31 +40,10 @@ def served(tmp_path_factory, arguments):
     server.stop()
 
 
-def words(tab, name):
-    return " ".join(tab.inner_text(f"#{name}").split())
-
-
-def go(tab, name):
-    tab.get_by_role("tab", name=name).click()
-
-
 def candidates(tab):
     """The candidates that the curve shows."""
     shown = tab.locator("#curve img")
     return int(shown.get_attribute("alt").split()[-2]) if shown.count() else 0
-
-
-def begin(tab, title, steps, preset="random_walk", clip=DEMO):
-    go(tab, "New voice")
-    if clip:
-        tab.set_input_files("#clip input[type=file]", clip)
-        until(lambda: "Held out to judge by" in words(tab, "checked"))
-    fill(tab, "words", SHORT["target_text"])
-    fill(tab, "title", title)
-    fill(tab, "steps", str(steps))
-    choose(tab, "preset", preset)
-    tab.click("#begin")
-    until(lambda: tab.get_by_text(re.compile(rf"\d+\. {title}: ")).is_visible())
 
 
 def test_a_voice_is_searched_for_heard_and_downloaded_and_nothing_is_lost(tmp_path, arguments):
@@ -81,7 +59,7 @@ def test_a_voice_is_searched_for_heard_and_downloaded_and_nothing_is_lost(tmp_pa
         tab.close()
         tab = opened(chromium, server, faults)
 
-        begin(tab, "Ann", 5000)
+        begin(tab, "Ann", 5000, "random_walk", SHORT["target_text"], DEMO)
         until(lambda: candidates(tab) > 5, 120)
         before = candidates(tab)
         until(lambda: candidates(tab) > before + 5)
@@ -90,7 +68,7 @@ def test_a_voice_is_searched_for_heard_and_downloaded_and_nothing_is_lost(tmp_pa
                 tab.locator("#best audio, #best .waveform-container, #best wave").count() or "0:0" in words(tab, "best")
             )
         )
-        begin(tab, "Ben", 5000, "sep_cma", None)
+        begin(tab, "Ben", 5000, "sep_cma", SHORT["target_text"])
         assert "2. Ben: waiting" in words(tab, "queue")
 
         tab.get_by_text("1. Ann: searching").click()

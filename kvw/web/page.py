@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
+from kvw.folder import SUMMARY
 from kvw.report import figures
 from kvw.report.sound import uri
 from kvw.runs import Run
@@ -269,8 +270,10 @@ def described(job: Job | None, grown: Curve, stock: float | None) -> str:
         lines.append(goes)
     elif job.state == jobs.RUNNING and job.said:
         lines.append(f"<small>{words(job.said[-1].strip())}</small>")
-    elif job.state == jobs.DONE and job.run and (job.run / "summary.txt").is_file():
-        lines.append(f"<pre>{words((job.run / 'summary.txt').read_text('utf-8'))}</pre>")
+    elif job.state == jobs.DONE and job.run and (job.run / SUMMARY).is_file():
+        summary = (job.run / SUMMARY).read_text("utf-8").splitlines()
+        kept = [line for line in summary if not line.startswith("Result: ")]  # “Results” has it
+        lines.append(f"<pre>{words(chr(10).join(kept))}</pre>")
     return f'<div class="words">{"<br>".join(lines)}</div>'
 
 
@@ -291,7 +294,7 @@ def results(studio: Studio, tab: gr.Tab) -> None:
         name = gr.Textbox(label="Name of the voice", info="empty: made of its own", max_length=60, elem_id="voice_name")
         gender = gr.Dropdown([("by ear", ""), ("female", "f"), ("male", "m")], value="", label="Gender, for the name")
     export = gr.Button("Export", elem_id="export")
-    files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="files")
+    files = gr.File(label="Files", file_count="multiple", interactive=False, height=120, elem_id="files")
     report = gr.HTML(elem_id="report")
 
     def opened(label: str | None) -> tuple[str, Any]:
