@@ -48,6 +48,14 @@ class Server:
         """All that it said."""
         return self.log.read_text("utf-8", "replace")
 
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(60)
+
     def stop(self, number: int = signal.SIGINT) -> int:
         """Ends it, and returns its exit status."""
         self.process.send_signal(number)
@@ -104,9 +112,8 @@ def go(tab: Any, name: str) -> None:
 def begin(tab: Any, title: str, steps: int, preset: str, text: str, clip: Path | None = None) -> None:
     """Begins a search, for the demo where there is no clip, and waits until it is in the queue."""
     go(tab, "New voice")
-    if clip:
-        tab.set_input_files("#clip input[type=file]", clip)
-        until(lambda: "Held out to judge by" in words(tab, "checked"))
+    tab.set_input_files("#clip input[type=file]", clip) if clip else tab.click("#demo")
+    until(lambda: "Held out to judge by" in words(tab, "checked"))
     for name, value in (("words", text), ("title", title), ("steps", str(steps))):
         fill(tab, name, value)
     choose(tab, "preset", preset)

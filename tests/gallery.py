@@ -82,7 +82,7 @@ def searched(folder: Path, arguments: Sequence[str]) -> Run:
     begun = [Run(path) for path in folders.below(folder)]
     if begun and begun[0].status == "done":
         return begun[0]
-    given = [f"resume={begun[0].folder}"] if begun else [*arguments, f"hydra.run.dir={folder}"]
+    given = [f"resume={begun[0].folder}"] if begun else [*arguments, f"hydra.run.dir={cli.quote(str(folder))}"]
     if status := cli.run(given):
         sys.exit(status)
     return Run(folders.below(folder)[0])

@@ -1,6 +1,7 @@
 """What the web page can do, without the page: real speech of the embedded synthesiser, a real run."""
 
 import shutil
+from pathlib import Path
 
 import hydra
 import numpy as np
@@ -37,8 +38,8 @@ def studio(outputs, tmp_path, monkeypatch):
     with hydra.initialize_config_dir(str(cli.CONF), version_base="1.3"):
         cfg = hydra.compose("kvw", overrides=cli.quoted([f"voice_folder={outputs.parent / 'bank'}", "synth=embedded"]))
     (tmp_path / "shelf").mkdir()
-    given = ["synth=embedded", "step_limit=7", "experiment=thorough", "voice_folder=it's a, b"]
-    return Studio(cfg, outputs, Queue(tmp_path / "queue"), tmp_path / "shelf", given)
+    (tmp_path / "queue").mkdir()
+    return Studio(cfg, outputs, Queue(tmp_path / "queue", []), tmp_path / "shelf")
 
 
 def uploaded(studio, path, name=None):
@@ -78,21 +79,24 @@ def test_no_path_of_a_request_is_trusted(studio, tmp_path, path):
 OF_FORM = ("American English", "quick", 0, 0)
 
 
-def test_a_search_has_what_the_form_and_the_command_line_say(studio):
+def test_a_search_has_what_the_form_says(studio):
     clip = uploaded(studio, DEMO, "me, my $HOME's.flac")
     job = studio.enqueue(clip, " Ann ", "The words.\nOf /etc/passwd.txt", "British English", "genetic", 2.5, 300)
-    assert job.title == "Ann" and job.folder.name == "0001-Ann"
-    assert job.arguments[:2] == ["synth=embedded", "voice_folder=it's a, b"]
-    assert job.arguments[2:4] == ["strategy=genetic", "language=b"] and job.arguments[6:8] == [
-        "minutes=2.5",
-        "step_limit=300",
-    ]
-    for argument, key in zip(job.arguments[4:6], ("target_audio", "target_text"), strict=True):
-        assert argument.startswith(f"{key}={job.folder}/")
+    assert (job.title, job.folder.name, job.search, job.language) == ("Ann", "0001-Ann", "strategy=genetic", "b")
+    assert (job.minutes, job.candidates, job.clip) == (2.5, 300, "Ann.flac")
     assert (job.folder / "Ann.flac").read_bytes() == DEMO.read_bytes()
     assert (job.folder / "words.txt").read_text("utf-8") == "The words. Of /etc/passwd.txt"
-    demo = studio.enqueue(None, "", "", *OF_FORM)
-    assert not [one for one in demo.arguments if one.partition("=")[0] in ("target_audio", "target_text", "step_limit")]
+    odd = studio.enqueue(uploaded(studio, DEMO, "words.txt"), "", "", "American English", "quick", None, None)
+    assert (odd.title, odd.clip, odd.minutes, odd.candidates) == ("words", "words", 0, 0)
+    assert {path.name for path in odd.folder.iterdir()} == {"job.json", "words"}
+
+
+def test_the_demo_is_taken_like_an_upload(studio):
+    clip, words = studio.demo()
+    assert words.startswith("The old ferry") and studio.check(clip).startswith("demo, 17.0 s")
+    assert studio.enqueue(clip, "", words, *OF_FORM).clip == "demo.flac"
+    with pytest.raises(KvwError, match="drop one, or take the demo"):
+        studio.enqueue(None, "", words, *OF_FORM)
 
 
 @pytest.mark.parametrize(
@@ -106,10 +110,11 @@ def test_a_search_has_what_the_form_and_the_command_line_say(studio):
     ],
 )
 def test_a_form_that_the_page_does_not_offer_is_refused(studio, form):
+    clip, _ = studio.demo()
     with pytest.raises(KvwError, match="expected"):
-        studio.enqueue(None, "", "", *form)
+        studio.enqueue(clip, "", "", *form)
     with pytest.raises(KvwError, match=f"expected {MOST_SPOKEN} characters at most"):
-        studio.enqueue(None, "", "a" * 5000, *OF_FORM)
+        studio.enqueue(clip, "", "a" * 5000, *OF_FORM)
     assert studio.queue.jobs == []
 
 
@@ -125,7 +130,7 @@ def test_a_curve_grows_with_its_run_and_is_the_runs(studio, outputs):
         def candidates(self, after):
             return iter([one for one in run.candidates(after) if one.step <= after + 5])
 
-    grown = Curve([])
+    grown = Curve()
     while grown.last < whole.last:
         grown.read(Growing())
     grown.read(run)
@@ -148,6 +153,7 @@ def test_a_voice_of_any_kind_speaks(studio, embedded, bank):
         ("af_amber", " ", 1.0),
         ("af_amber", "Hi.", 9.0),
         ("", "Hi.", 1.0),
+        ("af_amber" + " " * 1_000_000, "Hi.", 1.0),
     ):
         with pytest.raises(KvwError, match="expected"):
             studio.speak(voice, text, speed)
@@ -158,6 +164,12 @@ def test_a_voice_can_be_brought_and_is_there_for_the_next_page(studio, bank, tmp
     label = studio.take(uploaded(studio, tmp_path / "mine.pt"))
     assert studio.voices()[label] == str(studio.queue.folder / "voices" / "mine.pt")
     np.testing.assert_array_equal(voices.load(studio.queue.folder / "voices" / "mine.pt"), bank["am_felix"])
+    voices.save(tmp_path / "mine.pt", bank["af_amber"], {"synthesiser": "kokoro"})
+    other = studio.take(uploaded(studio, tmp_path / "mine.pt"))
+    assert other != label and other == studio.take(uploaded(studio, tmp_path / "mine.pt"))
+    assert [voices.load(Path(studio.voices()[one]))[0, 0, 0] for one in (label, other)] == [
+        bank[name][0, 0, 0] for name in ("am_felix", "af_amber")
+    ]
     with pytest.raises(KvwError, match=r"^demo\.flac: "):
         studio.take(uploaded(studio, DEMO))
 
@@ -173,6 +185,20 @@ def test_a_voice_is_exported_in_the_formats_that_it_can_have(studio):
         studio.export(label, ["npz"], "", "m")
     with pytest.raises(KvwError, match="expected one of the list"):
         studio.export("../../etc", ["pt"], "", "m")
+    with pytest.raises(KvwError, match="choose one"):
+        studio.export(label, [], "", "m")
+
+
+def test_of_a_file_that_changes_the_last_two_copies_are_served(studio, tmp_path):
+    source, served = tmp_path / "best.wav", []
+    for number in range(5):
+        source.write_bytes(b"RIFF" * (number + 1))
+        served.append(studio.served(source))
+        assert studio.served(source) == served[-1] and served[-1].read_bytes() == source.read_bytes()
+    assert [path.exists() for path in served] == [False, False, False, True, True]
+    (tmp_path / "link.wav").symlink_to("/etc/passwd")
+    with pytest.raises(KvwError, match="got a link"):
+        studio.served(tmp_path / "link.wav")
 
 
 def test_a_report_is_found_by_its_key_alone_and_made_where_there_is_none(studio):

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -35,9 +36,8 @@ def arguments(tmp_path_factory, bank):
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory, arguments):
-    server = Server(tmp_path_factory.mktemp("served"), arguments)
-    yield server
-    server.stop()
+    with Server(tmp_path_factory.mktemp("served"), arguments) as server:
+        yield server
 
 
 def candidates(tab):
@@ -50,8 +50,8 @@ def test_a_voice_is_searched_for_heard_and_downloaded_and_nothing_is_lost(tmp_pa
     folder, faults = tmp_path / "a b", []
     folder.mkdir()
     (tmp_path / "words.wav").write_text("these are only words")
-    server = Server(folder, arguments)
-    with browser() as chromium:
+    with browser() as chromium, ExitStack() as stack:
+        server = stack.enter_context(Server(folder, arguments))
         tab = opened(chromium, server, [])  # the player of what is no audio complains too
         tab.set_input_files("#clip input[type=file]", tmp_path / "words.wav")
         until(lambda: "words.wav: " in words(tab, "checked"))
@@ -83,7 +83,7 @@ def test_a_voice_is_searched_for_heard_and_downloaded_and_nothing_is_lost(tmp_pa
         (ben,) = until(lambda: folders.below(folder / "outputs" / "web" / "0002-Ben"))
         until(lambda: Run(ben).steps > 10, 120)
         assert server.stop() in (0, 130) and Run(ben).status == "stopped"
-        server = Server(folder, arguments)
+        server = stack.enter_context(Server(folder, arguments))
         tab = opened(chromium, server, faults)
         go(tab, "Searches")
         until(lambda: "2. Ben: searching" in words(tab, "queue") and "1. Ann: paused" in words(tab, "queue"))
@@ -143,7 +143,7 @@ def test_a_voice_is_searched_for_heard_and_downloaded_and_nothing_is_lost(tmp_pa
         tab.click("#first")
         until(lambda: all(name in words(tab, "verdict") for name in both))
         tab.screenshot(path=tmp_path / "compare.png", full_page=True)
-    assert server.stop() in (0, 130)
+        assert server.stop() in (0, 130)
     assert faults == []
     assert not [log for log in folder.glob("web*.log") if "Traceback" in log.read_text("utf-8")]
 

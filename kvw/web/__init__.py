@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from omegaconf import DictConfig
 
 from kvw import folder as folders
 from kvw.cli import VERBATIM
+from kvw.disk import write_whole
 from kvw.types import KvwError
 
 log = logging.getLogger(__name__)
@@ -24,6 +28,17 @@ HOST = "127.0.0.1"
 
 FOLDER = "web"
 """Of the queue, below the folder of all runs."""
+
+SHELF, PREFIX = "shelf.txt", "kvw-web-"
+"""Names the folder of what the page serves, and begins that one's name: a page that was killed leaves it."""
+
+FORMS_OWN = frozenset(
+    {
+        *("experiment", "strategy", "space", "language", "target_audio", "target_text", "minutes", "step_limit"),
+        *("task", "task.port", "resume", "run", "hydra.run.dir"),
+    }
+)
+"""Keys that the page's form decides, or that are the page's; others of its command line are its searches' too."""
 
 SANDBOX = (
     "sandbox; default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
@@ -51,35 +66,51 @@ def web(cfg: DictConfig, *, port: int) -> float:
     if not 0 <= port < 65536:
         raise KvwError(f"task.port: expected a number from 0 to 65535; got {port}")
     outputs = Path(HydraConfig.get().run.dir)
-    with tempfile.TemporaryDirectory(prefix="kvw-web-") as shelf, listening(port) as taken:
+    folder = outputs / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    with listening(port) as taken, folders.alone(folder, "a queue"), shelf_of(folder) as shelf:
         # read when Gradio needs a folder; nothing of it goes into the working directory, or to anybody
         os.environ.update(
-            GRADIO_TEMP_DIR=shelf,
-            GRADIO_EXAMPLES_CACHE=f"{shelf}/examples",
+            GRADIO_TEMP_DIR=str(shelf),
+            GRADIO_EXAMPLES_CACHE=str(shelf / "examples"),
             GRADIO_ANALYTICS_ENABLED="False",
             HF_HUB_DISABLE_TELEMETRY="1",
         )
         from kvw.web.jobs import Queue
         from kvw.web.studio import Studio
 
-        queue = Queue(outputs / FOLDER)
-        with folders.alone(queue.folder, "a queue"):
-            studio = Studio(cfg, outputs, queue, Path(shelf), given())
-            queue.start()
-            try:
-                serve(studio, taken)
-            finally:
-                queue.close()
+        queue = Queue(folder, given())
+        studio = Studio(cfg, outputs, queue, shelf)
+        queue.start()
+        try:
+            serve(studio, taken)
+        finally:
+            queue.close()
     return 0.0
 
 
+@contextmanager
+def shelf_of(folder: Path) -> Iterator[Path]:
+    """A folder for all that the page serves and for its uploads; it goes with the page, or with the next one."""
+    note = folder / SHELF
+    with suppress(OSError, ValueError):
+        left = Path(note.read_text("utf-8"))
+        if left.parent == Path(tempfile.gettempdir()) and left.name.startswith(PREFIX):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
+        write_whole(note, name.encode())
+        yield Path(name)
+
+
 def given() -> list[str]:
-    """What the command line says, as ``key=value``, free text as it was typed."""
+    """What the command line says of searches beside :data:`FORMS_OWN`, as ``key=value``, free text as it was typed."""
     parser = OverridesParser.create()
     found = []
     for text in HydraConfig.get().overrides.task:
         override = parser.parse_override(text)
         key = override.get_key_element()
+        if key.lstrip("+~") in FORMS_OWN:
+            continue
         found.append(f"{key}={override.value()}" if key in VERBATIM and override.value() is not None else text)
     return found
 

@@ -5,6 +5,8 @@ Gradio serves more than the page needs; what is not in :data:`ROUTES` is not the
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
@@ -16,6 +18,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+log = logging.getLogger(__name__)
 
 MOST_UPLOADED = 100_000_000
 """Bytes of an upload: five minutes of a clip are 60 MB of WAV."""
@@ -105,8 +109,11 @@ class Guard:
             closing = [(b"connection", b"close")]  # what is still to come is not read
             await headed({"type": "http.response.start", "status": refusal.status, "headers": [*kind, *closing]})
             await send({"type": "http.response.body", "body": text})
-        else:
+            return
+        try:
             await self._app(scope, receive, headed)
+        except Exception as error:  # it has been answered; one line is enough for what a stranger can ask for
+            log.warning("%s %s: %s: %s", scope["method"], scope["path"], type(error).__name__, error)
 
     def _check(self, scope: Scope) -> None:
         """Looks at what a request says of itself; the server takes no more of its body than that.
@@ -156,8 +163,8 @@ class Guard:
             Refusal: it isn't.
         """
         try:
-            path = Path(name)
-            there = path.is_absolute() and path.resolve().is_relative_to(self._files) and path.is_file()
+            path = Path(os.path.normpath(name))  # before the system is asked: Windows asks another machine
+            there = path.is_relative_to(self._files) and path.resolve().is_relative_to(self._files) and path.is_file()
         except (OSError, ValueError):
             there = False
         if not there:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import functools
 import html
+import logging
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import gradio as gr
 
+from kvw import cli
 from kvw.folder import SUMMARY
-from kvw.report import figures
 from kvw.report.sound import uri
 from kvw.runs import Run
 from kvw.types import KvwError
 from kvw.web import jobs
 from kvw.web.jobs import Job
 from kvw.web.studio import FORMATS, Curve, Studio
+
+log = logging.getLogger(__name__)
 
 Made = TypeVar("Made")
 
@@ -79,14 +82,18 @@ LOUD: dict[str, Any] = {"api_visibility": "private"}
 
 
 def refused(function: Callable[..., Made]) -> Callable[..., Made]:
-    """Shows what kvw refuses in its own words, on the page."""
+    """Shows what kvw refuses on the page, in kvw's own words."""
 
     @functools.wraps(function)
     def shown(*arguments: Any) -> Made:
         try:
             return function(*arguments)
-        except KvwError as error:
-            raise gr.Error(words(str(error)), duration=None, print_exception=False) from error
+        except (KvwError, OSError) as error:
+            why = str(error if isinstance(error, KvwError) else cli.refused(error))
+        except Exception:  # a defect, which has to be seen
+            log.exception("the page")
+            why = "a defect of kvw; what went wrong is in the window that it was started in"
+        raise gr.Error(words(why), duration=None, print_exception=False)
 
     return shown
 
@@ -127,7 +134,9 @@ def new_voice(studio: Studio) -> gr.State:
         candidates = gr.Number(
             label="Candidates at most", info="0: as the search has it", value=0, minimum=0, precision=0, elem_id="steps"
         )
-    begin = gr.Button("Search", variant="primary", elem_id="begin")
+    with gr.Row():
+        demo = gr.Button("Take the demo", elem_id="demo")
+        begin = gr.Button("Search", variant="primary", elem_id="begin")
     number = gr.State(None)
 
     def check(path: str | None) -> str:
@@ -150,6 +159,7 @@ def new_voice(studio: Studio) -> gr.State:
     preset.change(lambda name: f"<small>{words(studio.presets[name][1])}</small>", preset, meaning, **QUIET)
     clip.change(check, clip, checked, **LOUD)
     transcribe.click(refused(heard), [clip, language], [spoken, language], **LOUD)
+    demo.click(refused(studio.demo), None, [clip, spoken], **QUIET)
     form = [clip, title, spoken, language, preset, minutes, candidates]
     begin.click(refused(added), form, number, **LOUD)
     return number
@@ -175,52 +185,51 @@ def searches(studio: Studio) -> gr.State:
             label="The best voice so far, on the same words", interactive=False, buttons=["download"], elem_id="best"
         )
     curve = gr.HTML(elem_id="curve")
-    selected, shown = gr.State(None), gr.State(())
-    outputs = [selected, chosen, status, recording, best, curve, pause, resume, finish, extend, remove, shown]
+    selected, shown = gr.State(None), gr.State({})
+    buttons = (pause, resume, finish, extend, remove)
+    outputs = [selected, shown, chosen, status, recording, best, curve, *buttons]
+    queue = studio.queue
 
-    def look(number: int | None, before: tuple[Any, ...]) -> list[Any]:
-        """What has changed since the page was shown ``before``."""
-        queue = studio.queue.jobs
-        by_number = {job.number: job for job in queue}
-        job = by_number.get(number) if number else None
-        job = job or studio.queue.running or next(reversed(queue), None)
-        choices = [(f"{one.number}. {one.title}: {STATES[one.state]}", one.number) for one in reversed(queue)]
-        run = Run(job.run) if job and job.run else None
-        grown = studio.curve(run) if run else Curve([])
-        stock = run.stock_score if run else None
-        may = allowed(job, grown)
-        now = (
-            job and job.number,
-            (tuple(choices), job and job.number),
-            described(job, grown, stock),
-            job and studio.recording(job),
-            job and studio.best(job),
-            (job and job.number, grown.last, stock),
-            *may,
-        )
-        made = [
-            now[0],
-            gr.Radio(choices, value=now[0]),
-            now[2],
-            now[3] and str(now[3]),
-            now[4] and str(now[4]),
-            plotted(grown, stock) if now[5] != (before[5] if before else None) else None,
-            *(gr.Button(interactive=one) for one in may),
-        ]
-        old = before or (None,) * len(now)
-        return [*(gr.skip() if a == b else c for a, b, c in zip(now, old, made, strict=True)), now]
+    def look(number: int | None, before: dict[int, Any]) -> dict[Any, Any]:
+        """What has changed since the page was shown ``before``, by component."""
+        known = queue.jobs
+        job = next((one for one in known if one.number == number), None)
+        job = job or queue.running or next(reversed(known), None)
+        choices = [(f"{one.number}. {one.title}: {STATES[one.state]}", one.number) for one in reversed(known)]
+        try:
+            run = Run(job.run) if job and job.run else None
+            grown = studio.curve(run) if run else Curve()
+            stock = run.stock_score if run else None
+            told = described(job, grown, stock)
+            heard = [str(path) if path else None for path in (studio.recording(run), studio.best(run))] if run else None
+            drawn = plotted(grown, stock)
+        except (KvwError, OSError, ValueError) as error:  # a damaged record, or another version's
+            grown, told, heard, drawn = Curve(), f'<p class="words bad">{words(str(error))}</p>', None, ""
+        now = {
+            selected: job and job.number,
+            chosen: (choices, job and job.number),
+            status: told,
+            recording: heard and heard[0],
+            best: heard and heard[1],
+            curve: drawn,
+            **dict(zip(buttons, allowed(job, grown), strict=True)),
+        }
+        changed = {part: value for part, value in now.items() if part._id not in before or before[part._id] != value}
+        if chosen in changed:
+            changed[chosen] = gr.Radio(choices, value=job and job.number)
+        changed |= {button: gr.Button(interactive=changed[button]) for button in buttons if button in changed}
+        return {**changed, shown: {part._id: value for part, value in now.items()}}
 
-    def asked(action: Callable[[int], None]) -> Callable[..., list[Any]]:
-        def act(number: int | None, before: tuple[Any, ...]) -> list[Any]:
+    def asked(action: Callable[..., None]) -> Callable[..., dict[Any, Any]]:
+        def act(number: int | None, *given: Any) -> dict[Any, Any]:
             if number:
-                action(number)
-            return look(number, before)
+                action(number, *given[:-1])
+            return look(number, given[-1])
 
         return refused(act)
 
-    queue = studio.queue
-    gr.Timer(EVERY).tick(refused(look), [selected, shown], outputs, **QUIET)
-    chosen.input(refused(look), [chosen, shown], outputs, **QUIET)
+    gr.Timer(EVERY).tick(look, [selected, shown], outputs, **QUIET)
+    chosen.input(look, [chosen, shown], outputs, **QUIET)
     for button, action in (
         (pause, lambda number: queue.ask(number, jobs.PAUSE)),
         (resume, queue.resume),
@@ -228,13 +237,8 @@ def searches(studio: Studio) -> gr.State:
         (remove, queue.remove),
     ):
         button.click(asked(action), [selected, shown], outputs, **QUIET)
-
-    def go_on(number: int | None, candidates: int | None, before: tuple[Any, ...]) -> list[Any]:
-        if number and candidates:
-            queue.extend(number, int(candidates))
-        return look(number, before)
-
-    extend.click(refused(go_on), [selected, more, shown], outputs, **QUIET)
+    searched_on = asked(lambda number, candidates: queue.extend(number, int(candidates or 0)))
+    extend.click(searched_on, [selected, more, shown], outputs, **QUIET)
     return selected
 
 
@@ -268,10 +272,10 @@ def described(job: Job | None, grown: Curve, stock: float | None) -> str:
         goes = "“Resume” goes on where it ended." if job.run else "“Resume” begins it again."
         lines.append(f'<span class="bad">{words(job.reason)}</span>')
         lines.append(goes)
-    elif job.state == jobs.RUNNING and job.said:
-        lines.append(f"<small>{words(job.said[-1].strip())}</small>")
+    elif job.state == jobs.RUNNING:
+        lines += [f"<small>{words(line.strip())}</small>" for line in job.said[-1:]]
     elif job.state == jobs.DONE and job.run and (job.run / SUMMARY).is_file():
-        summary = (job.run / SUMMARY).read_text("utf-8").splitlines()
+        summary = (job.run / SUMMARY).read_text("utf-8", "replace").splitlines()
         kept = [line for line in summary if not line.startswith("Result: ")]  # “Results” has it
         lines.append(f"<pre>{words(chr(10).join(kept))}</pre>")
     return f'<div class="words">{"<br>".join(lines)}</div>'
@@ -281,14 +285,14 @@ def plotted(grown: Curve, stock: float | None) -> str:
     """The curve of a search, beside the best stock voice, as HTML."""
     if not grown.points:
         return ""
-    source = uri(figures.growth(grown.points, grown.last + 1, stock), "image/png")
-    words = f"best score {grown.points[-1][1]:.2f} after {grown.last + 1} candidates"
-    return f'<img src="{source}" alt="{words}">'
+    drawn = grown.draw(stock)
+    told = f"best score {grown.points[-1][1]:.2f} after {grown.drawn_last + 1} candidates"
+    return f'<img src="{uri(drawn, "image/png")}" alt="{told}">'
 
 
 def results(studio: Studio, tab: gr.Tab) -> None:
     """Runs, their reports, and their voices to download."""
-    run = gr.Dropdown([], label="Run", elem_id="run", allow_custom_value=False)
+    run = gr.Dropdown([*studio.runs()], value=None, label="Run", elem_id="run")
     with gr.Row(equal_height=True):
         formats = gr.Dropdown(list(FORMATS), multiselect=True, label="Formats", elem_id="formats")
         name = gr.Textbox(label="Name of the voice", info="empty: made of its own", max_length=60, elem_id="voice_name")
@@ -317,7 +321,7 @@ def results(studio: Studio, tab: gr.Tab) -> None:
 def speaking(studio: Studio, tab: gr.Tab) -> None:
     """Any text in any voice."""
     with gr.Row():
-        voice = gr.Dropdown([], label="Voice", elem_id="voice")
+        voice = gr.Dropdown([*studio.voices()], value=None, label="Voice", elem_id="voice")
         blend = gr.Textbox(label="Or a blend, as af_bella(2)+am_adam(1)", max_length=400, elem_id="blend")
     upload = gr.UploadButton("Add a voice from a file", size="sm", type="filepath", elem_id="voice_file")
     text = gr.Textbox(label="Text", lines=4, max_length=3000, value=studio.cfg.language.target_text, elem_id="text")
@@ -340,8 +344,8 @@ def speaking(studio: Studio, tab: gr.Tab) -> None:
 def comparing(studio: Studio, tab: gr.Tab) -> None:
     """Two voices on one text, and, if one wants, which is which only after one has chosen."""
     with gr.Row():
-        first_voice = gr.Dropdown([], label="Voice A", elem_id="voice_a")
-        second_voice = gr.Dropdown([], label="Voice B", elem_id="voice_b")
+        first_voice = gr.Dropdown([*studio.voices()], value=None, label="Voice A", elem_id="voice_a")
+        second_voice = gr.Dropdown([*studio.voices()], value=None, label="Voice B", elem_id="voice_b")
     text = gr.Textbox(label="Text", lines=3, max_length=3000, value=studio.cfg.language.target_text)
     blind = gr.Checkbox(label="Blind: shuffled, with names once you have chosen", value=True, elem_id="blind")
     play = gr.Button("Speak both", variant="primary", elem_id="both")
@@ -357,7 +361,7 @@ def comparing(studio: Studio, tab: gr.Tab) -> None:
         voices = [one or "", other or ""]
         if shuffled:
             random.shuffle(voices)
-        waves = [str(studio.anonymous(studio.speak(voice, said))) for voice in voices]
+        waves = [str(studio.speak(voice, said, name="voice")) for voice in voices]
         note = "" if shuffled else f"<p>First: {words(voices[0])}. Second: {words(voices[1])}.</p>"
         return [*waves, note, tuple(voices)]
 

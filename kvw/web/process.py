@@ -13,17 +13,22 @@ from pathlib import Path
 from kvw import cli
 from kvw import folder as folders
 from kvw.disk import write_whole
+from kvw.types import KvwError
 from kvw.web.jobs import EXIT
 
 
 def main(folder: Path, arguments: list[str]) -> int:
     """Runs kvw with ``arguments`` for the job in ``folder``, and returns its exit status."""
-    with folders.alone(folder, "a search"):
-        code = 1  # of a defect
-        try:
-            code = cli.run(arguments)
-        finally:
-            write_whole(folder / EXIT, json.dumps(code).encode())
+    try:
+        with folders.alone(folder, "a search"):
+            code = 1  # of a defect
+            try:
+                code = cli.run(arguments)
+            finally:
+                write_whole(folder / EXIT, json.dumps(code).encode())
+    except KvwError as error:  # another one of the same job, or a full disk
+        sys.stderr.write(f"kvw: {error}\n")
+        return error.code
     return code
 
 

@@ -6,14 +6,16 @@ A request names things by labels that this module gave out, by numbers, and by u
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import re
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 
@@ -21,15 +23,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from kvw import audio, export, mix, quality, speak, target, texts, voices
 from kvw import folder as folders
-from kvw.cli import CONF, quote
+from kvw.cli import CONF
 from kvw.config import maker, pick_device, plain
+from kvw.disk import write_whole
+from kvw.inputs import DEMO
 from kvw.listing import label as label_of
 from kvw.manual import gathered, summary
 from kvw.places import PACKS, SINGLE
-from kvw.report import jury_of, page
+from kvw.report import figures, jury_of, page
 from kvw.runs import Run
 from kvw.types import KvwError
-from kvw.web.jobs import DONE, Job, Queue
+from kvw.web.jobs import WORDS, Job, Queue
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +46,14 @@ MOST_SPOKEN = 3000
 FORMATS = (*SINGLE, *PACKS)
 """Formats to download a voice in."""
 
-FORMS_OWN = frozenset(
-    {
-        *("experiment", "strategy", "space", "language", "target_audio", "target_text", "minutes", "step_limit"),
-        *("task", "task.port", "resume", "run", "hydra.run.dir"),
-    }
-)
-"""Keys that the page's form decides; others of the page's own command line are those of its searches too."""
+MOST_BLENDED = 400
+"""Characters of a voice's name or blend."""
+
+DRAWN_SECONDS = 10.0
+"""Between two drawings of a curve that has not risen: each takes as long as half a candidate."""
+
+MADE_SECONDS = 3600.0
+"""In which what was spoken or exported can be heard or fetched."""
 
 
 @dataclass
@@ -60,12 +65,17 @@ class Curve:
         last: the last candidate's step; -1 where there is none.
         seconds: of audio that was synthesised.
         stopped: candidates that a gate stopped.
+        drawn: a PNG of it as it was with ``drawn_points`` and ``drawn_last``, at ``drawn_at`` by the monotonic clock.
     """
 
-    points: list[tuple[int, float]]
+    points: list[tuple[int, float]] = field(default_factory=list)
     last: int = -1
     seconds: float = 0.0
     stopped: int = 0
+    drawn: bytes = b""
+    drawn_points: int = 0
+    drawn_last: int = -1
+    drawn_at: float = 0.0
 
     def read(self, run: Run) -> None:
         """Reads the candidates that came since."""
@@ -78,6 +88,19 @@ class Curve:
             if seen.complete and seen.score > best:
                 self.points.append((one.step + 1, seen.score))
 
+    def draw(self, stock: float | None) -> bytes:
+        """The curve as a PNG, drawn anew at an improvement or after :data:`DRAWN_SECONDS`; empty where there is none.
+
+        Args:
+            stock: the best stock voice's score.
+        """
+        now = time.monotonic()
+        late = self.last > self.drawn_last and now - self.drawn_at > DRAWN_SECONDS
+        if len(self.points) > self.drawn_points or late:
+            self.drawn_points, self.drawn_last, self.drawn_at = len(self.points), self.last, now
+            self.drawn = figures.growth(self.points, self.last + 1, stock)
+        return self.drawn
+
 
 class Studio:
     """What the page can do.
@@ -87,16 +110,14 @@ class Studio:
         outputs: where runs are.
         queue: of searches.
         shelf: the folder of everything that the page serves, and of its uploads.
-        given: what the page's own command line says, as ``key=value``.
 
     Attributes:
         presets: by name, the argument of a search that chooses it, and what it is.
         languages: Kokoro's letters by their names.
     """
 
-    def __init__(self, cfg: DictConfig, outputs: Path, queue: Queue, shelf: Path, given: Sequence[str]) -> None:
+    def __init__(self, cfg: DictConfig, outputs: Path, queue: Queue, shelf: Path) -> None:
         self.cfg, self.outputs, self.queue, self.shelf = cfg, outputs, queue, shelf.resolve()
-        self._given = [one for one in given if one.partition("=")[0].lstrip("+") not in FORMS_OWN]
         choices = gathered([CONF, Path.cwd() / "conf"])
         self.presets = {
             name: (f"{group}={name}", summary(path))
@@ -105,7 +126,9 @@ class Studio:
         }
         self.languages = {summary(path).rstrip("."): name for name, path in choices["language"].items()}
         self._curves: dict[Path, Curve] = {}
+        self._reading = threading.Lock()
         self._models = threading.Lock()  # one at a time: they have all cores
+        self._copies: dict[Path, list[Path]] = {}
         self._speaker = cache(partial(speak.synthesizer, cfg))
         self._encoder = cache(partial(encoder_of, cfg))
 
@@ -136,71 +159,72 @@ class Studio:
         with named(path), self._models, tempfile.TemporaryDirectory() as folder:
             return texts.words_of([path], Path(folder), make)
 
+    def demo(self) -> tuple[str, str]:
+        """The demo recording, as if it had been uploaded, and its words."""
+        return str(self.served(DEMO)), DEMO.with_suffix(".txt").read_text("utf-8").strip()
+
     def enqueue(
-        self, clip: str | None, title: str, words: str, language: str, preset: str, minutes: float, candidates: float
+        self,
+        clip: str | None,
+        title: str,
+        words: str,
+        language: str,
+        preset: str,
+        minutes: float | None,
+        candidates: float | None,
     ) -> Job:
         """Puts a search at the end of the queue.
 
         Args:
-            clip: an upload; None is the demo.
+            clip: an upload.
             title: for people, and in names of files; may be empty.
-            words: that are spoken; empty is the language's own text, or the demo's.
+            words: that are spoken; empty is the language's own text.
             language: of :attr:`languages`.
             preset: of :attr:`presets`.
-            minutes: to search; 0 is no limit.
-            candidates: to evaluate; 0 leaves it to the preset.
+            minutes: to search; 0 or None is no limit.
+            candidates: to evaluate; 0 or None leaves it to the preset.
 
         Raises:
             KvwError: the recording can't be a target, or a value is none that the page offers.
         """
+        if not clip:
+            raise KvwError("expected a recording; drop one, or take the demo")
         if preset not in self.presets or language not in self.languages:
             raise KvwError(f"expected a preset and a language of the page's; got {preset!a:.60}, {language!a:.60}")
+        minutes, candidates = minutes or 0, candidates or 0
         if not (0 <= minutes < 1e6 and 0 <= candidates <= 1_000_000):
             raise KvwError(f"expected minutes and candidates of 0 or more; got {minutes:g}, {candidates:g}")
         words = " ".join(words.split())
         if len(words) > MOST_SPOKEN:
             raise KvwError(f"words: expected {MOST_SPOKEN} characters at most; got {len(words)}; leave the rest out")
-        files: dict[str, bytes] = {}
-        stem = voices.safe_stem(title.strip()[:60] or (Path(clip).stem if clip else "demo"))
-        own = [self.presets[preset][0], f"language={self.languages[language]}"]
-        if clip:
-            path = self._uploaded(clip)
-            with named(path):
-                target.read(str(path), None)
-            ending = path.suffix.lower() if re.fullmatch(r"\.\w{1,5}", path.suffix, re.ASCII) else ""
-            files[f"{stem}{ending}"] = path.read_bytes()
-            own.append(f"target_audio={{folder}}/{stem}{ending}")
-        if words:  # in a file: they may end as the path of one does
-            files["words.txt"] = words.encode()
-            own.append("target_text={folder}/words.txt")
-        own += [f"minutes={minutes:g}"] if minutes else []
-        own += [f"step_limit={int(candidates)}"] if candidates else []
-        return self.queue.add(
-            title.strip()[:60] or stem,
-            files,
-            lambda folder: [
-                *self._given,
-                *(one.replace("{folder}", str(folder)) for one in own),
-                f"hydra.run.dir={quote(str(folder))}",
-            ],
-        )
+        path = self._uploaded(clip)
+        with named(path):
+            target.read(str(path), None)
+        title = title.strip()[:60] or path.stem
+        plainly = re.fullmatch(r"\.\w{1,5}", path.suffix, re.ASCII) and path.suffix.lower() != ".txt"
+        name = f"{voices.safe_stem(title)}{path.suffix.lower() if plainly else ''}"
+        files = {name: path.read_bytes(), **({WORDS: words.encode()} if words else {})}
+        settings = {"clip": name, "minutes": float(minutes), "candidates": int(candidates)}
+        search, letter = self.presets[preset][0], self.languages[language]
+        return self.queue.add(title, search, files, language=letter, **settings)
 
     # searches
 
     def curve(self, run: Run) -> Curve:
         """How a search has gone so far."""
-        found = self._curves.setdefault(run.folder, Curve([]))
-        found.read(run)
-        return found
+        with self._reading:
+            found = self._curves.setdefault(run.folder, Curve())
+            found.read(run)
+            return found
 
-    def best(self, job: Job) -> Path | None:
-        """The best candidate so far of a job's run, speaking the target text; None before there is one."""
-        path = job.run / "best.wav" if job.run else None
-        return self.served(path) if path and path.is_file() else None
+    def best(self, run: Run) -> Path | None:
+        """The best candidate so far, speaking the target text; None before there is one."""
+        path = run.folder / "best.wav"
+        return self.served(path) if path.is_file() else None
 
-    def recording(self, job: Job) -> Path | None:
-        """The recording that a job's run searches for, as it hears it; None before there is a run."""
-        found = sorted(job.run.glob("target*.wav")) if job.run else []
+    def recording(self, run: Run) -> Path | None:
+        """The first recording that a run searches for, as it hears it; None where it is gone."""
+        found = sorted(run.folder.glob("target*.wav"))
         return self.served(found[0]) if found else None
 
     # what runs have found
@@ -209,13 +233,13 @@ class Studio:
         """The newest runs that have a best voice, by label."""
         found: dict[str, Run] = {}
         titles = {job.run: f"{job.number}. {job.title}" for job in self.queue.jobs}
-        for folder in folders.below(self.outputs)[:MOST_RUNS]:
-            if (folder / "best.pt").is_file():
-                try:
-                    run = Run(folder)
-                except (KvwError, OSError):  # task=runs says what is wrong with it
-                    continue
-                found[titles.get(folder.absolute()) or label_of(run, self.outputs)] = run
+        with_voice = (folder for folder in folders.below(self.outputs) if (folder / "best.pt").is_file())
+        for folder in itertools.islice(with_voice, MOST_RUNS):
+            try:
+                run = Run(folder)
+            except (KvwError, OSError):  # task=runs says what is wrong with it
+                continue
+            found[titles.get(folder.absolute()) or label_of(run, self.outputs)] = run
         return found
 
     def report(self, label: str) -> str:
@@ -236,9 +260,10 @@ class Studio:
         if not run:
             raise KvwError("expected the report of a run; there is none of that name")
         path = run.folder / folders.REPORT
-        if run.status == DONE and path.is_file():
-            return path.read_text("utf-8")
-        return page.of_one(run, jury_of(None))
+        if run.status == "done" and path.is_file():
+            return path.read_text("utf-8", "replace")
+        with self._models:
+            return page.of_one(run, jury_of(None))
 
     def formats(self, label: str) -> list[str]:
         """The formats of :data:`FORMATS` that a run's voice can have: those of Kokoro's runtimes are Kokoro's alone.
@@ -262,10 +287,12 @@ class Studio:
             KvwError: as :func:`kvw.export.export`.
         """
         run = self._run(label)
+        if not formats:
+            raise KvwError("formats: expected some; got none; choose one")
         cfg = self.cfg.copy()
         OmegaConf.set_struct(cfg, False)
         cfg.test_voice, cfg.export_bin = str(run.folder / "best.pt").replace("${", r"\${"), False
-        out = Path(tempfile.mkdtemp(dir=self.shelf))
+        out = self._fresh()
         with self._models:
             export.export(
                 cfg, formats=list(formats), name=name.strip() or None, gender=gender or None, out=str(out), replace=True
@@ -291,17 +318,21 @@ class Studio:
             voice = voices.load(path)
             owner = voices.synthesizer_of(path)
         self._kept.mkdir(exist_ok=True)
-        kept = self._kept / f"{voices.safe_stem(voices.name_of(path))}.pt"
+        stem = voices.safe_stem(voices.name_of(path))
+        kept = self._kept / f"{stem}.pt"
+        if kept.exists() and voices.digest(voices.load(kept)) != voices.digest(voice):  # every run's is called best
+            kept = kept.with_stem(f"{stem}-{voices.digest(voice)[:8]}")
         voices.save(kept, voice, {"synthesiser": owner})
         return f"uploaded: {kept.name}"
 
-    def speak(self, voice: str, text: str, speed: float = 1.0) -> Path:
+    def speak(self, voice: str, text: str, speed: float = 1.0, name: str = "") -> Path:
         """A text in a voice.
 
         Args:
             voice: a label of :meth:`voices`, or a blend of stock voices as ``af_bella(2)+am_adam(1)``.
             text: of :data:`MOST_SPOKEN` characters at most.
             speed: in [0.5, 2].
+            name: of the file, without its ending; empty is the voice's.
 
         Raises:
             KvwError: there is no such voice, its synthesiser isn't there, or the text can't be spoken.
@@ -311,19 +342,15 @@ class Studio:
         if not 0.5 <= speed <= 2:
             raise KvwError(f"speed: expected a number from 0.5 to 2; got {speed:g}")
         known = self.voices()
-        blended = {re.sub(r"\s*\([^()]*\)\Z", "", term.strip()) for term in voice.split("+")}
-        if voice not in known and not blended <= {*self._stock()}:
+        blended = {term.partition("(")[0].strip() for term in voice.split("+")}
+        if len(voice) > MOST_BLENDED or (voice not in known and not blended <= {*self._stock()}):
             raise KvwError(f"voice: expected one of the list, or a blend as af_bella(2)+am_adam(1); got {voice!a:.60}")
         chosen = mix.read(known.get(voice, voice), Path(self.cfg.voices_folder))
         with self._models:
             wave = speak.narrate(self._speaker(chosen.synthesizer), chosen.voice, text, self.cfg.seed, speed)
-        path = Path(tempfile.mkdtemp(dir=self.shelf)) / f"{voices.safe_stem(chosen.name)}.wav"
+        path = self._fresh() / f"{name or voices.safe_stem(chosen.name)}.wav"
         audio.write(path, wave)
         return path
-
-    def anonymous(self, path: Path) -> Path:
-        """The same audio by a name that does not tell whose voice it is."""
-        return path.rename(path.with_name("voice.wav"))
 
     def _stock(self) -> list[str]:
         """Names of the stock voices: Kokoro's, as far as they are there, and the embedded synthesiser's."""
@@ -336,13 +363,31 @@ class Studio:
     # files
 
     def served(self, path: Path) -> Path:
-        """A file of a run where the page serves it: a copy, so that nothing else of the run is in reach."""
-        content = path.read_bytes()
-        copy = self.shelf / hashlib.sha256(content).hexdigest()[:32] / path.name
-        if not copy.is_file():
-            copy.parent.mkdir(exist_ok=True)
-            shutil.copyfile(path, copy)
-        return copy
+        """A file where the page serves it: a copy, so that nothing else beside it is in reach.
+
+        Of a file that changes, the copy before the last one goes: it may still be heard.
+        """
+        with self._reading:
+            if path.is_symlink():  # somebody else's folder could have us show anything
+                raise KvwError(f"{path}: expected a file; got a link")
+            seen = path.stat()
+            key = hashlib.sha256(f"{path.absolute()}\0{seen.st_mtime_ns}\0{seen.st_size}".encode(errors="replace"))
+            copy = self.shelf / key.hexdigest()[:32] / path.name
+            if not copy.is_file():
+                copy.parent.mkdir(exist_ok=True)
+                write_whole(copy, path.read_bytes())
+                copies = self._copies.setdefault(path, [])
+                copies.append(copy.parent)
+                if len(copies) > 2:
+                    shutil.rmtree(copies.pop(0), ignore_errors=True)
+            return copy
+
+    def _fresh(self) -> Path:
+        """An empty folder to serve from; those that nobody can want any more go."""
+        for old in self.shelf.glob("made-*"):
+            if time.time() - old.stat().st_mtime > MADE_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
+        return Path(tempfile.mkdtemp(prefix="made-", dir=self.shelf))
 
     @property
     def _kept(self) -> Path:
