@@ -83,9 +83,17 @@ def test_a_voice_is_searched_for_heard_and_downloaded_and_nothing_is_lost(tmp_pa
         (ben,) = until(lambda: folders.below(folder / "outputs" / "web" / "0002-Ben"))
         until(lambda: Run(ben).steps > 10, 120)
         assert server.stop() in (0, 130) and Run(ben).status == "stopped"
+        damaged = folder / "outputs" / "web" / "0003-Old" / "2026" / "run.db"
+        damaged.parent.mkdir(parents=True)
+        damaged.write_bytes(b"not SQLite")
+        old = {"title": "Old", "search": "experiment=quick", "state": "paused"}
+        (damaged.parent.parent / "job.json").write_text(json.dumps(old))
         server = stack.enter_context(Server(folder, arguments))
         tab = opened(chromium, server, faults)
         go(tab, "Searches")
+        tab.get_by_text("3. Old: paused").click()
+        until(lambda: "run.db: expected" in words(tab, "status"))
+        tab.get_by_text("2. Ben: searching").click()
         until(lambda: "2. Ben: searching" in words(tab, "queue") and "1. Ann: paused" in words(tab, "queue"))
         begun = Run(ben).steps
         until(lambda: Run(ben).steps > begun, 120)
@@ -143,6 +151,7 @@ def test_a_voice_is_searched_for_heard_and_downloaded_and_nothing_is_lost(tmp_pa
         tab.click("#first")
         until(lambda: all(name in words(tab, "verdict") for name in both))
         tab.screenshot(path=tmp_path / "compare.png", full_page=True)
+        tab.close()
         assert server.stop() in (0, 130)
     assert faults == []
     assert not [log for log in folder.glob("web*.log") if "Traceback" in log.read_text("utf-8")]
