@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import hydra
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from kvw import cli, decode, target, voices
 from kvw.runs import Run
 from kvw.types import KvwError
+from kvw.web import given
 from kvw.web.jobs import Queue
 from kvw.web.studio import MOST_SPOKEN, Curve, Studio
 from tests.conftest import ROOT, SHORT
@@ -211,3 +213,11 @@ def test_a_report_is_found_by_its_key_alone_and_made_where_there_is_none(studio)
         with pytest.raises(KvwError, match="there is none of that name"):
             studio.written(other)
     assert Run(run.folder).status == "done"
+
+
+def test_what_the_pages_command_line_says_is_said_to_every_search_as_it_was_typed(monkeypatch):
+    own = ["task=web", "task.port=0", "target_text=x", "minutes=3", "experiment=thorough"]
+    typed = ["synth=embedded", "voice_folder=it's a, ${b}", "heldout_audio=[a b.wav,c.wav]", "heldout_texts=null"]
+    overrides = SimpleNamespace(task=cli.quoted([*own, *typed, "executor.threads=2"]))
+    monkeypatch.setattr("kvw.web.HydraConfig.get", lambda: SimpleNamespace(overrides=overrides))
+    assert given() == [*typed, "executor.threads=2"]

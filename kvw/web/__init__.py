@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -111,7 +112,12 @@ def given() -> list[str]:
         key = override.get_key_element()
         if key.lstrip("+~") in FORMS_OWN:
             continue
-        found.append(f"{key}={override.value()}" if key in VERBATIM and override.value() is not None else text)
+        value = override.value() if key in VERBATIM else None
+        if isinstance(value, list):
+            value = f"[{','.join(map(str, value))}]"
+        # cli.quote escapes these
+        typed = re.sub(r"(\\*)\$\{", lambda match: match[1][: len(match[1]) // 2] + "${", str(value))
+        found.append(text if value is None else f"{key}={typed}")
     return found
 
 
