@@ -51,6 +51,7 @@ def test_interpolation_saves_what_it_found_and_its_follower_takes_over(kvw, bank
         assert not any(np.array_equal(voices.load(path), voice) for voice in bank.values())
 
 
+@pytest.mark.long
 def test_interpolate_start_and_then_are_two_words_for_one_chain(kvw):
     settings = [*TINY, "population_limit=2", "step_limit=12"]
     _, (asked,) = kvw(*settings, "interpolate_start=true", "strategy=random_search")

@@ -16,6 +16,8 @@ from kvw.web.jobs import Queue
 from kvw.web.studio import MOST_SPOKEN, Curve, Studio
 from tests.conftest import ROOT, SHORT
 
+pytestmark = pytest.mark.long
+
 DEMO = ROOT / "kvw" / "data" / "demo.flac"
 
 

@@ -69,7 +69,10 @@ def check(folder: Path) -> list[Row]:
         inside.mkdir()
         path = inside / name
         make(path)
-        rows.append(judge(path, expected))
+        row = judge(path, expected)
+        if row.right and not row.cheap:  # a busy machine takes longer, and never less
+            row = min(row, judge(path, expected), key=lambda one: one.cpu_seconds)
+        rows.append(row)
         for file in inside.iterdir():
             file.rmdir() if file.is_dir() and not file.is_symlink() else file.unlink()
         inside.rmdir()
