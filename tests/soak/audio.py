@@ -70,8 +70,9 @@ def check(folder: Path) -> list[Row]:
         path = inside / name
         make(path)
         row = judge(path, expected)
-        if row.right and not row.cheap:  # a busy machine takes longer, and never less
-            row = min(row, judge(path, expected), key=lambda one: one.cpu_seconds)
+        for _ in range(3):  # a busy machine takes longer, and never less
+            if row.right and not row.cheap:
+                row = min(row, judge(path, expected), key=lambda one: one.cpu_seconds)
         rows.append(row)
         for file in inside.iterdir():
             file.rmdir() if file.is_dir() and not file.is_symlink() else file.unlink()
