@@ -100,6 +100,7 @@ def wait_for(where, table, count, process):
         time.sleep(0.02)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_a_run_that_is_killed_in_the_ranking_and_in_a_generation_ends_like_one_that_was_left_alone(
     undisturbed, tmp_path, monkeypatch
@@ -122,7 +123,9 @@ def test_a_run_that_is_killed_in_the_ranking_and_in_a_generation_ends_like_one_t
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.long), (signal.SIGTERM, 143)]
+)
 def test_a_signal_ends_a_run_with_its_code_and_the_command_that_goes_on(number, code, tmp_path):
     (tmp_path / "held out.txt").write_text("Nobody was there.\n")
     process = start(tmp_path, *SMALL, "step_limit=1000")

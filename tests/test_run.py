@@ -300,6 +300,7 @@ def test_an_interrupted_run_says_where_its_results_are_and_exits_130(executor, t
     assert voices.load(folder / "best.pt").shape == (510, 1, 256)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
 @pytest.mark.parametrize("executor", EXECUTORS, ids=["local", "processes"])
 def test_workers_end_when_their_driver_is_killed(executor, tmp_path):

@@ -498,6 +498,7 @@ def test_a_list_of_files_and_folders_names_each_recording_once(recordings):
     assert [path.name for path in named] == ["b.wav", "a.wav"]
 
 
+@pytest.mark.long
 def test_a_search_that_transcribes_first_speaks_the_words_and_the_language_that_are_heard(kvw, model):
     given = ["transcribe_start=true", f"transcriber.model={model}", "synth=embedded", "step_limit=1"]
     code, (run,) = kvw(*given, "population_limit=2")
