@@ -151,12 +151,13 @@ class Job:
     @property
     def reason(self) -> str:
         """Why it failed, in kvw's own words."""
-        lines = [line.removeprefix("kvw: ") for line in self.said if line.startswith("kvw: ")]
+        said, code = self.said, self.code
+        lines = [line.removeprefix("kvw: ") for line in said if line.startswith("kvw: ")]
         if lines:
             return "\n".join(lines)
-        if self.code is None:
+        if code is None:
             return "its process was ended from outside, or the machine ran out of memory"
-        return next(iter(self.said[-1:]), f"its process ended with {self.code}")
+        return said[-1] if said else f"its process ended with {code}"
 
     def save(self) -> None:
         """Writes what it is."""

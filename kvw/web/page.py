@@ -7,6 +7,7 @@ import html
 import logging
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -18,7 +19,7 @@ from kvw.runs import Run
 from kvw.types import KvwError
 from kvw.web import jobs
 from kvw.web.jobs import Job
-from kvw.web.studio import FORMATS, Curve, Studio
+from kvw.web.studio import FORMATS, MOST_BLENDED, MOST_SPOKEN, Curve, Studio
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ def new_voice(studio: Studio) -> gr.State:
                 label="The words that it says",
                 info="They serve best; 100 to 200 sounds are enough. Empty is a text of the language's own.",
                 lines=4,
-                max_length=3000,
+                max_length=MOST_SPOKEN,
                 elem_id="words",
             )
             transcribe = gr.Button("Transcribe", size="sm", elem_id="transcribe")
@@ -181,9 +182,7 @@ def searches(studio: Studio) -> gr.State:
         recording = gr.Audio(
             label="The recording, as the search hears it", interactive=False, buttons=[], elem_id="recording"
         )
-        best = gr.Audio(
-            label="The best voice so far, on the same words", interactive=False, buttons=["download"], elem_id="best"
-        )
+        best = player("The best voice so far, on the same words", "best")
     curve = gr.HTML(elem_id="curve")
     selected, shown = gr.State(None), gr.State({})
     buttons = (pause, resume, finish, extend, remove)
@@ -197,10 +196,11 @@ def searches(studio: Studio) -> gr.State:
         job = job or queue.running or next(reversed(known), None)
         choices = [(f"{one.number}. {one.title}: {STATES[one.state]}", one.number) for one in reversed(known)]
         try:
-            run = Run(job.run) if job and job.run else None
+            place = job.run if job else None  # it looks for it
+            run = Run(place) if place else None
             grown = studio.curve(run) if run else Curve()
             stock = run.stock_score if run else None
-            told = described(job, grown, stock)
+            told = described(job, place, grown, stock)
             heard = [str(path) if path else None for path in (studio.recording(run), studio.best(run))] if run else None
             drawn = plotted(grown, stock)
         except (KvwError, OSError, ValueError) as error:  # a damaged record, or another version's
@@ -257,8 +257,8 @@ def allowed(job: Job | None, grown: Curve) -> tuple[bool, ...]:
     )
 
 
-def described(job: Job | None, grown: Curve, stock: float | None) -> str:
-    """How a search stands, as HTML."""
+def described(job: Job | None, run: Path | None, grown: Curve, stock: float | None) -> str:
+    """How a search stands, as HTML; ``run`` is the folder of its run."""
     if not job:
         return "<p>No search yet. “New voice” begins one.</p>"
     state = f"{STATES[job.state]}{', and asked to end' if job.asked else ''}"
@@ -269,13 +269,13 @@ def described(job: Job | None, grown: Curve, stock: float | None) -> str:
         share = f"{grown.stopped / (grown.last + 1):.0%} stopped early"
         lines.append(f"{grown.last + 1} candidates, {share}, {grown.seconds:.0f} s of audio; {best}{rank}")
     if job.state == jobs.FAILED:
-        goes = "“Resume” goes on where it ended." if job.run else "“Resume” begins it again."
+        goes = "“Resume” goes on where it ended." if run else "“Resume” begins it again."
         lines.append(f'<span class="bad">{words(job.reason)}</span>')
         lines.append(goes)
     elif job.state == jobs.RUNNING:
         lines += [f"<small>{words(line.strip())}</small>" for line in job.said[-1:]]
-    elif job.state == jobs.DONE and job.run and (job.run / SUMMARY).is_file():
-        summary = (job.run / SUMMARY).read_text("utf-8", "replace").splitlines()
+    elif job.state == jobs.DONE and run and (run / SUMMARY).is_file():
+        summary = (run / SUMMARY).read_text("utf-8", "replace").splitlines()
         kept = [line for line in summary if not line.startswith("Result: ")]  # “Results” has it
         lines.append(f"<pre>{words(chr(10).join(kept))}</pre>")
     return f'<div class="words">{"<br>".join(lines)}</div>'
@@ -322,9 +322,11 @@ def speaking(studio: Studio, tab: gr.Tab) -> None:
     """Any text in any voice."""
     with gr.Row():
         voice = gr.Dropdown([*studio.voices()], value=None, label="Voice", elem_id="voice")
-        blend = gr.Textbox(label="Or a blend, as af_bella(2)+am_adam(1)", max_length=400, elem_id="blend")
+        blend = gr.Textbox(label="Or a blend, as af_bella(2)+am_adam(1)", max_length=MOST_BLENDED, elem_id="blend")
     upload = gr.UploadButton("Add a voice from a file", size="sm", type="filepath", elem_id="voice_file")
-    text = gr.Textbox(label="Text", lines=4, max_length=3000, value=studio.cfg.language.target_text, elem_id="text")
+    text = gr.Textbox(
+        label="Text", lines=4, max_length=MOST_SPOKEN, value=studio.cfg.language.target_text, elem_id="text"
+    )
     speed = gr.Slider(0.5, 2.0, value=1.0, step=0.05, label="Speed")
     say = gr.Button("Speak", variant="primary", elem_id="say")
     heard = player("What it says", "said")
@@ -346,7 +348,7 @@ def comparing(studio: Studio, tab: gr.Tab) -> None:
     with gr.Row():
         first_voice = gr.Dropdown([*studio.voices()], value=None, label="Voice A", elem_id="voice_a")
         second_voice = gr.Dropdown([*studio.voices()], value=None, label="Voice B", elem_id="voice_b")
-    text = gr.Textbox(label="Text", lines=3, max_length=3000, value=studio.cfg.language.target_text)
+    text = gr.Textbox(label="Text", lines=3, max_length=MOST_SPOKEN, value=studio.cfg.language.target_text)
     blind = gr.Checkbox(label="Blind: shuffled, with names once you have chosen", value=True, elem_id="blind")
     play = gr.Button("Speak both", variant="primary", elem_id="both")
     with gr.Row():

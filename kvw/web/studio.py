@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import logging
 import re
 import shutil
 import tempfile
@@ -34,8 +33,6 @@ from kvw.report import figures, jury_of, page
 from kvw.runs import Run
 from kvw.types import KvwError
 from kvw.web.jobs import WORDS, Job, Queue
-
-log = logging.getLogger(__name__)
 
 MOST_RUNS = 100
 """Runs that are listed, the newest: each is opened to be."""
