@@ -34,6 +34,7 @@ lint: venv
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m mypy
+	.venv/bin/lint-imports
 
 soak: venv
 	.venv/bin/python -m tests.soak

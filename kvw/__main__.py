@@ -1,6 +1,6 @@
 """``python -m kvw``."""
 
-from kvw.cli import entry
+from kvw.cli.main import entry
 
 if __name__ == "__main__":
     entry()

@@ -22,15 +22,16 @@ import hydra
 import numpy as np
 from hydra.core.global_hydra import GlobalHydra
 
-from kvw import composition
-from kvw.archive import Entry
-from kvw.candidate import Candidate, Evaluation
-from kvw.chain import SearchStage
-from kvw.checkpoint import freeze, thaw
-from kvw.cli import CONF, user_plugins
-from kvw.config import plain
-from kvw.space import VOICE_STD
-from kvw.strategy import Finished, load_state_dict, state_dict
+from kvw.config.paths import CONF, user_plugins
+from kvw.config.schema import plain
+from kvw.config.stages import make_stage, with_members
+from kvw.evaluation import Evaluation
+from kvw.search.archive import Entry
+from kvw.search.candidate import Candidate
+from kvw.search.stage import SearchStage
+from kvw.search.state import freeze, load_state_dict, state_dict, thaw
+from kvw.search.strategy import Finished
+from kvw.spaces.base import VOICE_STD
 from kvw.types import VOICE_SHAPE, Voice, mean_voice
 
 GENERATIONS = 6
@@ -59,7 +60,7 @@ def spaces() -> list[str]:
 
 
 def check_strategy(name: str, space: str | None = None) -> None:
-    """Checks that a strategy keeps the contract of :class:`kvw.strategy.Strategy`.
+    """Checks that a strategy keeps the contract of :class:`kvw.search.strategy.Strategy`.
 
     Args:
         name: as in ``strategy=name``.
@@ -73,8 +74,8 @@ def check_strategy(name: str, space: str | None = None) -> None:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra.compose("kvw", overrides=[f"strategy={name}", *([f"space={space}"] if space else [])])
         node = {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}
-        node = composition.with_members(node, node["space"] if space else None)
-    stage = composition.stage(name, node, "")
+        node = with_members(node, node["space"] if space else None)
+    stage = make_stage(name, node, "")
     rehearse(name, stage, failing=FAILING, generations=GENERATIONS)
     rehearse(name, stage, failing=0, generations=2)
 
@@ -98,7 +99,9 @@ def rehearse(name: str, stage: SearchStage, failing: int, generations: int) -> N
         population = one.generate()
         random.seed(generation)  # a strategy must not depend on what else draws from the global generators
         np.random.seed(generation)  # noqa: NPY002
-        wrong = "the same seed gave other genomes: rng must be the only randomness (see kvw.strategy.deap_random)"
+        wrong = (
+            "the same seed gave other genomes: rng must be the only randomness (see kvw.search.strategy.deap_random)"
+        )
         assert genomes(twin.generate()) == genomes(population), f"{where}: {wrong}"
         if resumed:
             wrong = "one that took up its state goes on differently: state_dict() lacks something that changes"

@@ -1,6 +1,6 @@
-"""The words that every module shares: array types and constants, each with its unit, and the one error kvw raises.
+"""The array types that every room shares, each with its shape and unit, and the constants of Kokoro's voices.
 
-Read this first, then :mod:`kvw.candidate`, :mod:`kvw.fitness` and :mod:`kvw.search`.
+Read this first, then :mod:`kvw.evaluation`, :mod:`kvw.search.loop` and :mod:`kvw.fitness.hybrid`.
 """
 
 from __future__ import annotations
@@ -34,15 +34,6 @@ STYLE_WIDTH = 256
 
 VOICE_SHAPE = (MAX_PHONEMES, 1, STYLE_WIDTH)
 
-EXIT_ITEMS_FAILED = 1
-EXIT_BAD_INPUT = 2
-EXIT_IN_USE = 3
-EXIT_STORAGE = 4
-EXIT_CORRUPT = 5
-EXIT_TOO_MANY_FAILURES = 6
-EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
-
 
 def mean_voice(voices: Sequence[Voice]) -> Voice:
     """The mean of voices, number by number."""
@@ -59,19 +50,5 @@ def mean_embedding(embeddings: Sequence[Embedding]) -> Embedding:
     return unit
 
 
-class KvwError(Exception):
-    """One line for a person: what was expected, what came, what to do.
-
-    Args:
-        message: that line; several problems found together are several lines.
-        code: the exit status of a single run (see README, "Exit codes").
-    """
-
-    def __init__(self, message: str, code: int = EXIT_BAD_INPUT) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def some_failed(failed: Sequence[str], total: int, items: str, then: str = "") -> KvwError:
-    """The error of a task that did all of its items but some: ``2 of 5 voices failed: a, b``, and ``then``."""
-    return KvwError(f"{len(failed)} of {total} {items} failed: {', '.join(failed)}{then}", EXIT_ITEMS_FAILED)
+KOKORO = "kokoro"
+EMBEDDED = "embedded"

@@ -13,8 +13,10 @@ import numpy as np
 from deap import cma
 
 from kvw import Candidate, Space
-from kvw.strategy import deap_random, pack, unpack
-from kvw.types import Genome, KvwError
+from kvw.errors import KvwError
+from kvw.search.state import pack, unpack
+from kvw.search.strategy import deap_random
+from kvw.types import Genome
 
 LARGEST = 1_000
 """Dimensions; beyond, the covariance matrix costs more than the evaluations."""

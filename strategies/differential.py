@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kvw import Candidate, Space
-from kvw.operators import founders, one_of, replace_worst
+from kvw.search.operators import founders, one_of, replace_worst
 
 
 class Differential:

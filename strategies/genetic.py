@@ -1,7 +1,7 @@
 """A genetic algorithm: select parents, cross them, mutate the children, keep the elite.
 
 Source: DEAP's ``eaSimple`` with elitism and random immigrants (Grefenstette 1992); the operators are
-:mod:`kvw.operators`'s.
+:mod:`kvw.search.operators`'s.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from deap import tools
 
 from kvw import Candidate, Space
-from kvw.operators import Crossover, Mutation, Selection, founders, newcomers, offspring, replace_worst
+from kvw.search.operators import Crossover, Mutation, Selection, founders, newcomers, offspring, replace_worst
 
 
 class Genetic:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from kvw import Candidate, Finished
-from kvw.islands import Island, Union
-from kvw.strategy import load_state_dict, pack, state_dict, unpack
+from kvw.search.islands import Island, Union
+from kvw.search.state import load_state_dict, pack, state_dict, unpack
 
 STATE = ("generations", "finished", "best", "sent", "visitors")
 """Attributes that change, beside the islands' own."""
@@ -21,7 +21,7 @@ class Islands:
     """A generation of every island, one behind the other.
 
     A visitor is evaluated as a voice of the island that it visits, whose space may hold it only nearly, and then given
-    to that island's strategy, where this has ``receive`` (see :class:`kvw.strategy.Strategy`).
+    to that island's strategy, where this has ``receive`` (see :class:`kvw.search.strategy.Strategy`).
 
     Args:
         space: of all islands.

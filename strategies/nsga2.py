@@ -12,8 +12,8 @@ import numpy as np
 from deap import base, tools
 
 from kvw import Candidate, Space
-from kvw.operators import Crossover, Mutation, founders, offspring
-from kvw.strategy import deap_random
+from kvw.search.operators import Crossover, Mutation, founders, offspring
+from kvw.search.strategy import deap_random
 
 
 class Objectives(base.Fitness):  # type: ignore[misc] # deap ships no types

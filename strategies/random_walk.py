@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kvw import Candidate, Space
-from kvw.types import KvwError
+from kvw.errors import KvwError
 
 
 class RandomWalk:

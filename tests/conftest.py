@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kvw import audio, cli
-from kvw.fitness import HybridFitness
-from kvw.gate import Lossless, Margin
-from kvw.speaker import SpeakerEncoder
-from kvw.speech import Script, Segment
-from kvw.speech.embedded import EmbeddedSynthesizer, stock_voices
+from kvw.audio.recordings import read_recording
+from kvw.cli.main import invoke
+from kvw.config.paths import DEMO
+from kvw.fitness.hybrid import HybridFitness
+from kvw.fitness.rules import Lossless, Margin
+from kvw.fitness.speaker import SpeakerEncoder
+from kvw.runtime.workers import limit_threads
+from kvw.speech.embedded.stock_voices import stock_voices
+from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer
+from kvw.speech.synthesizer import Script, Segment
 from kvw.types import Voice, Wave
-from kvw.worker import limit_threads
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -63,9 +66,9 @@ def kokoro(kokoro_files: tuple[Path, Path]) -> Any:
 @pytest.fixture(scope="session")
 def stripped(kokoro_files: tuple[Path, Path]) -> Any:
     """The same without weight norm, as it is loaded for searching."""
-    from kvw.speech.kokoro import load
+    from kvw.speech.kokoro.synthesizer import load_model
 
-    return load(*kokoro_files)
+    return load_model(*kokoro_files)
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +88,7 @@ def bank() -> dict[str, Voice]:
 
 @pytest.fixture(scope="session")
 def demo() -> Wave:
-    return audio.read_target(ROOT / "kvw" / "data" / "demo.flac")
+    return read_recording(DEMO)
 
 
 def default_fitness(**given: Any) -> HybridFitness:
@@ -149,13 +152,13 @@ def numbered(index: int) -> Voice:
 def kvw(tmp_path, monkeypatch):
     """Runs kvw in an empty folder with one short held-out text and no report; gives status and folders of its runs."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("kvw.executor.spare_processes", lambda *_: 0)  # they load longer than such a run takes
+    monkeypatch.setattr("kvw.executors.local.spare_processes", lambda *_: 0)  # they load longer than such a run takes
     (tmp_path / "held out.txt").write_text("Nobody was there.\n")
 
     def run(*arguments):
         before = set(tmp_path.glob("outputs/**/run.db"))
         texts = (f"{key}={text}" for key, text in SHORT.items())
-        code = cli.run([*texts, "heldout_texts=held out.txt", "report=false", *arguments])
+        code = invoke([*texts, "heldout_texts=held out.txt", "report=false", *arguments])
         return code, sorted(path.parent for path in set(tmp_path.glob("outputs/**/run.db")) - before)
 
     return run

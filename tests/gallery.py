@@ -14,19 +14,22 @@ from textwrap import shorten
 
 import numpy as np
 
-from kvw import cli, voices
-from kvw import folder as folders
-from kvw.disk import write_whole
-from kvw.heldout import HeldOut
-from kvw.inputs import restored
-from kvw.prepare import HELDOUT_SEED
-from kvw.report import figures, page
-from kvw.report.history import History, history
-from kvw.runs import Run
-from kvw.settings import FitnessSettings
-from kvw.speech.embedded import stock_voices
+from kvw.audio.pitch import contour
+from kvw.cli.main import invoke
+from kvw.config.arguments import quote
+from kvw.config.fitness import FitnessSpec
+from kvw.config.inputs import restored_inputs
+from kvw.fitness.heldout import HeldOut
+from kvw.reports import figures, page
+from kvw.runs import folders
+from kvw.runs.reader import Run
+from kvw.runs.statistics import History, history
+from kvw.runtime.files import write_whole
+from kvw.runtime.workers import limit_threads
+from kvw.speech.embedded.stock_voices import stock_voices
+from kvw.tasks.prepare import HELDOUT_SEED
 from kvw.types import MAX_PHONEMES, STYLE_WIDTH, Voice, Wave, mean_voice
-from kvw.worker import limit_threads
+from kvw.voices.files import load_voice
 from tests.conftest import ROOT
 
 WALK, PRESET, TENFOLD = "random_walk", "quick", "tenfold"
@@ -82,8 +85,8 @@ def searched(folder: Path, arguments: Sequence[str]) -> Run:
     begun = [Run(path) for path in folders.below(folder)]
     if begun and begun[0].status == "done":
         return begun[0]
-    given = [f"resume={begun[0].folder}"] if begun else [*arguments, f"hydra.run.dir={cli.quote(str(folder))}"]
-    if status := cli.run(given):
+    given = [f"resume={begun[0].folder}"] if begun else [*arguments, f"hydra.run.dir={quote(str(folder))}"]
+    if status := invoke(given):
         sys.exit(status)
     return Run(folders.below(folder)[0])
 
@@ -140,7 +143,7 @@ def page_of(walk: Run, preset: Run, failed: Sequence[Failure]) -> str:
         cost=[(name, cost(past)) for name, past in pasts.items()],
         curve=page.picture("The curves", figures.curves(pasts), words),
         counting=COUNTING,
-        pitch=np.nanmedian(figures.pitch(page.clips(walk.folder, "target")[0])),
+        pitch=np.nanmedian(contour(page.clips(walk.folder, "target")[0])),
         failures=failed,
     )
 
@@ -155,9 +158,9 @@ def cost(past: History) -> str:
 def failures(runs: Mapping[str, Run]) -> list[Failure]:
     """Voices that go wrong, each in a way of its own, heard by the judge of the runs."""
     limit_threads(1)
-    config, inputs = runs[WALK].config, restored(runs[WALK].facts["inputs"])
+    config, inputs = runs[WALK].config, restored_inputs(runs[WALK].facts["inputs"])
     letter, seed = config["language"]["letter"], config["seed"]
-    ear = FitnessSettings(config["synth"], config["fitness"], "cpu", letter, seed, inputs).ear(seed + HELDOUT_SEED)
+    ear = FitnessSpec(config["synth"], config["fitness"], "cpu", letter, seed, inputs).ear(seed + HELDOUT_SEED)
 
     def judge(texts: Sequence[str]) -> HeldOut:
         return HeldOut(ear, texts, inputs.target.heldout)
@@ -170,7 +173,7 @@ def failures(runs: Mapping[str, Run]) -> list[Failure]:
     crowd = np.stack([bank[number][row] for row, number in enumerate(rng.integers(len(bank), size=MAX_PHONEMES))])
     draws = [(mean + FAR * spread * rng.standard_normal(STYLE_WIDTH)).astype(np.float32) for _ in range(DRAWS)]
     monster = max(draws, key=lambda voice: np.mean(counting(voice)))
-    walk, preset, tenfold = (voices.load(runs[name].folder / "best.pt") for name in (WALK, PRESET, TENFOLD))
+    walk, preset, tenfold = (load_voice(runs[name].folder / "best.pt") for name in (WALK, PRESET, TENFOLD))
     scored = page.compared(runs[TENFOLD], history(runs[TENFOLD]))["best"]
 
     def counts(label: str, voice: Voice) -> page.Player:
@@ -238,7 +241,7 @@ def failures(runs: Mapping[str, Run]) -> list[Failure]:
 def player(label: str, waves: Sequence[Wave | None], note: str) -> page.Player:
     """A player of what a voice said, one text after the other, with the pitch of each."""
     heard = [wave for wave in waves if wave is not None]
-    pitches = [figures.pitch(wave) for wave in heard]
+    pitches = [contour(wave) for wave in heard]
     medians = ", ".join(f"{np.nanmedian(one):.0f}" for one in pitches if np.isfinite(one).any())
     together = [np.concatenate(heard)] if heard else []
     return page.player(label, together, page.PLAYER_SECONDS, f"{note}; pitch {medians} Hz")

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from kvw.fingerprint import differences, fingerprint
-from kvw.speech.embedded import EmbeddedSynthesizer, stock_voices
-from kvw.worker import limit_threads
+from kvw.runtime.environment import differences, fingerprint
+from kvw.runtime.workers import limit_threads
+from kvw.speech.embedded.stock_voices import stock_voices
+from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer
 
 KEPT = Path(__file__).with_name("golden.json")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from kvw import folder as folders
-from kvw.inputs import DEMO
+from kvw.config.paths import DEMO
+from kvw.runs import folders
 from tests.browser import Server, begin, browser, opened, until, words
 from tests.conftest import ROOT
 

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kvw.candidate import Evaluation
-from kvw.ledger import IN_FLIGHT, LostError
-from kvw.utterance import Utterance
+from kvw.evaluation import Evaluation, Utterance
+from kvw.executors.scheduler import IN_FLIGHT, LostError
 
 
 def found(job: int) -> Evaluation:
@@ -41,7 +40,7 @@ class Simulation:
         speeds: of the workers, in the order of their starts, over again.
         room: of them run at once; the others wait for room.
         deadly: jobs that end whoever does them.
-        batch: as :class:`kvw.ledger.Workers`.
+        batch: as :class:`kvw.executors.scheduler.Workers`.
         real: time passes.
 
     Attributes:

@@ -15,10 +15,14 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvw import audio, decode
-from kvw.types import EXIT_BAD_INPUT, SAMPLE_RATE, KvwError
+from kvw.audio.decode import decode_file
+from kvw.audio.recordings import hold_out, in_folder, read_recording, split_at_pause
+from kvw.audio.vad import FRAME, speech_frames
+from kvw.audio.write import write_audio
+from kvw.config.paths import DEMO
+from kvw.errors import EXIT_BAD_INPUT, KvwError
+from kvw.types import SAMPLE_RATE
 
-DEMO = Path(audio.__file__).parent / "data" / "demo.flac"
 REAL_TARGETS = sorted((Path(__file__).parents[2] / "shared" / "data" / "targets").glob("*.*"))
 
 # suffix: soundfile's format and subtype
@@ -103,7 +107,7 @@ def pitch(wave: np.ndarray) -> float:
     return float(np.argmax(spectrum) * SAMPLE_RATE / len(wave))
 
 
-def refused(path: Path, *words: str, reader: Callable[[Path], object] = audio.read_target) -> None:
+def refused(path: Path, *words: str, reader: Callable[[Path], object] = read_recording) -> None:
     with pytest.raises(KvwError) as caught:
         reader(path)
     message = str(caught.value)
@@ -123,17 +127,17 @@ def assert_is_tone(wave: np.ndarray, seconds: float = 4.0, level: float = 0.4) -
 
 @pytest.mark.parametrize("kind", dict.fromkeys([*BY_SOUNDFILE, *BY_PYAV]))
 def test_every_format_comes_back_with_its_length_pitch_and_level(tmp_path: Path, kind: str) -> None:
-    assert_is_tone(decode.read(save(tmp_path / f"a.{kind}", tone(), 48_000)))
+    assert_is_tone(decode_file(save(tmp_path / f"a.{kind}", tone(), 48_000)))
 
 
 @pytest.mark.parametrize("kind", ["m4a", "webm", "mp4", "mp3"])
 def test_stereo_of_lossy_formats_is_mixed_to_mono(tmp_path: Path, kind: str) -> None:
-    assert_is_tone(decode.read(save(tmp_path / f"a.{kind}", tone(channels=2), 48_000)))
+    assert_is_tone(decode_file(save(tmp_path / f"a.{kind}", tone(channels=2), 48_000)))
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000])
 def test_every_rate_becomes_24_khz(tmp_path: Path, rate: int) -> None:
-    wave = decode.read(save(tmp_path / "a.s16.wav", tone(rate=rate), rate))
+    wave = decode_file(save(tmp_path / "a.s16.wav", tone(rate=rate), rate))
     assert len(wave) == 4 * SAMPLE_RATE
     assert_is_tone(wave)
 
@@ -143,17 +147,17 @@ def test_every_rate_becomes_24_khz(tmp_path: Path, rate: int) -> None:
 def test_every_channel_count_is_averaged(tmp_path: Path, kind: str, channels: int) -> None:
     wave = tone(channels=channels)
     wave[:, 1:] = 0
-    assert_is_tone(decode.read(save(tmp_path / f"a.{kind}", wave, 48_000)), level=0.4 / channels)
+    assert_is_tone(decode_file(save(tmp_path / f"a.{kind}", wave, 48_000)), level=0.4 / channels)
 
 
 def test_a_file_at_24_khz_is_only_decoded(tmp_path: Path) -> None:
     wave = tone(rate=SAMPLE_RATE)
-    got = decode.read(save(tmp_path / "a.float.wav", wave, SAMPLE_RATE))
+    got = decode_file(save(tmp_path / "a.float.wav", wave, SAMPLE_RATE))
     assert np.abs(got - wave[:, 0]).max() < 1e-3
 
 
 def test_a_recording_above_full_scale_is_scaled_down_to_it(tmp_path: Path) -> None:
-    wave = decode.read(save(tmp_path / "a.float.wav", tone() * 32768, 48_000))
+    wave = decode_file(save(tmp_path / "a.float.wav", tone() * 32768, 48_000))
     assert_is_tone(wave, level=1.0)
     assert np.abs(wave).max() <= 1
 
@@ -164,23 +168,23 @@ def test_a_recording_above_full_scale_is_scaled_down_to_it(tmp_path: Path) -> No
 @pytest.mark.parametrize("kind", ["s16.wav", "m4a"])
 def test_any_file_name_works(tmp_path: Path, name: str, kind: str) -> None:
     path = save(tmp_path / f"a.{kind}", tone(), 48_000)
-    assert_is_tone(decode.read(path.rename(tmp_path / f"{name}.{kind}")))
+    assert_is_tone(decode_file(path.rename(tmp_path / f"{name}.{kind}")))
 
 
 def test_the_name_does_not_decide_the_format(tmp_path: Path) -> None:
     for name in ("a.mp3", "a.raw", "a.txt", "a"):
         path = save(tmp_path / "a.s16.wav", tone(), 48_000).rename(tmp_path / name)
-        assert_is_tone(decode.read(path))
+        assert_is_tone(decode_file(path))
 
 
 def test_a_wav_written_to_a_pipe_does_not_know_its_size_and_is_read(tmp_path: Path) -> None:
     for size in (0, 0x7FFFF000, 0xFFFFFFFF):
         path = lie(save(tmp_path / "a.s16.wav", tone(), 48_000), size)
-        assert_is_tone(decode.read(path))
+        assert_is_tone(decode_file(path))
 
 
 def test_a_flac_written_to_a_pipe_does_not_know_its_length_and_is_read(tmp_path: Path) -> None:
-    assert_is_tone(decode.read(lie_flac(save(tmp_path / "a.flac", tone(), 48_000), 0)))
+    assert_is_tone(decode_file(lie_flac(save(tmp_path / "a.flac", tone(), 48_000), 0)))
 
 
 def lie(path: Path, size: int) -> Path:
@@ -221,7 +225,7 @@ def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
 
 def test_a_line_break_in_a_name_stays_on_one_line(tmp_path: Path) -> None:
     with pytest.raises(KvwError) as caught:
-        decode.read(tmp_path / "two\nlines.wav")
+        decode_file(tmp_path / "two\nlines.wav")
     assert "two?lines.wav" in str(caught.value)
 
 
@@ -296,7 +300,7 @@ def test_a_file_cut_in_half_is_refused(tmp_path: Path, kind: str) -> None:
 def test_an_m4a_whose_index_comes_first_is_refused_when_cut_in_half(tmp_path: Path) -> None:
     wave, rate = speech()
     path = save(tmp_path / "a.m4a", wave, rate, {"movflags": "faststart"})
-    assert len(decode.read(path)) / SAMPLE_RATE == pytest.approx(len(wave) / rate, rel=0.02)
+    assert len(decode_file(path)) / SAMPLE_RATE == pytest.approx(len(wave) / rate, rel=0.02)
     refused(halve(path), "cut short")
 
 
@@ -305,14 +309,14 @@ def test_an_mp3_with_a_cover_before_its_sound_is_refused_when_cut_in_half(tmp_pa
     path = save(tmp_path / "a.mp3", wave, rate)
     cover = b"ID3\x03\x00\x00\x00\x00\x20\x00" + b"\0" * 4096
     path.write_bytes(cover + path.read_bytes())
-    assert len(decode.read(path)) / SAMPLE_RATE == pytest.approx(len(wave) / rate, rel=0.02)
+    assert len(decode_file(path)) / SAMPLE_RATE == pytest.approx(len(wave) / rate, rel=0.02)
     refused(halve(path), "cut short")
 
 
 def test_a_file_cut_by_less_than_2_percent_is_read(tmp_path: Path) -> None:
     path = save(tmp_path / "a.s16.wav", tone(10.0), 48_000)
     path.write_bytes(path.read_bytes()[:-10_000])
-    assert_is_tone(decode.read(path), 9.9)
+    assert_is_tone(decode_file(path), 9.9)
 
 
 def test_a_wav_whose_header_promises_more_than_the_file_holds_is_refused(tmp_path: Path) -> None:
@@ -346,7 +350,7 @@ def test_any_damage_gives_audio_or_one_line(
         content[changes.draw(st.integers(0, len(content) - 1))] = changes.draw(st.integers(0, 255))
     path.write_bytes(content[: changes.draw(st.integers(0, len(content)))])
     try:
-        wave = decode.read(path)
+        wave = decode_file(path)
     except KvwError as error:
         assert str(error).isprintable()
     else:
@@ -413,18 +417,18 @@ def test_a_constant_is_not_speech(tmp_path: Path) -> None:
 @pytest.mark.parametrize("level", [0.003, 0.05, 1.0, 100.0])
 def test_speech_is_found_at_any_level(tmp_path: Path, level: float) -> None:
     wave, rate = speech()
-    audio.read_target(save(tmp_path / "a.float.wav", wave * level, rate))
+    read_recording(save(tmp_path / "a.float.wav", wave * level, rate))
 
 
 @pytest.mark.parametrize("kind", ["u8.wav", "flac", "ogg", "opus", "mp3", "m4a", "webm", "mp4"])
 def test_the_demo_speaker_passes_in_every_format(tmp_path: Path, kind: str) -> None:
     wave, rate = speech()
-    got = audio.read_target(save(tmp_path / f"a.{kind}", wave, rate))
+    got = read_recording(save(tmp_path / f"a.{kind}", wave, rate))
     assert len(got) / SAMPLE_RATE == pytest.approx(len(wave) / rate, rel=0.02)
 
 
 def test_the_demo_clip_is_16_to_19_seconds_with_its_words_beside_it() -> None:
-    assert 16 <= len(audio.read_target(DEMO)) / SAMPLE_RATE <= 19
+    assert 16 <= len(read_recording(DEMO)) / SAMPLE_RATE <= 19
     assert DEMO.stat().st_size < 500_000
     assert 200 <= len(DEMO.with_suffix(".txt").read_text(encoding="utf-8").strip()) <= 400
 
@@ -432,7 +436,7 @@ def test_the_demo_clip_is_16_to_19_seconds_with_its_words_beside_it() -> None:
 @pytest.mark.skipif(not REAL_TARGETS, reason="no recordings in ../shared/data/targets")
 @pytest.mark.parametrize("path", REAL_TARGETS, ids=lambda path: path.name)
 def test_every_real_recording_is_a_target(path: Path) -> None:
-    wave = audio.read_target(path)
+    wave = read_recording(path)
     assert np.abs(wave).max() <= 1
     assert len(wave) / SAMPLE_RATE == pytest.approx(soundfile.info(path).duration, rel=0.02)
 
@@ -441,38 +445,38 @@ def test_a_folder_has_its_recordings_by_name_and_the_rest_apart(tmp_path: Path) 
     for name in ("b.WAV", "a.mp3", "c.opus", ".d.wav", "e.txt", "f", "g.wav.part"):
         (tmp_path / name).touch()
     (tmp_path / "h.wav").mkdir()
-    files, others = audio.in_folder(tmp_path)
+    files, others = in_folder(tmp_path)
     assert [path.name for path in files] == ["a.mp3", "b.WAV", "c.opus"]
     assert others == [".d.wav", "e.txt", "f", "g.wav.part", "h.wav"]
 
 
 def test_a_folder_without_recordings_or_none_at_all_is_refused(tmp_path: Path) -> None:
     (tmp_path / "e.txt").touch()
-    refused(tmp_path, "folder of recordings", reader=audio.in_folder)
+    refused(tmp_path, "folder of recordings", reader=in_folder)
     for path in (tmp_path / "nowhere", tmp_path / "e.txt"):
         with pytest.raises(KvwError, match="can't be read"):
-            audio.in_folder(path)
+            in_folder(path)
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.integers(1, 10 * audio.FRAME))
+@given(st.integers(1, 10 * FRAME))
 def test_there_is_a_verdict_on_speech_for_each_whole_frame(samples: int) -> None:
     wave = np.random.default_rng(0).standard_normal(samples).astype(np.float32)
-    assert audio.spoken(wave).shape == (samples // audio.FRAME,)
+    assert speech_frames(wave).shape == (samples // FRAME,)
 
 
 def test_speech_is_heard_where_somebody_speaks() -> None:
-    wave = audio.read_target(DEMO)
+    wave = read_recording(DEMO)
     second = np.zeros(SAMPLE_RATE, np.float32)
-    spoken = audio.spoken(np.concatenate([second, wave[: 4 * SAMPLE_RATE], second]))
-    frames = SAMPLE_RATE // audio.FRAME
+    spoken = speech_frames(np.concatenate([second, wave[: 4 * SAMPLE_RATE], second]))
+    frames = SAMPLE_RATE // FRAME
     assert not spoken[: frames - 1].any() and not spoken[-frames + 10 :].any()
     assert spoken[frames : 4 * frames].mean() > 0.7
 
 
 def test_the_demo_clip_is_split_in_the_pause_before_its_last_sentence() -> None:
-    wave = audio.read_target(DEMO)
-    parts = audio.split_at_pause(wave)
+    wave = read_recording(DEMO)
+    parts = split_at_pause(wave)
     assert parts is not None
     before, after = parts
     np.testing.assert_array_equal(np.concatenate(parts), wave)
@@ -487,26 +491,26 @@ def test_a_split_falls_in_the_pause_wherever_it_is(fraction: float, offset: floa
     wave = tone(20.0, SAMPLE_RATE)[:, 0] + 0.05
     middle = round((fraction + offset) * len(wave))
     wave[middle - SAMPLE_RATE // 4 : middle + SAMPLE_RATE // 4] = 0
-    parts = audio.split_at_pause(wave, fraction)
+    parts = split_at_pause(wave, fraction)
     assert parts is not None
     assert len(parts[0]) == pytest.approx(middle, abs=SAMPLE_RATE // 4)
 
 
 def test_of_equally_quiet_places_the_split_takes_the_nearest_to_the_fraction() -> None:
     wave = np.zeros(20 * SAMPLE_RATE, np.float32)
-    parts = audio.split_at_pause(wave)
+    parts = split_at_pause(wave)
     assert parts is not None
     assert len(parts[0]) == pytest.approx(15 * SAMPLE_RATE, abs=1)
 
 
 @pytest.mark.parametrize(("seconds", "is_split"), [(0.0, False), (3.0, False), (12.0, False), (12.1, True)])
 def test_only_a_clip_above_12_seconds_is_split(seconds: float, is_split: bool) -> None:
-    assert (audio.split_at_pause(tone(seconds, SAMPLE_RATE)[:, 0]) is not None) == is_split
+    assert (split_at_pause(tone(seconds, SAMPLE_RATE)[:, 0]) is not None) == is_split
 
 
 def test_the_parts_of_a_split_are_copies() -> None:
     wave = tone(20.0, SAMPLE_RATE)[:, 0]
-    parts = audio.split_at_pause(wave)
+    parts = split_at_pause(wave)
     assert parts is not None
     assert not any(np.shares_memory(part, wave) for part in parts)
 
@@ -514,12 +518,12 @@ def test_the_parts_of_a_split_are_copies() -> None:
 @pytest.mark.parametrize("fraction", [0.0, 0.05, 0.95, 1.0, float("nan")])
 def test_a_fraction_too_near_an_end_is_refused(fraction: float) -> None:
     with pytest.raises(ValueError, match="fraction"):
-        audio.split_at_pause(np.zeros(20 * SAMPLE_RATE, np.float32), fraction)
+        split_at_pause(np.zeros(20 * SAMPLE_RATE, np.float32), fraction)
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     wave = tone(4.0, SAMPLE_RATE)[:, 0]
-    audio.write(tmp_path / "my clip (1).wav", wave)
+    write_audio(tmp_path / "my clip (1).wav", wave)
     info = soundfile.info(tmp_path / "my clip (1).wav")
     assert (info.format, info.subtype, info.samplerate, info.channels) == ("WAV", "PCM_16", SAMPLE_RATE, 1)
     got, _ = soundfile.read(tmp_path / "my clip (1).wav", dtype="float32")
@@ -528,7 +532,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 
 def test_writing_clips_what_exceeds_full_scale(tmp_path: Path) -> None:
-    audio.write(tmp_path / "a.wav", np.array([1.5, -1.5, 3.0, 1.0, -1.0, 0.0], np.float32))
+    write_audio(tmp_path / "a.wav", np.array([1.5, -1.5, 3.0, 1.0, -1.0, 0.0], np.float32))
     got, _ = soundfile.read(tmp_path / "a.wav", dtype="int16")
     assert got.tolist() == [32767, -32768, 32767, 32767, -32768, 0]
 
@@ -537,21 +541,21 @@ def test_writing_clips_what_exceeds_full_scale(tmp_path: Path) -> None:
 def test_writing_refuses_what_is_not_finite_and_keeps_the_old_file(tmp_path: Path, value: float) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(b"old")
-    refused(path, "finite", reader=lambda path: audio.write(path, np.array([0.0, value], np.float32)))
+    refused(path, "finite", reader=lambda path: write_audio(path, np.array([0.0, value], np.float32)))
     assert path.read_bytes() == b"old"
 
 
 def test_writing_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "a.wav").mkdir()
     with pytest.raises(OSError):
-        audio.write(tmp_path / "a.wav", np.zeros(10, np.float32))
+        write_audio(tmp_path / "a.wav", np.zeros(10, np.float32))
     assert [file.name for file in tmp_path.iterdir()] == ["a.wav"]
     with pytest.raises(FileNotFoundError):
-        audio.write(tmp_path / "no folder" / "a.wav", np.zeros(10, np.float32))
+        write_audio(tmp_path / "no folder" / "a.wav", np.zeros(10, np.float32))
 
 
 def test_a_clip_whose_end_is_silent_is_not_split(demo: np.ndarray) -> None:
     silence = np.zeros(6 * SAMPLE_RATE, np.float32)
-    assert audio.hold_out(demo) is not None
-    assert audio.hold_out(np.concatenate([demo[: 12 * SAMPLE_RATE], silence])) is None
-    assert audio.hold_out(np.concatenate([np.zeros(24 * SAMPLE_RATE, np.float32), demo[: 8 * SAMPLE_RATE]])) is None
+    assert hold_out(demo) is not None
+    assert hold_out(np.concatenate([demo[: 12 * SAMPLE_RATE], silence])) is None
+    assert hold_out(np.concatenate([np.zeros(24 * SAMPLE_RATE, np.float32), demo[: 8 * SAMPLE_RATE]])) is None

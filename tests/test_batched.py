@@ -10,9 +10,9 @@ import torch
 from kokoro import KModel
 from torch import Tensor
 
-from kvw.speech.batched import BatchedDecoder, _batches
-from kvw.speech.kmodel import Frames
-from kvw.types import KvwError
+from kvw.errors import KvwError
+from kvw.speech.kokoro.gpu_decoder import GPUDecoder, _batches
+from kvw.speech.kokoro.model import Frames
 from tests.reference import snr
 
 LENGTHS = [26, 9, 50, 14]
@@ -63,7 +63,7 @@ def check(wanted: Sequence[Tensor], got: Sequence[Tensor]) -> None:
 
 def test_voices_of_very_different_lengths_in_one_batch_are_what_they_are_alone(kokoro, frames, styles, alone):
     state = torch.get_rng_state()
-    decoder = BatchedDecoder(kokoro)
+    decoder = GPUDecoder(kokoro)
     assert _batches([2, 0, 3, 1], LENGTHS, decoder.most) == [[2, 0, 3, 1]]
     check(alone, decoder(frames, styles, SEED))
     assert torch.equal(state, torch.get_rng_state())
@@ -73,7 +73,7 @@ def test_voices_of_very_different_lengths_in_one_batch_are_what_they_are_alone(k
 def test_a_model_without_weight_norm_in_several_batches_gives_the_same_in_order(stripped, frames, styles, alone):
     most = 30
     assert _batches([2, 0, 3, 1], LENGTHS, most) == [[2], [0], [3, 1]]
-    check(alone, BatchedDecoder(stripped, most_frames=most)(frames, styles, SEED))
+    check(alone, GPUDecoder(stripped, most_frames=most)(frames, styles, SEED))
 
 
 def test_batches_are_cut_where_padding_would_cost_more_than_one_more():
@@ -90,7 +90,7 @@ def cramped(kokoro, monkeypatch):
     tried: list[int] = []
     failed: list[weakref.ref[Tensor]] = []
 
-    def render(self: BatchedDecoder, frames: Sequence[Frames], styles: Tensor, seed: int) -> list[Tensor]:
+    def render(self: GPUDecoder, frames: Sequence[Frames], styles: Tensor, seed: int) -> list[Tensor]:
         assert not any(reference() is not None for reference in failed), "what failed is still in memory"
         lengths = [voice.text.shape[1] for voice in frames]
         tried.append(len(lengths) * max(lengths))
@@ -100,8 +100,8 @@ def cramped(kokoro, monkeypatch):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return [style[0].expand(600 * length) for style, length in zip(styles, lengths, strict=True)]
 
-    monkeypatch.setattr(BatchedDecoder, "_render", render)
-    return BatchedDecoder(kokoro), tried
+    monkeypatch.setattr(GPUDecoder, "_render", render)
+    return GPUDecoder(kokoro), tried
 
 
 def numbered(lengths: Sequence[int]) -> tuple[list[Frames], Tensor]:
@@ -127,9 +127,9 @@ def test_memory_runs_out_in_other_words_too_and_other_errors_are_errors(kokoro, 
     def render(self, frames, styles, seed):
         raise RuntimeError(words if len(frames) > 1 else "something else")
 
-    monkeypatch.setattr(BatchedDecoder, "_render", render)
+    monkeypatch.setattr(GPUDecoder, "_render", render)
     with pytest.raises(RuntimeError, match="something else"):
-        BatchedDecoder(kokoro)(*numbered([10, 12]), SEED)
+        GPUDecoder(kokoro)(*numbered([10, 12]), SEED)
 
 
 def test_a_single_voice_that_does_not_fit_is_an_error_in_one_line(cramped):

@@ -7,13 +7,17 @@ from functools import partial
 import numpy as np
 import pytest
 
-from kvw.archive import Archive
-from kvw.candidate import Candidate
-from kvw.chain import Chain, SearchStage
-from kvw.gate import OPEN
-from kvw.search import Budget, search
-from kvw.space import Coherent, Elementwise
-from kvw.types import KvwError, mean_voice
+from kvw.errors import KvwError
+from kvw.evaluation import OPEN
+from kvw.search.archive import Archive
+from kvw.search.budget import Budget
+from kvw.search.candidate import Candidate
+from kvw.search.chain import Chain
+from kvw.search.loop import search
+from kvw.search.stage import SearchStage
+from kvw.spaces.elementwise import Elementwise
+from kvw.spaces.offset import Coherent
+from kvw.types import mean_voice
 from strategies.interpolation import Interpolation
 from strategies.random_search import RandomSearch
 from strategies.random_walk import RandomWalk

@@ -13,7 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from kvw import cli
+from kvw.cli.main import invoke
+from kvw.config.arguments import quoted, with_task
+from kvw.config.paths import CONF
 
 SENTENCE = (
     "The old lighthouse keeper never imagined that one day he'd be guiding ships from the comfort of his living room, "
@@ -44,7 +46,7 @@ AWKWARD = [
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 @settings(max_examples=300, deadline=None)
 def test_any_text_arrives_as_it_was_typed(text):
-    (argument,) = cli.quoted([f"target_text={text}"])
+    (argument,) = quoted([f"target_text={text}"])
     value = OverridesParser.create().parse_override(argument).value()
     expected = None if text == "null" else text
     assert OmegaConf.create({"target_text": value}).target_text == expected
@@ -57,8 +59,8 @@ for awkward in AWKWARD:
 @pytest.mark.parametrize("key", ["target_text", "target_audio", "other_text", "starting_voice", "synth.model"])
 @pytest.mark.parametrize("text", AWKWARD)
 def test_text_and_paths_survive_the_whole_composition(key, text):
-    with hydra.initialize_config_dir(str(cli.CONF), version_base="1.3"):
-        cfg = hydra.compose("kvw", overrides=cli.quoted([f"{key}={text}"]))
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = hydra.compose("kvw", overrides=quoted([f"{key}={text}"]))
     assert (
         OmegaConf.to_container(OmegaConf.select(cfg, key.rpartition(".")[0] or ""), resolve=True)[
             key.rpartition(".")[2]
@@ -68,13 +70,13 @@ def test_text_and_paths_survive_the_whole_composition(key, text):
 
 
 def test_the_other_spelling_of_the_voice_folder_wins_when_given():
-    with hydra.initialize_config_dir(str(cli.CONF), version_base="1.3"):
-        assert hydra.compose("kvw", overrides=cli.quoted(["voice_folder=a b"])).voices_folder == "a b"
-        assert hydra.compose("kvw", overrides=cli.quoted(["voices_folder=c, d"])).voices_folder == "c, d"
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        assert hydra.compose("kvw", overrides=quoted(["voice_folder=a b"])).voices_folder == "a b"
+        assert hydra.compose("kvw", overrides=quoted(["voices_folder=c, d"])).voices_folder == "c, d"
 
 
 def test_the_documents_arguments_have_the_documents_defaults():
-    with hydra.initialize_config_dir(str(cli.CONF), version_base="1.3"):
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra.compose("kvw")
     assert (cfg.population_limit, cfg.step_limit, cfg.output_name) == (10, 10_000, "out.wav")
     assert (cfg.voice_folder, cfg.starting_voice, cfg.patience) == ("./voices", None, None)
@@ -83,15 +85,15 @@ def test_the_documents_arguments_have_the_documents_defaults():
 
 
 def test_values_of_other_keys_stay_hydras_and_a_sweep_can_choose_among_targets():
-    assert cli.quoted(["-m", "seed=1,2", "target_audio=choice(a.wav,b.wav)", "starting_voice=null"]) == [
+    assert quoted(["-m", "seed=1,2", "target_audio=choice(a.wav,b.wav)", "starting_voice=null"]) == [
         "-m",
         "seed=1,2",
         "target_audio=choice(a.wav,b.wav)",
         "starting_voice=null",
     ]
-    assert cli.quoted(["heldout_audio=[a (1).wav, b.wav]"]) == ["heldout_audio=['a (1).wav','b.wav']"]
-    assert cli.quoted(["test_voice=[a(2)+b,c.pt]"]) == ["test_voice=['a(2)+b','c.pt']"]
-    assert cli.quoted(["target_audio=choice(1).wav"]) == ["target_audio='choice(1).wav'"]
+    assert quoted(["heldout_audio=[a (1).wav, b.wav]"]) == ["heldout_audio=['a (1).wav','b.wav']"]
+    assert quoted(["test_voice=[a(2)+b,c.pt]"]) == ["test_voice=['a(2)+b','c.pt']"]
+    assert quoted(["target_audio=choice(1).wav"]) == ["target_audio='choice(1).wav'"]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_values_of_other_keys_stay_hydras_and_a_sweep_can_choose_among_targets()
     ],
 )
 def test_the_documents_dashes_are_answered_with_what_to_type(arguments, typed, capsys):
-    assert cli.run(arguments) == 2
+    assert invoke(arguments) == 2
     assert typed in capsys.readouterr().err
 
 
@@ -127,8 +129,11 @@ def test_the_documents_dashes_are_answered_with_what_to_type(arguments, typed, c
         (["strategy._target_=os.system"], ["strategy._target_", "os.system"]),
         (["strategy._target_=strategies.nothing.At"], ["strategy._target_", "strategies.nothing"]),
         (["fitness.gates.target._target_=subprocess.run"], ["_target_", "subprocess.run"]),
-        (["strategy._target_=kvw.prepare.torch.load"], ["strategy._target_", "kvw.prepare.torch.load"]),
-        (["fitness.gates.target._target_=kvw.prepare.torch.load"], ["fitness.gates.target", "kvw.prepare.torch.load"]),
+        (["strategy._target_=kvw.tasks.prepare.torch.load"], ["strategy._target_", "kvw.tasks.prepare.torch.load"]),
+        (
+            ["fitness.gates.target._target_=kvw.tasks.prepare.torch.load"],
+            ["fitness.gates.target", "kvw.tasks.prepare.torch.load"],
+        ),
         (["fitness.gates.target=0.98"], ["fitness", "gates", "0.98"]),
         (["fitness.weights.target=abc"], ["fitness", "weights", "abc"]),
         (["synth=foo"], ["foo", "auto, embedded, kokoro"]),
@@ -158,7 +163,7 @@ def test_bad_input_is_one_clear_line_and_exit_2_and_writes_nothing(arguments, wo
     monkeypatch.chdir(tmp_path)
     if "device=cuda:7" in arguments:
         monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    code = cli.run(["synth=embedded", "step_limit=1", *arguments])
+    code = invoke(["synth=embedded", "step_limit=1", *arguments])
     err = capsys.readouterr().err
     assert code == 2, err
     (line,) = err.splitlines()
@@ -171,7 +176,7 @@ def test_every_problem_is_reported_at_once(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.wav").touch()
     arguments = ["target_audio=empty.wav", "target_text=", "population_limit=0", "starting_voice=no.pt", "seed=-2"]
-    assert cli.run(["synth=embedded", *arguments]) == 2
+    assert invoke(["synth=embedded", *arguments]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 5
     for word in ("empty.wav", "target_text", "population_limit", "no.pt", "seed"):
@@ -182,14 +187,14 @@ def test_a_users_strategies_package_that_would_hide_ours_is_refused(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     (tmp_path / "strategies").mkdir()
     (tmp_path / "strategies" / "__init__.py").touch()
-    assert cli.run([]) == 2
+    assert invoke([]) == 2
     assert "__init__.py" in capsys.readouterr().err
 
 
 def test_an_output_folder_that_can_not_be_written_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outputs").write_text("in the way")
-    assert cli.run(["synth=embedded", "step_limit=1"]) == 2
+    assert invoke(["synth=embedded", "step_limit=1"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "outputs" in line
     assert (tmp_path / "outputs").read_text() == "in the way"
@@ -203,7 +208,7 @@ def test_help_is_a_page_of_tasks_choices_arguments_and_examples(tmp_path):
     done = subprocess.run([sys.executable, "-m", "kvw", "--help"], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
-    for task in cli.CONF.glob("task/*.yaml"):
+    for task in CONF.glob("task/*.yaml"):
         assert any(line.startswith(f"{task.stem} ") for line in lines), task
     assert "mine My own idea." in lines
     assert "Strategies (strategy=NAME)" in lines
@@ -214,7 +219,7 @@ def test_help_is_a_page_of_tasks_choices_arguments_and_examples(tmp_path):
 
 
 def test_help_on_a_choice_prints_its_settings_with_their_comments(capsys):
-    assert cli.run(["--help", "strategy=genetic"]) == 0
+    assert invoke(["--help", "strategy=genetic"]) == 0
     said = capsys.readouterr().out
     assert "size: 24 #" in said and "_target_: strategies.genetic.Genetic" in said
 
@@ -232,33 +237,36 @@ def test_help_on_a_choice_prints_its_settings_with_their_comments(capsys):
     ],
 )
 def test_the_documents_arguments_that_stand_for_a_task_choose_it(arguments, expected):
-    assert cli.with_task(arguments) == expected
+    assert with_task(arguments) == expected
 
 
 def test_help_does_not_wait_for_heavy_imports():
-    code = "import sys, kvw.cli; print([m for m in ('torch', 'librosa', 'scipy', 'matplotlib') if m in sys.modules])"
+    code = (
+        "import sys, kvw.cli.main; print([m for m in ('torch', 'librosa', 'scipy', 'matplotlib') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_every_choice_of_every_group_composes_and_has_settings_that_what_it_names_takes():
-    from kvw.composition import stage, with_members
-    from kvw.config import bound, maker, plain
+    from kvw.config.nodes import bound, maker
+    from kvw.config.schema import plain
+    from kvw.config.stages import make_stage, with_members
 
-    groups = {path.parent.name: [] for path in cli.CONF.glob("*/*.yaml")}
-    for path in cli.CONF.glob("*/*.yaml"):
+    groups = {path.parent.name: [] for path in CONF.glob("*/*.yaml")}
+    for path in CONF.glob("*/*.yaml"):
         groups[path.parent.name].append(path.stem)
     assert {"strategy", "space", "synth", "fitness", "executor", "task"} <= set(groups)
     for group, names in groups.items():
         for name in names:
-            with hydra.initialize_config_dir(str(cli.CONF), version_base="1.3"):
+            with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
                 cfg = hydra.compose("kvw", overrides=[f"{group}={name}"])
                 node = with_members({"strategy": plain(cfg.strategy), "space": plain(cfg.space)}, None)
             if group == "experiment":
                 for key, node in plain(cfg.stages).items():
-                    stage(key, node, f"stages.{key}.")
+                    make_stage(key, node, f"stages.{key}.")
             elif group == "strategy":
-                stage(name, node, "")
+                make_stage(name, node, "")
             elif group == "language":
                 assert cfg.language.letter == name
             elif name == "none":
@@ -266,4 +274,4 @@ def test_every_choice_of_every_group_composes_and_has_settings_that_what_it_name
             elif name not in ("tensorboard", "ray") or find_spec(name):  # optional packages
                 checked = bound if group == "task" else maker  # a task is called with the config, not made
                 assert callable(checked(plain(cfg[group]), group))
-            assert re.match(r"#\s*\S", (Path(cli.CONF) / group / f"{name}.yaml").read_text()), "opens with a comment"
+            assert re.match(r"#\s*\S", (Path(CONF) / group / f"{name}.yaml").read_text()), "opens with a comment"

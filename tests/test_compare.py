@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kvw import audio
-from kvw.inputs import DATA
+from kvw.audio.recordings import hold_out
+from kvw.config.paths import DEMO
 from tests.bench import compare
 from tests.bench.__main__ import TEXTS
 from tests.conftest import default_fitness
@@ -71,13 +71,13 @@ def test_the_table_and_the_curves_are_made_of_all_contenders(tmp_path):
 
 @pytest.mark.long
 def test_a_cell_is_a_search_whose_voices_are_scored_by_the_default_fitness(tmp_path, embedded, encoder, demo, bank):
-    recordings = (str(DATA / "demo.flac"),)
+    recordings = (str(DEMO),)
     cell = compare.Cell("quick", ("experiment=quick",), recordings, "demo", 0, 6)
     seen = compare.run(cell)
     assert seen["evaluations"] >= 6
     assert seen["points"][-1]["evaluations"] <= 6
     texts = {"target_text": compare.compose([])[0].language.target_text, "other_text": TEXTS[1]}
-    usual = default_fitness(synthesizer=embedded, encoder=encoder, target=[audio.hold_out(demo)[0]], **texts)
+    usual = default_fitness(synthesizer=embedded, encoder=encoder, target=[hold_out(demo)[0]], **texts)
     scores = {name: usual([voice])[0].score for name, voice in list(bank.items())[:3]}
     scores[seen["baseline"]["name"]] = usual([bank[seen["baseline"]["name"]]])[0].score
     assert max(scores, key=scores.get) == seen["baseline"]["name"]

@@ -8,9 +8,9 @@ import sqlite3
 import numpy as np
 import pytest
 
-from kvw import voices
-from kvw.cli import CONF
+from kvw.config.paths import CONF
 from kvw.testing import names
+from kvw.voices.files import load_voice
 
 TINY = ["synth=embedded", "population_limit=3"]
 EXPERIMENT = """# @package _global_
@@ -46,9 +46,9 @@ def test_interpolation_saves_what_it_found_and_its_follower_takes_over(kvw, bank
         facts = json.loads(path.with_suffix(".json").read_text())
         one, two = (bank[base[int(facts["notes"][key])]] for key in ("Voice", "Other"))
         line = (one + two) / 2 + (one - two) * (facts["notes"]["Position"] / 2)
-        assert np.allclose(voices.load(path), line, atol=1e-6)
+        assert np.allclose(load_voice(path), line, atol=1e-6)
         assert path.with_suffix(".wav").exists()
-        assert not any(np.array_equal(voices.load(path), voice) for voice in bank.values())
+        assert not any(np.array_equal(load_voice(path), voice) for voice in bank.values())
 
 
 @pytest.mark.long

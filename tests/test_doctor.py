@@ -18,9 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from kvw import cli, doctor, voices
-from kvw.doctor import Check
-from kvw.speech import espeak
+from kvw.cli.main import invoke
+from kvw.speech.embedded import espeak
+from kvw.tasks import doctor
+from kvw.tasks.doctor import CHECKS, Check, examine, tempfile
+from kvw.voices.files import save_voice
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,12 +33,12 @@ def checkup(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
-        code = cli.run(["task=doctor", *arguments])
+        code = invoke(["task=doctor", *arguments])
         told = capsys.readouterr()
         header, *lines = told.out.splitlines()
         columns = [header.index(word) for word in ("check", "found", "mended by")] + [None]
         cells = [[line[a:b].strip() for a, b in itertools.pairwise(columns)] for line in lines]
-        rows = {name: (found, mend) for name, found, mend in cells[: len(doctor.CHECKS)]}
+        rows = {name: (found, mend) for name, found, mend in cells[: len(CHECKS)]}
         return code, rows, told.out + told.err
 
     return run
@@ -63,17 +65,15 @@ socket.getaddrinfo = socket.socket.connect = socket.socket.connect_ex = socket.c
     done = child(watch, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "ASKED" not in done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()][1:-1] == [
-        check.name.split()[0] for check in doctor.CHECKS
-    ]
+    assert [line.split()[0] for line in done.stdout.splitlines()][1:-1] == [check.name.split()[0] for check in CHECKS]
 
 
 def test_here_a_search_can_run(checkup):
     code, rows, told = checkup()
     assert code == 0, told
-    assert set(rows) == {check.name for check in doctor.CHECKS}
+    assert set(rows) == {check.name for check in CHECKS}
     assert all(found for found, _ in rows.values())
-    for check in doctor.CHECKS:
+    for check in CHECKS:
         if check.required:
             assert rows[check.name][1] == "", told
     assert rows["Resemblyzer"][0] == "embeds speech in 256 numbers"
@@ -83,7 +83,7 @@ def test_here_a_search_can_run(checkup):
 
 
 def test_what_kokoro_lacks_is_a_note_with_the_commands_that_fetch_it(checkup, monkeypatch):
-    monkeypatch.setattr("kvw.hub.find", lambda name: None)
+    monkeypatch.setattr("kvw.runtime.hub.find", lambda name: None)
     code, rows, told = checkup()
     assert code == 0
     assert rows["Kokoro"] == ("lacks kokoro-v1_0.pth, config.json", "python -m kvw dry_run=true")
@@ -95,7 +95,7 @@ def test_with_kokoros_files_and_voices_nothing_is_said_of_the_embedded_synthesis
     for name in ("weights.pth", "architecture.json"):
         (tmp_path / name).touch()
     (tmp_path / "voices").mkdir()
-    voices.save(tmp_path / "voices" / "af_one.pt", np.zeros((510, 1, 256), np.float32), {"synthesiser": "kokoro"})
+    save_voice(tmp_path / "voices" / "af_one.pt", np.zeros((510, 1, 256), np.float32), {"synthesiser": "kokoro"})
     code, rows, told = checkup("synth.model=weights.pth", "synth.config=architecture.json")
     assert code == 0
     assert rows["Kokoro"] == ("weights.pth, architecture.json", "")
@@ -179,7 +179,7 @@ def test_no_search_can_run_where_nothing_can_be_written(checkup, monkeypatch):
     def denied(dir):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", denied)
+    monkeypatch.setattr(tempfile, "TemporaryFile", denied)
     code, rows, told = checkup()
     assert code == 1
     for name in ("outputs", "texts_folder", "voices_folder", "hub's cache"):
@@ -229,10 +229,10 @@ def test_spacys_model_is_needed_for_english_alone(monkeypatch):
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "version", absent)
-    check = next(check for check in doctor.CHECKS if check.name == "spaCy model")
-    _, mend = doctor.examine(check, OmegaConf.create({"language": {"letter": "b"}}))
+    check = next(check for check in CHECKS if check.name == "spaCy model")
+    _, mend = examine(check, OmegaConf.create({"language": {"letter": "b"}}))
     assert mend == "python -m spacy download en_core_web_sm"
-    _, mend = doctor.examine(check, OmegaConf.create({"language": {"letter": "f"}}))
+    _, mend = examine(check, OmegaConf.create({"language": {"letter": "f"}}))
     assert mend == ""
 
 
@@ -241,7 +241,7 @@ def test_whatever_a_check_raises_is_a_cell_of_one_line(message, kind):
     def fail(cfg):
         raise kind(message)
 
-    found, mend = doctor.examine(Check("name", fail, "the command"), OmegaConf.create())
+    found, mend = examine(Check("name", fail, "the command"), OmegaConf.create())
     assert found.startswith(kind.__name__)
     assert len(found.splitlines()) == 1
     assert len(found) <= 100
@@ -259,11 +259,11 @@ def test_a_defect_of_a_check_is_a_row_and_not_a_traceback(checkup, monkeypatch):
     assert rows["even"] == ("fine", "")
 
 
-@pytest.mark.parametrize("check", doctor.CHECKS, ids=lambda check: check.name)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 def test_every_command_of_kvws_own_is_one_that_kvw_understands(check, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = shlex.split(check.mend)
     if words[:3] == ["python", "-m", "kvw"]:
-        assert cli.run([*words[3:], "--cfg", "job"]) == 0
+        assert invoke([*words[3:], "--cfg", "job"]) == 0
     else:
         assert words[0] in ("python", "uv", "export")

@@ -15,10 +15,14 @@ import torch
 from numpy.typing import NDArray
 from resemblyzer import VoiceEncoder, preprocess_wav
 
-from kvw.speech import Script, espeak
-from kvw.speech.embedded import PAUSE, EmbeddedSynthesizer, analysis, decode, stock_voices
-from kvw.speech.vocoder import HOP, LEVEL, render
-from kvw.types import EXIT_BAD_INPUT, SAMPLE_RATE, VOICE_SHAPE, KvwError, Voice, Wave
+from kvw.errors import EXIT_BAD_INPUT, KvwError
+from kvw.speech.embedded import espeak
+from kvw.speech.embedded.stock_voices import stock_voices
+from kvw.speech.embedded.style import decode_style
+from kvw.speech.embedded.synthesizer import PAUSE, EmbeddedSynthesizer, analysis
+from kvw.speech.embedded.vocoder import HOP, LEVEL, render
+from kvw.speech.synthesizer import Script
+from kvw.types import SAMPLE_RATE, VOICE_SHAPE, Voice, Wave
 
 ROOT = Path(__file__).parents[1]
 TEXT = "The old clock struck nine as Martha closed the heavy door."
@@ -70,14 +74,14 @@ def median_f0(wave: Wave) -> float:
 def neutral_wave() -> Wave:
     """TEXT by a speaker with nothing changed, at espeak's own pitch and without the pauses."""
     source = analysis(TEXT, "en-us")
-    neutral = replace(decode(torch.zeros(1, 256)), f0=torch.tensor([source.f0]))
+    neutral = replace(decode_style(torch.zeros(1, 256)), f0=torch.tensor([source.f0]))
     return render(source, neutral, 0)[0].numpy()
 
 
 def with_pitch(voice: Voice, factor: float) -> Voice:
     """The voice with ``factor`` added to its pitch gene, found as the gradient of log pitch."""
     rows = torch.from_numpy(voice[:, 0]).requires_grad_()
-    decode(rows).f0.log().sum().backward()
+    decode_style(rows).f0.log().sum().backward()
     assert rows.grad is not None
     direction = rows.grad.numpy() / np.linalg.norm(rows.grad.numpy(), axis=1, keepdims=True)
     return voice + np.float32(0.14 * factor) * direction[:, None]
@@ -99,7 +103,7 @@ def test_the_same_call_gives_the_same_bits_in_a_fresh_process_and_on_any_number_
     code = f"""if True:
         import numpy as np
         import torch
-        from kvw.speech.embedded import EmbeddedSynthesizer, stock_voices
+        from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer, stock_voices
         torch.set_num_threads({threads})
         synth = EmbeddedSynthesizer()
         np.save({str(saved)!r}, synth([stock_voices()["af_amber"]], synth.script({TEXT!r}), 0)[0])
@@ -122,9 +126,9 @@ def test_a_batch_gives_the_same_bits_as_one_by_one(
 def test_voices_rendered_in_one_tensor_sound_as_if_rendered_alone() -> None:
     source = analysis(TEXT, "en-us")
     rows = torch.from_numpy(np.stack([voice[60, 0] for voice in VOICES[:4]]))
-    together = render(source, decode(rows), 0)
+    together = render(source, decode_style(rows), 0)
     for row, wave in zip(rows, together, strict=True):
-        torch.testing.assert_close(wave, render(source, decode(row[None]), 0)[0], rtol=0, atol=1e-4)
+        torch.testing.assert_close(wave, render(source, decode_style(row[None]), 0)[0], rtol=0, atol=1e-4)
 
 
 def test_no_voices_give_no_waves(synth: EmbeddedSynthesizer, script: Script) -> None:
@@ -317,7 +321,7 @@ def test_gradients_reach_timbre_and_dynamics_even_after_inference_mode(
     with torch.inference_mode():
         synth([AMBER], script, 99)
     row = torch.from_numpy(AMBER[script.segments[0].row]).requires_grad_()
-    render(analysis(TEXT, "en-us"), decode(row), 99)[0].pow(3).sum().backward()
+    render(analysis(TEXT, "en-us"), decode_style(row), 99)[0].pow(3).sum().backward()
     assert row.grad is not None and torch.isfinite(row.grad).all()
     assert row.grad[0, :128].norm() > 0 and row.grad[0, 128:].norm() > 0
 

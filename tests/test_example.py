@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from kvw import voices
-from kvw.speech.embedded import stock_voices
+from kvw.speech.embedded.stock_voices import stock_voices
+from kvw.types import EMBEDDED
+from kvw.voices.files import load_voice, synthesizer_of
 from tests.conftest import ROOT
 
 STEPS = "step_limit=200"
@@ -36,6 +37,6 @@ def test_the_python_example_finds_a_voice_and_says_what_it_scores(tmp_path):
     assert said and said[1] in stock_voices()
     assert 50 < float(said[2]) < 100 and 50 < float(said[3]) < 100
     path = tmp_path / "mine.pt"
-    found = voices.load(path)
-    assert voices.synthesizer_of(path) == voices.EMBEDDED
+    found = load_voice(path)
+    assert synthesizer_of(path) == EMBEDDED
     assert not any((found == voice).all() for voice in stock_voices().values())

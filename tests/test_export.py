@@ -7,9 +7,12 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from kvw import audio, cli, places, voices
-from kvw.formats import npz, sherpa
+from kvw.audio.write import write_audio
+from kvw.cli.main import invoke
+from kvw.tasks.destinations import open_destinations
 from kvw.types import VOICE_SHAPE
+from kvw.voices.files import facts_of, load_bank, load_pack, load_voice, save_voice, synthesizer_of
+from kvw.voices.formats import npz, sherpa
 from tests.conftest import crashes
 
 RNG = np.random.default_rng(0)
@@ -26,12 +29,12 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "voices").mkdir()
     for name, voice in STOCK.items():
-        voices.save(tmp_path / "voices" / f"{name}.pt", voice, {"synthesiser": "kokoro"})
+        save_voice(tmp_path / "voices" / f"{name}.pt", voice, {"synthesiser": "kokoro"})
     return tmp_path
 
 
 def export(*arguments):
-    return cli.run(["task=export", *arguments])
+    return invoke(["task=export", *arguments])
 
 
 def equal(found, expected):
@@ -47,24 +50,24 @@ def numpy_reads(path):
 def test_the_documents_command_packs_a_folder_as_voices_bin_in_it(here):
     before = {path: path.read_bytes() for path in (here / "voices").iterdir()}
     for _ in range(2):  # the second time voices.bin is in the folder
-        assert cli.run(["export_bin=true", "voice_folder=voices"]) == 0
+        assert invoke(["export_bin=true", "voice_folder=voices"]) == 0
         equal(numpy_reads(here / "voices" / "voices.bin"), STOCK)
     (here / "voices" / "voices.bin").unlink()
     assert before == {path: path.read_bytes() for path in (here / "voices").iterdir()}
 
 
 def test_a_voice_goes_into_every_format_at_once_and_comes_back_from_each(here):
-    voices.save(here / "mine.pt", OTHER, {"synthesiser": "kokoro"})
+    save_voice(here / "mine.pt", OTHER, {"synthesiser": "kokoro"})
     assert export("test_voice=mine.pt", "task.gender=m", f"task.formats={EVERY}", "task.out=out") == 0
     written = sorted(path.name for path in (here / "out").iterdir())
     single = [f"am_mine.{ending}" for ending in ("bin", "json", "npy", "pt", "safetensors")]
     assert written == [*single, "voices.bin", "voices.sherpa.bin", "voices.sherpa.speakers.txt"]
     for name in written:
         if not name.endswith((".json", ".txt")):
-            bank = voices.load_bank(here / "out" / name)
+            bank = load_bank(here / "out" / name)
             equal(bank.voices, {"am_mine": OTHER})
             assert bank.synthesizer == "kokoro"
-    equal(voices.load_bank(here / "out").voices, {"am_mine": OTHER})
+    equal(load_bank(here / "out").voices, {"am_mine": OTHER})
 
 
 def test_a_pt_is_a_small_plain_tensor_of_the_cpu(here):
@@ -115,7 +118,7 @@ def test_speaker_ids_stay_when_a_concatenation_grows(here):
 def test_kvoicewalks_pack_loses_the_endings_of_its_names(here):
     with (here / "voices" / "voices.bin").open("wb") as file:
         np.savez(file, **{f"{name}.pt": voice for name, voice in STOCK.items()})
-    voices.save(here / "voices" / "em_x.pt", OTHER, {"synthesiser": "kokoro"})
+    save_voice(here / "voices" / "em_x.pt", OTHER, {"synthesiser": "kokoro"})
     assert export("export_bin=true") == 0
     equal(numpy_reads(here / "voices" / "voices.bin"), {**STOCK, "em_x": OTHER})
 
@@ -125,14 +128,14 @@ def test_another_voice_of_the_name_goes_only_when_asked(here, form, capsys):
     arguments = (f"task.formats=[{form}]", "task.out=out")
     assert export("test_voice=af_alloy", *arguments) == 0
     before = {path: path.read_bytes() for path in (here / "out").iterdir()}
-    voices.save(here / "voices" / "af_alloy.pt", OTHER, {"synthesiser": "kokoro"})
+    save_voice(here / "voices" / "af_alloy.pt", OTHER, {"synthesiser": "kokoro"})
     assert export("test_voice=af_alloy", *arguments) == 2
     line = capsys.readouterr().err
     assert "the name af_alloy to be free" in line and "task.replace=true" in line and line.count("\n") == 1
     assert before == {path: path.read_bytes() for path in (here / "out").iterdir()}
     assert export("test_voice=af_alloy", *arguments, "task.replace=true") == 0
     (path,) = (path for path in (here / "out").iterdir() if path.suffix not in (".json", ".txt"))
-    equal(voices.load_bank(path).voices, {"af_alloy": OTHER})
+    equal(load_bank(path).voices, {"af_alloy": OTHER})
 
 
 def test_a_voice_goes_nowhere_when_one_place_has_another_of_its_name(here):
@@ -158,13 +161,13 @@ def test_a_crash_at_any_step_leaves_a_pack_of_the_old_or_the_new_voices(here, fo
     steps = 0
     for crash in range(20):
         (folder := here / str(crash)).mkdir()
-        (old,) = places.open_places([form], folder)
+        (old,) = open_destinations([form], folder)
         old.put("af_alloy", STOCK["af_alloy"], {})
         old.close()
-        (new,) = places.open_places([form], folder)
+        (new,) = open_destinations([form], folder)
         new.put("am_adam", STOCK["am_adam"], {})
         steps += crashes(monkeypatch, new.close, crash)
-        found = voices.load_pack(old.path)
+        found = load_pack(old.path)
         equal(found, {name: STOCK[name] for name in ("af_alloy", "am_adam")[: len(found)]})
     assert 3 <= steps < 20, "every step was tried"
 
@@ -196,14 +199,14 @@ def test_an_embedded_voice_is_refused_for_kokoros_formats(here, form, capsys):
 def test_an_embedded_voice_goes_into_safetensors_that_say_so(here, bank):
     assert export("test_voice=af_amber", "task.formats=[safetensors]", "task.out=out") == 0
     path = here / "out" / "af_amber.embedded.safetensors"
-    assert np.array_equal(voices.load(path), bank["af_amber"])
-    assert voices.synthesizer_of(path) == "embedded"
-    assert voices.facts_of(path)["base_voices_licence"] == "Apache-2.0"
+    assert np.array_equal(load_voice(path), bank["af_amber"])
+    assert synthesizer_of(path) == "embedded"
+    assert facts_of(path)["base_voices_licence"] == "Apache-2.0"
 
 
 @pytest.mark.parametrize("owner", ["../../evil", "gone/astray", "x\ny"])
 def test_a_voice_of_an_unknown_owner_is_refused_and_never_part_of_a_path(here, owner, capsys):
-    voices.save(here / "am_x.pt", OTHER, {"synthesiser": owner})
+    save_voice(here / "am_x.pt", OTHER, {"synthesiser": owner})
     assert export("test_voice=am_x.pt", "task.formats=[safetensors]", "task.out=out") == 2
     line = capsys.readouterr().err
     assert "expected a voice of kokoro or embedded" in line and line.count("\n") == 1
@@ -219,9 +222,9 @@ def test_safetensors_tell_where_a_voice_comes_from(here):
         "seed": 3,
         "base_voices": ["af_alloy", "am_adam"],
     }
-    voices.save(here / "am_best.pt", OTHER, facts)
+    save_voice(here / "am_best.pt", OTHER, facts)
     assert export("test_voice=am_best.pt", "task.formats=[safetensors,pt]", "task.out=out") == 0
-    told = voices.facts_of(here / "out" / "am_best.safetensors")
+    told = facts_of(here / "out" / "am_best.safetensors")
     assert {key: told[key] for key in facts} == facts
     assert told["synthetic"] is True
     assert told["base_voices_licence"] == "Apache-2.0"
@@ -236,9 +239,9 @@ def test_safetensors_tell_where_a_voice_comes_from(here):
 
 
 def test_base_voices_of_strangers_have_no_known_licence(here):
-    voices.save(here / "am_x.pt", OTHER, {"synthesiser": "kokoro", "base_voices": ["af_alloy", "mine"]})
+    save_voice(here / "am_x.pt", OTHER, {"synthesiser": "kokoro", "base_voices": ["af_alloy", "mine"]})
     assert export("test_voice=am_x.pt", "task.formats=[safetensors]", "task.out=out") == 0
-    assert voices.facts_of(here / "out" / "am_x.safetensors")["base_voices_licence"] == "unknown"
+    assert facts_of(here / "out" / "am_x.safetensors")["base_voices_licence"] == "unknown"
 
 
 def test_a_record_of_someone_elses_is_never_written_over(here, capsys):
@@ -260,8 +263,8 @@ def test_a_pack_is_named_as_its_format_is(here, capsys):
 def test_a_blend_is_exported_with_its_shares(here):
     assert export("test_voice=af_alloy(3)+am_adam(1)", "task.formats=[safetensors]", "task.name=af_mix") == 0
     path = here / "outputs" / "exported" / "af_mix.safetensors"
-    np.testing.assert_allclose(voices.load(path), 0.75 * STOCK["af_alloy"] + 0.25 * STOCK["am_adam"], atol=1e-6)
-    facts = voices.facts_of(path)
+    np.testing.assert_allclose(load_voice(path), 0.75 * STOCK["af_alloy"] + 0.25 * STOCK["am_adam"], atol=1e-6)
+    facts = facts_of(path)
     assert facts["base_voices"] == ["af_alloy", "am_adam"]
     assert facts["exported_from"] == "af_alloy(3)+am_adam(1)"
 
@@ -277,21 +280,21 @@ def test_a_pack_is_taken_apart_into_files(here):
 def test_a_name_that_servers_would_not_take_is_made_of_the_files(here, embedded, bank):
     script = embedded.script("Boats slide out through the mist one after another, and their lamps grow small.")
     for name, speaker in (("Élodie+2", "af_martha"), ("My Voice (new)", "am_conrad")):
-        voices.save(here / "voices" / f"{name}.pt", OTHER * (1 + len(name)), {"synthesiser": "kokoro"})
-        audio.write(here / "voices" / f"{name}.wav", embedded([bank[speaker]], script, 0)[0])
+        save_voice(here / "voices" / f"{name}.pt", OTHER * (1 + len(name)), {"synthesiser": "kokoro"})
+        write_audio(here / "voices" / f"{name}.wav", embedded([bank[speaker]], script, 0)[0])
     assert export("export_bin=true", "language=b", *UNHEARD) == 0
     assert set(numpy_reads(here / "voices" / "voices.bin")) == {*STOCK, "bf_elodie_2", "bm_my_voice_new"}
 
 
 @pytest.mark.parametrize(("speaker", "letter"), [("af_martha", "f"), ("am_conrad", "m")])
 def test_a_voice_without_a_recording_speaks_for_its_gender(here, bank, speaker, letter):
-    voices.save(here / "best.pt", bank[speaker], {"synthesiser": "embedded"})
+    save_voice(here / "best.pt", bank[speaker], {"synthesiser": "embedded"})
     assert export("test_voice=best.pt", "task.formats=[safetensors]", "task.out=out") == 0
     assert [path.name for path in (here / "out").iterdir()] == [f"a{letter}_best.embedded.safetensors"]
 
 
 def test_the_gender_is_asked_for_where_a_voice_cannot_be_heard(here, capsys):
-    voices.save(here / "best.pt", OTHER, {"synthesiser": "kokoro"})
+    save_voice(here / "best.pt", OTHER, {"synthesiser": "kokoro"})
     assert export("test_voice=best.pt", *UNHEARD) == 2
     line = capsys.readouterr().err
     assert "give task.gender=f or task.gender=m" in line and "none.pth" in line and line.count("\n") == 1
@@ -307,7 +310,7 @@ def test_a_name_can_be_given_whole_or_in_its_last_part(here, given, name):
 
 def test_two_voices_of_one_name_are_not_mixed_up(here, capsys):
     for name, voice in (("my-voice", OTHER), ("my voice", 2 * OTHER)):
-        voices.save(here / "voices" / f"{name}.pt", voice, {"synthesiser": "kokoro"})
+        save_voice(here / "voices" / f"{name}.pt", voice, {"synthesiser": "kokoro"})
     assert export("export_bin=true", "task.gender=f", "task.replace=true") == 1
     assert "1 of 5 voices failed" in capsys.readouterr().err
     assert set(numpy_reads(here / "voices" / "voices.bin")) == {*STOCK, "af_my_voice"}
@@ -324,7 +327,7 @@ def test_two_voices_of_one_name_are_not_mixed_up(here, capsys):
     ],
 )
 def test_a_name_of_another_language_than_the_voices_or_the_configs_warns(here, capsys, language, facts, warns):
-    voices.save(here / "af_mine.pt", OTHER, {"synthesiser": "kokoro", **facts})
+    save_voice(here / "af_mine.pt", OTHER, {"synthesiser": "kokoro", **facts})
     assert export("test_voice=af_mine.pt", f"language={language}") == 0
     assert ("another language than the first letter says" in capsys.readouterr().out) == warns
     assert list(numpy_reads("outputs/exported/voices.bin")) == ["af_mine"]

@@ -8,10 +8,10 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
-from kvw import executor as executors
-from kvw.executor import ProcessExecutor
-from kvw.gate import OPEN
-from kvw.types import KvwError
+from kvw.errors import KvwError
+from kvw.evaluation import OPEN
+from kvw.executors.local import MOST_DEATHS
+from kvw.executors.processes import ProcessExecutor
 from tests.soak import determinism, faults
 from tests.test_durability import soak
 
@@ -76,7 +76,7 @@ def test_who_ends_three_processes_alone_has_crashed_whoever_comes_first(monkeypa
         assert seen == [voice[0, 0, 0] for voice in company if voice is not deadly]
         assert (crashed.status, crashed.score, crashed.target_similarity) == ("crashed", 0.0, -1.0)
         assert crashed.failed
-        assert len(pool.deaths) == executors.MOST_DEATHS + 1
+        assert len(pool.deaths) == MOST_DEATHS + 1
 
 
 def test_workers_that_can_not_start_are_one_line(monkeypatch):

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from kvw import beats, features
-from kvw.features import FLOOR, MIN_SAMPLES, STATISTICS, capped_similarity, kvoicewalk_similarity, statistics
+from kvw.config.paths import DEMO
+from kvw.fitness.acoustics import FLOOR, MIN_SAMPLES, STATISTICS, capped_similarity, kvoicewalk_similarity, statistics
+from kvw.fitness.beat_track import track
 from kvw.types import SAMPLE_RATE, Wave
 from tests.reference import separate_calls
 
-DEMO = Path(features.__file__).parent / "data" / "demo.flac"
 REAL_TARGETS = sorted((Path(__file__).parents[2] / "shared" / "data" / "targets").glob("*.*"))
 
 
@@ -190,11 +190,11 @@ def test_beats_are_librosas(frames, period, jitter, noise, seed):
     onsets[at[at < frames]] += 1
     onsets = onsets.astype(np.float32)
     bpm, own = librosa.beat.beat_track(onset_envelope=onsets, sr=24000, hop_length=512)
-    tempo, found = beats.track(onsets, 24000, 512)
+    tempo, found = track(onsets, 24000, 512)
     assert tempo == np.ravel(bpm)[0]
     assert found.tolist() == own.tolist()
 
 
 def test_no_onset_is_no_beat():
-    tempo, found = beats.track(np.zeros(50, np.float32), 24000, 512)
+    tempo, found = track(np.zeros(50, np.float32), 24000, 512)
     assert (tempo, len(found)) == (0.0, 0)

@@ -10,15 +10,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvw import cli, features, voices
-from kvw.config import build, plain
-from kvw.fitness import NEEDED, STAGES, HybridFitness
-from kvw.gate import OPEN, AtLeast, Gate, Lossless, Margin, harmonic_mean
-from kvw.inputs import read_inputs
-from kvw.prior import Prior
-from kvw.settings import FitnessSettings, prior_of
-from kvw.speaker import SpeakerEncoder
-from kvw.types import SAMPLE_RATE, KvwError
+from kvw.config.fitness import FitnessSpec, prior_of
+from kvw.config.inputs import read_inputs
+from kvw.config.nodes import build
+from kvw.config.paths import CONF
+from kvw.config.schema import plain
+from kvw.errors import KvwError
+from kvw.evaluation import OPEN, Gate, harmonic_mean
+from kvw.fitness import acoustics
+from kvw.fitness.bank_distance import BankDistance
+from kvw.fitness.hybrid import NEEDED, STAGES, HybridFitness
+from kvw.fitness.rules import AtLeast, Lossless, Margin
+from kvw.fitness.speaker import SpeakerEncoder
+from kvw.types import SAMPLE_RATE
+from kvw.voices.files import load_bank
 from tests.conftest import SHORT, WEIGHTS, Recorded, default_fitness, numbered
 from tests.reference import own_embedding
 
@@ -96,7 +101,7 @@ def test_a_score_is_what_resemblyzers_own_functions_and_the_formula_say(fitness,
     target_wave, other_wave = spoken[SHORT["target_text"]], spoken[SHORT["other_text"]]
     target = float(np.inner(own_embedding(own, target_wave), own_embedding(own, demo)))
     itself = float(np.inner(own_embedding(own, target_wave), own_embedding(own, other_wave)))
-    feature = features.capped_similarity(features.statistics(target_wave), features.statistics(demo))
+    feature = acoustics.capped_similarity(acoustics.statistics(target_wave), acoustics.statistics(demo))
     (evaluation,) = fitness([voice])
     assert evaluation.complete
     assert evaluation.parts["target"] == pytest.approx(target, abs=1e-6)
@@ -284,10 +289,10 @@ def test_several_recordings_are_one_speaker_with_the_mean_of_their_statistics(em
     (wave,) = fitness.ear.speak([voice], embedded.script(SHORT["target_text"]))
     mean = np.mean([own_embedding(own, clip) for clip in clips], axis=0)
     target = float(own_embedding(own, wave) @ mean / np.linalg.norm(mean))
-    statistics = np.mean([features.statistics(clip) for clip in clips], axis=0)
+    statistics = np.mean([acoustics.statistics(clip) for clip in clips], axis=0)
     (evaluation,) = fitness([voice])
     assert evaluation.parts["target"] == pytest.approx(target, abs=1e-6)
-    expected = features.capped_similarity(features.statistics(wave), statistics)
+    expected = acoustics.capped_similarity(acoustics.statistics(wave), statistics)
     assert evaluation.parts["feature"] == pytest.approx(expected, abs=1e-9)
     alone = default_fitness(synthesizer=embedded, encoder=encoder, target=clips[:1], **SHORT)([voice])[0]
     assert evaluation.parts["target"] != alone.parts["target"]
@@ -297,7 +302,7 @@ def test_a_single_recording_is_itself_to_the_last_bit(fitness, encoder, demo):
     (embedding,) = encoder([demo])
     target, *_ = fitness.stages
     assert np.array_equal(target.target, embedding)
-    assert np.array_equal(fitness.stages[-1].target, features.statistics(demo))
+    assert np.array_equal(fitness.stages[-1].target, acoustics.statistics(demo))
 
 
 def test_more_texts_hear_more_rows(fitness, embedded, encoder, demo, bank):
@@ -353,7 +358,7 @@ def test_ranking_runs_the_target_stage_alone_whatever_comes_before_it(probed):
 @pytest.fixture(scope="module")
 def every_stage(fitness, embedded, encoder, demo, bank):
     wave = fitness.ear.speak([bank["af_iris"]], embedded.script(SHORT["target_text"]))[0]
-    settings = {"weights": dict.fromkeys(STAGES, 1), "probe_text": PROBE, "prior": Prior([numbered(0)])}
+    settings = {"weights": dict.fromkeys(STAGES, 1), "probe_text": PROBE, "prior": BankDistance([numbered(0)])}
     return recorded_fitness([wave], wave, encoder, demo, **settings)[0]
 
 
@@ -381,7 +386,7 @@ def torn(voice):
 
 
 def test_the_prior_spares_stock_voices_and_finds_voices_that_are_torn_or_far(bank):
-    prior = Prior(list(bank.values()))
+    prior = BankDistance(list(bank.values()))
     assert max(map(prior, bank.values())) < 1.5
     mean = np.mean(list(bank.values()), axis=0)
     far = mean + np.float32(3 * 0.14) * np.random.default_rng(1).standard_normal(256).astype(np.float32)
@@ -391,8 +396,8 @@ def test_the_prior_spares_stock_voices_and_finds_voices_that_are_torn_or_far(ban
 
 
 def test_the_default_limit_spares_kokoros_own_voices(shared):
-    stock = list(voices.load_bank(shared / "voices").voices.values())
-    prior = Prior(stock)
+    stock = list(load_bank(shared / "voices").voices.values())
+    prior = BankDistance(stock)
     assert max(map(prior, stock)) < 2
     assert prior(torn(np.mean(stock, axis=0))) > 20
 
@@ -400,7 +405,7 @@ def test_the_default_limit_spares_kokoros_own_voices(shared):
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_prior_of_few_or_equal_voices_is_finite(count, bank):
     stock = list(bank.values())[:count]
-    for prior in (Prior(stock), Prior([stock[0]] * count), Prior([numbered(0)] * count)):
+    for prior in (BankDistance(stock), BankDistance([stock[0]] * count), BankDistance([numbered(0)] * count)):
         assert 0 <= prior(stock[0]) < 1000
 
 
@@ -409,7 +414,7 @@ def test_a_voice_that_the_prior_stops_never_speaks(embedded, encoder, demo, bank
         **{"synthesizer": embedded, "encoder": encoder, "target": [demo], **SHORT},
         weights=WEIGHTS | {"prior": 0.05},
         gates={"prior": AtLeast(0.5)},
-        prior=Prior(list(bank.values())),
+        prior=BankDistance(list(bank.values())),
     )
     good, bad = fitness([bank["af_iris"], torn(bank["af_iris"])])
     assert (good.status, good.parts["prior"]) == ("complete", 1.0)
@@ -420,11 +425,11 @@ def test_a_voice_that_the_prior_stops_never_speaks(embedded, encoder, demo, bank
 
 
 def composed(*overrides):
-    with hydra.initialize_config_dir(str(cli.CONF), version_base="1.3"):
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         return hydra.compose("kvw", overrides=list(overrides))
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (cli.CONF / "fitness").glob("*.yaml")))
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "fitness").glob("*.yaml")))
 def test_every_config_of_the_fitness_makes_one_that_scores(name, speech, encoder, demo):
     cfg = composed(f"fitness={name}")
     node, texts = plain(cfg.fitness), plain(cfg.language)["other_texts"]
@@ -449,7 +454,7 @@ def test_the_users_further_texts_are_read_and_reach_the_fitness_of_a_worker(tmp_
     cfg = composed("synth=embedded", "fitness=near_bank", "fitness.more_texts=2", f"other_texts='{path}'")
     inputs = read_inputs(cfg)
     node = plain(cfg.fitness)
-    settings = FitnessSettings(plain(cfg.synth), node, "cpu", "a", 0, inputs, prior_of(bank.values(), node))
+    settings = FitnessSpec(plain(cfg.synth), node, "cpu", "a", 0, inputs, prior_of(bank.values(), node))
     (evaluation,) = pickle.loads(pickle.dumps(settings))()([bank["af_iris"]], Gate(only="prior"))
     assert evaluation.parts == {"prior": 1.0}
     assert [script.text for script in settings.scripts()] == [inputs.target_text, inputs.other_text, *FURTHER]

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import save as save_safetensors
 
-from kvw import voices
-from kvw.formats import npy, npz, raw, safetensors, sherpa, torch_zip
-from kvw.types import VOICE_SHAPE, KvwError
+from kvw.errors import KvwError
+from kvw.types import VOICE_SHAPE
+from kvw.voices.files import facts_of, load_bank, load_pack, load_voice
+from kvw.voices.formats import npy, npz, raw, safetensors, sherpa, torch_zip
 from tests.conftest import audited
 
 RNG = np.random.default_rng(0)
@@ -108,11 +109,11 @@ def test_safetensors_own_library_reads_ours_and_we_its(tmp_path):
         assert np.array_equal(file.get_tensor("voice"), A)
         assert file.metadata() == {"synthesiser": "embedded", "seed": "3", "synthetic": "true"}
     path.write_bytes(save_safetensors({"anything": A}, {"format": "pt"}))
-    assert np.array_equal(voices.load(path), A)
-    assert voices.facts_of(path) == {"format": "pt"}
+    assert np.array_equal(load_voice(path), A)
+    assert facts_of(path) == {"format": "pt"}
     path.write_bytes(save_safetensors({"anything": A}))
-    assert np.array_equal(voices.load(path), A)
-    assert voices.facts_of(path) == {}
+    assert np.array_equal(load_voice(path), A)
+    assert facts_of(path) == {}
 
 
 def test_numpy_reads_our_npy_and_npz_without_pickle(tmp_path):
@@ -128,7 +129,7 @@ def test_numpy_reads_our_npy_and_npz_without_pickle(tmp_path):
 def test_we_read_what_numpy_writes(write, tmp_path):
     with (tmp_path / "voices.bin").open("wb") as file:
         write(file, **{name: np.asfortranarray(voice) for name, voice in PACK.items()})
-    found = voices.load_pack(tmp_path / "voices.bin")
+    found = load_pack(tmp_path / "voices.bin")
     assert list(found) == list(PACK)
     assert all(found[name].tobytes() == voice.tobytes() for name, voice in PACK.items())
 
@@ -141,14 +142,14 @@ def test_a_pack_is_the_bytes_that_numpy_writes():
 
 
 def test_the_stock_voices_are_kokoro_onnxs_published_file(shared):
-    bank = voices.load_bank(shared / "voices").voices
+    bank = load_bank(shared / "voices").voices
     content = npz.write(bank)
     assert sha256(content).hexdigest() == KOKORO_ONNX_VOICES
     assert all(np.array_equal(voice, bank[name]) for name, voice in npz.read(content).items())
 
 
 def test_a_stock_voice_is_kokoro_js_own_file(shared):
-    assert sha256(raw.write_bare(voices.load(shared / "voices" / "af_heart.pt"))).hexdigest() == KOKORO_JS_HEART
+    assert sha256(raw.write_bare(load_voice(shared / "voices" / "af_heart.pt"))).hexdigest() == KOKORO_JS_HEART
 
 
 def test_a_concatenation_is_read_as_sherpa_onnxs_own_script_reads_it(tmp_path):
@@ -160,7 +161,7 @@ def test_a_concatenation_is_read_as_sherpa_onnxs_own_script_reads_it(tmp_path):
 @pytest.mark.parametrize("content", [npz.write({"v": A}), raw.write(A), torch_zip.write(A), npy.write(A)])
 def test_a_bin_is_what_its_bytes_are(content, tmp_path):
     (tmp_path / "v.bin").write_bytes(content)
-    assert np.array_equal(voices.load(tmp_path / "v.bin"), A)
+    assert np.array_equal(load_voice(tmp_path / "v.bin"), A)
 
 
 @pytest.mark.parametrize("ending", [".pt", ".npy", ".npz", ".safetensors"])
@@ -170,7 +171,7 @@ def test_an_ending_of_one_format_must_not_lie(ending, form, tmp_path):
     path = tmp_path / f"v{ending}"
     path.write_bytes(contents.get(form) or safetensors.write(A, {}))
     if form == ending[1:]:
-        assert np.array_equal(voices.load(path), A)
+        assert np.array_equal(load_voice(path), A)
     else:
         assert "isn't" in refused(path)
 
@@ -178,14 +179,14 @@ def test_an_ending_of_one_format_must_not_lie(ending, form, tmp_path):
 def test_speakers_have_the_names_in_the_text_beside_or_their_numbers(tmp_path):
     path, names = tmp_path / "voices.bin", tmp_path / "voices.speakers.txt"
     path.write_bytes(sherpa.write(PACK))
-    assert list(voices.load_pack(path)) == ["0", "1", "2"]
+    assert list(load_pack(path)) == ["0", "1", "2"]
     names.write_bytes(sherpa.write_names(PACK))
     assert names.read_text() == "0 af_a\n1 am_b\n2 af_c\n"
-    assert {name: voice.tobytes() for name, voice in voices.load_pack(path).items()} == {
+    assert {name: voice.tobytes() for name, voice in load_pack(path).items()} == {
         name: voice.tobytes() for name, voice in PACK.items()
     }
     names.write_text("0 af_a\r\n1 am_b\r\n\r\n2 two words\r\n3 not there yet\r\n")
-    assert list(voices.load_pack(path)) == ["af_a", "am_b", "two words"]
+    assert list(load_pack(path)) == ["af_a", "am_b", "two words"]
 
 
 @pytest.mark.parametrize(
@@ -337,18 +338,18 @@ RAN = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "subproces
 def refused(path):
     """The one line with which a file is refused: soon, in little memory, having run nothing."""
     with pytest.raises(KvwError) as caught:  # and once more below: measuring memory takes time
-        voices.load_pack(path)
+        load_pack(path)
     tracemalloc.start()
     try:
         with pytest.raises(KvwError):
-            voices.load_pack(path)
+            load_pack(path)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert peak < 2.2 * path.stat().st_size + (MEBIBYTES << 20)
     began = time.perf_counter()
     with audited() as heard, pytest.raises(KvwError):
-        voices.load_pack(path)
+        load_pack(path)
     assert time.perf_counter() - began < SECONDS
     assert not [event for event in heard if event.startswith(RAN)]
     message = str(caught.value)
@@ -403,7 +404,7 @@ def test_the_line_says_what_came(ending, make, said, tmp_path):
 
 def test_256_voices_are_a_pack(tmp_path):
     (tmp_path / "voices.bin").write_bytes(DATA * 256)
-    assert len(voices.load_pack(tmp_path / "voices.bin")) == 256
+    assert len(load_pack(tmp_path / "voices.bin")) == 256
 
 
 GOOD = {".npy": npy.write(A), ".npz": npz.write(PACK), ".safetensors": safetensors.write(A, {"synthesiser": "kokoro"})}
@@ -423,7 +424,7 @@ def test_a_damaged_file_loads_whole_or_is_refused(ending, edits, front, tmp_path
     path = tmp_path / f"v{ending}"
     path.write_bytes(content)
     try:
-        found = voices.load_pack(path)
+        found = load_pack(path)
     except KvwError as error:
         assert str(error).isprintable()
     else:

@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from kvw.folder import below
-from kvw.report import figures
-from kvw.runs import Run
+from kvw.reports import figures
+from kvw.runs.folders import below
+from kvw.runs.reader import Run
 from tests import gallery
 from tests.conftest import SHORT
 from tests.test_report import HELDOUT, MOST_BYTES, Page, decoded
@@ -23,7 +23,7 @@ def made(tmp_path_factory):
     texts = [f"{key}={text}" for key, text in SHORT.items()]
     arguments = [*texts, f"heldout_texts={out / 'held out.txt'}", "population_limit=2", "step_limit=6"]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("kvw.executor.spare_processes", lambda *_: 0)
+        patched.setattr("kvw.executors.local.spare_processes", lambda *_: 0)
         patched.setattr(figures, "DPI", 40)
         patched.setattr(gallery, "DRAWS", 2)
         path = gallery.make(out, *arguments)

@@ -3,17 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kvw.heldout import HeldOut
-from kvw.speaker import cosine
-from kvw.stages import Ear
-from kvw.types import SAMPLE_RATE, KvwError
+from kvw.errors import KvwError
+from kvw.fitness.heldout import HeldOut
+from kvw.fitness.listener import Listener
+from kvw.fitness.speaker import cosine
+from kvw.types import SAMPLE_RATE
 from tests.conftest import SHORT, Recorded, numbered
 
 TEXTS = ["Nobody was there.", "The harbour was quiet, and the boats lay still."]
 
 
 def test_a_voice_is_compared_with_the_audio_on_every_text(embedded, encoder, bank, demo):
-    ear = Ear(embedded, encoder, seed=11)
+    ear = Listener(embedded, encoder, seed=11)
     clips = [demo[: 6 * SAMPLE_RATE], demo[8 * SAMPLE_RATE :]]
     first, second = encoder(clips)
     speaker = (first + second) / np.linalg.norm(first + second)
@@ -26,7 +27,7 @@ def test_a_voice_is_compared_with_the_audio_on_every_text(embedded, encoder, ban
 
 def test_a_text_that_a_voice_fails_to_speak_counts_as_nothing(embedded, encoder, bank, demo):
     good = embedded([bank["af_iris"]], embedded.script(TEXTS[1]), 0)[0]
-    ear = Ear(Recorded([np.zeros(SAMPLE_RATE, np.float32)], good), encoder, seed=0)
+    ear = Listener(Recorded([np.zeros(SAMPLE_RATE, np.float32)], good), encoder, seed=0)
     silent, spoken = HeldOut(ear, ["Silence.", SHORT["other_text"]], [demo])(numbered(0))
     assert silent == 0.0
     assert 0 < spoken < 1
@@ -34,7 +35,7 @@ def test_a_text_that_a_voice_fails_to_speak_counts_as_nothing(embedded, encoder,
 
 def test_audio_without_speech_is_refused(embedded, encoder, demo):
     with pytest.raises(KvwError, match="heldout_audio"):
-        HeldOut(Ear(embedded, encoder, 0), TEXTS, [demo, np.zeros(SAMPLE_RATE * 5, np.float32)])
+        HeldOut(Listener(embedded, encoder, 0), TEXTS, [demo, np.zeros(SAMPLE_RATE * 5, np.float32)])
 
 
 def test_a_text_at_which_speech_raises_counts_as_nothing_and_no_search_is_lost(embedded, encoder, bank, demo):
@@ -43,7 +44,7 @@ def test_a_text_at_which_speech_raises_counts_as_nothing_and_no_search_is_lost(e
             raise RuntimeError("CUDA out of memory")
         return embedded(voices, script, seed)
 
-    ear = Ear(embedded, encoder, seed=0)
+    ear = Listener(embedded, encoder, seed=0)
     ear.speak = lambda voices, script: stumbling(voices, script, 0)
     raised, spoken = HeldOut(ear, TEXTS, [demo])(bank["af_iris"])
     assert raised == 0.0

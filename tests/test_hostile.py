@@ -9,9 +9,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kvw import texts, voices
-from kvw.config import bound, maker, plain, restored
-from kvw.types import KvwError
+from kvw.config.nodes import bound, maker
+from kvw.config.saved import restored_config
+from kvw.config.schema import plain
+from kvw.errors import KvwError
+from kvw.runtime.filenames import is_portable, safe_stem
+from kvw.transcription.transcripts import transcript_path
 from tests.soak import hostile
 from tests.soak.hostile import LIVE, NAMES, is_taken_by_windows, watched
 
@@ -61,15 +64,15 @@ names = st.text(max_size=80) | st.text('./\\:*?"<>| \n\0.-_~$conNUL1é\u0301\u20
 @settings(max_examples=400, deadline=None)
 @given(names)
 def test_stems_of_any_text_are_names_that_windows_takes(text):
-    assert is_taken_by_windows(f"{voices.safe_stem(text)}.pt")
-    assert not voices.is_portable(text) or is_taken_by_windows(f"{text}-1a2b3c4d.kvw.json")
-    assert voices.is_portable(voices.safe_stem(text))
+    assert is_taken_by_windows(f"{safe_stem(text)}.pt")
+    assert not is_portable(text) or is_taken_by_windows(f"{text}-1a2b3c4d.kvw.json")
+    assert is_portable(safe_stem(text))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=names)
 def test_the_text_of_a_recording_stays_in_its_folder(text, tmp_path):
-    path = texts.place(text, "0" * 64, tmp_path)
+    path = transcript_path(text, "0" * 64, tmp_path)
     assert path.parent == tmp_path
     assert is_taken_by_windows(path.name)
 
@@ -77,8 +80,8 @@ def test_the_text_of_a_recording_stays_in_its_folder(text, tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such name")
 def test_a_text_that_is_there_by_an_odd_name_is_kept(tmp_path):
     (tmp_path / "a:b.txt").write_text("typed")
-    assert texts.place("a:b", "0" * 64, tmp_path) == tmp_path / "a:b.txt"
-    assert texts.place("a?b", "0" * 64, tmp_path) == tmp_path / "a_b.txt"
+    assert transcript_path("a:b", "0" * 64, tmp_path) == tmp_path / "a:b.txt"
+    assert transcript_path("a?b", "0" * 64, tmp_path) == tmp_path / "a_b.txt"
 
 
 live = st.text(max_size=12) | st.sampled_from(LIVE) | st.text("${}\\?:.'ab", max_size=12)
@@ -95,7 +98,7 @@ def test_a_restored_config_is_what_was_saved(text, value, node, minutes):
     saved = {**GOOD, "target_text": text, "other_text": text, "target_audio": value, "stages": node, "minutes": minutes}
     saved = json.loads(json.dumps(saved))
     with watched() as events:
-        cfg = restored(saved)
+        cfg = restored_config(saved)
         assert plain(cfg) == saved
         assert cfg.target_text == cfg.other_text == text
         assert plain(cfg.stages) == node
@@ -105,13 +108,13 @@ def test_a_restored_config_is_what_was_saved(text, value, node, minutes):
 def test_a_restored_config_reads_no_environment_and_no_other_key(monkeypatch):
     monkeypatch.setenv("SECRET", "told")
     text = "${oc.env:SECRET} ${seed} ${oc.select:seed}"
-    cfg = restored({**GOOD, "target_text": text, "fitness": {**GOOD["fitness"], "probe_text": text}})
+    cfg = restored_config({**GOOD, "target_text": text, "fitness": {**GOOD["fitness"], "probe_text": text}})
     assert cfg.target_text == cfg.fitness.probe_text == plain(cfg.fitness)["probe_text"] == text
 
 
 def test_a_setting_that_looks_live_arrives_as_it_is(monkeypatch):
     monkeypatch.setenv("SECRET", "strategies")
-    node = {"_target_": "kvw.space.Coherent", "freeze": "${oc.env:SECRET}"}
+    node = {"_target_": "kvw.spaces.offset.Coherent", "freeze": "${oc.env:SECRET}"}
     with pytest.raises(KvwError, match=r"got '\$\{oc\.env:SECRET\}'"):
         maker(node, "space")(bank=[], top=[], base=None)
 
@@ -127,12 +130,12 @@ def test_a_setting_that_looks_live_arrives_as_it_is(monkeypatch):
 )
 def test_a_saved_config_of_another_form_is_refused_by_the_key(change, line):
     with pytest.raises(KvwError) as caught:
-        restored({**GOOD, **change})
+        restored_config({**GOOD, **change})
     assert str(caught.value) == line
 
 
 def test_a_restored_config_is_closed_and_typed():
-    cfg = restored(GOOD)
+    cfg = restored_config(GOOD)
     with pytest.raises(Exception, match="no_such"):
         cfg.no_such = 1
     with pytest.raises(Exception, match="could not be converted"):
@@ -142,7 +145,7 @@ def test_a_restored_config_is_closed_and_typed():
 def test_a_plugin_of_the_users_own_may_have_any_place(tmp_path, monkeypatch):
     (tmp_path / "strategies").mkdir()
     (tmp_path / "strategies" / "of_mine_alone.py").write_text(
-        "from kvw.space import Coherent\nfrom kvw.store import Store\n"
+        "from kvw.spaces.base import Coherent\nfrom kvw.runs.store import Store\n"
         "class Mine:\n    def __init__(self, *, part=None, **more):\n        self.part, self.more = part, more\n"
         "class Part:\n    pass\n"
         "def task(cfg, *, word='a'):\n    return 1.0\n"

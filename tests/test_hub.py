@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kvw import hub
+from kvw.runtime import hub
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -9,15 +9,19 @@ import hydra
 import numpy as np
 import pytest
 
-from kvw import audio, cli
-from kvw.inputs import DEMO, read_inputs
-from kvw.types import SAMPLE_RATE, KvwError
+from kvw.audio.recordings import read_recording
+from kvw.audio.write import write_audio
+from kvw.config.arguments import quoted
+from kvw.config.inputs import read_inputs
+from kvw.config.paths import CONF, DEMO
+from kvw.errors import KvwError
+from kvw.types import SAMPLE_RATE
 from tests.conftest import ROOT
 
 
 def composed(*arguments):
-    with hydra.initialize_config_dir(str(cli.CONF), version_base="1.3"):
-        return hydra.compose("kvw", overrides=cli.quoted(list(arguments)))
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return hydra.compose("kvw", overrides=quoted(list(arguments)))
 
 
 def problems(*arguments):
@@ -31,7 +35,7 @@ def clips(tmp_path, demo):
     """Three recordings of one speaker."""
     paths = [tmp_path / f"part {number} (of 3).wav" for number in (1, 2, 3)]
     for number, path in enumerate(paths):
-        audio.write(path, demo[4 * number * SAMPLE_RATE : (4 * number + 5) * SAMPLE_RATE])
+        write_audio(path, demo[4 * number * SAMPLE_RATE : (4 * number + 5) * SAMPLE_RATE])
     return paths
 
 
@@ -59,11 +63,11 @@ def test_a_folder_a_list_and_files_to_judge_by_arrive_from_the_command_line(clip
     folder = read_inputs(composed(f"target_audio={tmp_path}", "target_text=Hi.")).target
     assert [len(folder.clips), len(folder.heldout)] == [2, 1]
     judged = read_inputs(composed(f"target_audio={clips[0]}", f"heldout_audio={clips[1]}")).target
-    assert np.array_equal(judged.heldout[0], audio.read_target(clips[1]))
+    assert np.array_equal(judged.heldout[0], read_recording(clips[1]))
 
 
 def test_what_is_wrong_with_recordings_is_noted_with_the_rest(tmp_path, demo):
-    audio.write(tmp_path / "quiet.wav", 0.01 * demo)
+    write_audio(tmp_path / "quiet.wav", 0.01 * demo)
     (note,) = read_inputs(composed(f"target_audio={tmp_path / 'quiet.wav'}", "target_text=Hi.")).notes
     assert "dBFS" in note
 
@@ -85,7 +89,7 @@ def test_nothing_after_the_equals_sign_is_one_line_and_not_the_folder_that_one_i
 
 def test_reading_inputs_does_not_wait_for_heavy_imports():
     code = (
-        "import hydra, sys; from kvw import cli; from kvw.inputs import read_inputs\n"
+        "import hydra, sys; from kvw import cli; from kvw.config.inputs import read_inputs\n"
         "with hydra.initialize_config_dir(str(cli.CONF), version_base='1.3'): cfg = hydra.compose('kvw')\n"
         "read_inputs(cfg); print([name for name in ('torch', 'librosa', 'resemblyzer') if name in sys.modules])"
     )

@@ -9,16 +9,18 @@ import hydra
 import numpy as np
 import pytest
 
-from kvw import composition
-from kvw.archive import Entry
-from kvw.chain import SearchStage
-from kvw.cli import CONF
-from kvw.config import plain
-from kvw.gate import OPEN, each
-from kvw.search import Budget, search
-from kvw.space import Coherent
-from kvw.store import Store
-from kvw.types import KvwError, mean_voice
+from kvw.config.paths import CONF
+from kvw.config.schema import plain
+from kvw.config.stages import make_stage, with_members
+from kvw.errors import KvwError
+from kvw.evaluation import OPEN, gates_for
+from kvw.runs.store import Store
+from kvw.search.archive import Entry
+from kvw.search.budget import Budget
+from kvw.search.loop import search
+from kvw.search.stage import SearchStage
+from kvw.spaces.offset import Coherent
+from kvw.types import mean_voice
 from strategies.random_walk import RandomWalk
 from tests.test_search import BANK, Landscape, go
 from tests.test_store import asked
@@ -30,11 +32,11 @@ def node(*members, **settings):
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra.compose("kvw", overrides=["strategy=islands"])
         strategy = {**plain(cfg.strategy), "members": list(members), **settings}
-        return composition.with_members({"strategy": strategy, "space": plain(cfg.space)}, None)
+        return with_members({"strategy": strategy, "space": plain(cfg.space)}, None)
 
 
 def islands(*members, **settings):
-    return composition.stage("islands", node(*members, **settings), "")
+    return make_stage("islands", node(*members, **settings), "")
 
 
 def searched(stage, steps, executor=None):
@@ -82,7 +84,7 @@ def test_each_candidate_is_compared_with_its_own_islands_incumbent():
     _, _, seen = searched(islands(*SMALL, exchange=None), 60, executor)
     best = [None, None]
     for population, (count, gates) in zip(seen, executor.calls[-len(seen) :], strict=True):
-        for one, gate in zip(population, each(gates, count), strict=True):
+        for one, gate in zip(population, gates_for(gates, count), strict=True):
             number = int(one.notes["Island"])
             assert gate.score == (best[number] if number < 2 and best[number] else 0.0), "NSGA-II has no gate"
         for one in population:
@@ -130,8 +132,8 @@ def test_one_strategy_may_be_there_twice_with_settings_of_its_own():
     members = node("genetic", "genetic strategy.size=40 space=pca")["strategy"]["members"]
     assert list(members) == ["genetic", "genetic-2"]
     assert (members["genetic"]["strategy"]["size"], members["genetic-2"]["strategy"]["size"]) == (24, 40)
-    assert members["genetic"]["space"]["_target_"] == "kvw.space.Coherent"
-    assert members["genetic-2"]["space"]["_target_"] == "kvw.space.PCA"
+    assert members["genetic"]["space"]["_target_"] == "kvw.spaces.offset.Coherent"
+    assert members["genetic-2"]["space"]["_target_"] == "kvw.spaces.pca.PCA"
 
 
 @pytest.mark.parametrize(

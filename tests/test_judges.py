@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kvw import decode
-from kvw.judges import Quality, WordErrors, verdict, words
-from kvw.transcribe import Transcript
-from kvw.types import SAMPLE_RATE, KvwError
+from kvw.audio.decode import decode_file
+from kvw.errors import KvwError
+from kvw.reports.judges import DNSMOS, WordErrors, verdict, words
+from kvw.transcription.whisper import Transcript
+from kvw.types import SAMPLE_RATE
 
 TEXT = "The old clock struck nine as Martha closed the heavy door."
 
@@ -21,7 +22,7 @@ def noisy(wave, decibels):
 
 @pytest.mark.extras
 def test_clean_speech_is_judged_better_than_the_same_in_noise_and_that_better_than_noise(demo):
-    judge, hiss = Quality(), noisy(np.zeros(10 * SAMPLE_RATE, np.float32) + 1e-9, 0) * 1e8
+    judge, hiss = DNSMOS(), noisy(np.zeros(10 * SAMPLE_RATE, np.float32) + 1e-9, 0) * 1e8
     clean, somewhat, bad, noise = (
         judge([wave], None, []) for wave in (demo, noisy(demo, 20), noisy(demo, 0), np.clip(hiss, -1, 1))
     )
@@ -31,14 +32,14 @@ def test_clean_speech_is_judged_better_than_the_same_in_noise_and_that_better_th
 @pytest.mark.extras
 def test_recordings_of_real_speakers_are_judged_better_than_the_same_in_noise(shared):
     for path in sorted((shared / "targets").glob("*.flac"))[:3]:
-        wave = decode.read(path)
-        assert Quality()([wave], None, []) > Quality()([noisy(wave, 10)], None, [])
+        wave = decode_file(path)
+        assert DNSMOS()([wave], None, []) > DNSMOS()([noisy(wave, 10)], None, [])
 
 
 @pytest.mark.extras
 def test_embedded_speech_is_judged_better_than_the_same_in_noise(embedded, bank):
     (wave,) = embedded([bank["af_iris"]], embedded.script(TEXT), 0)
-    assert Quality()([wave], [TEXT], []) > Quality()([noisy(wave, 0)], [TEXT], [])
+    assert DNSMOS()([wave], [TEXT], []) > DNSMOS()([noisy(wave, 0)], [TEXT], [])
 
 
 @pytest.mark.extras
@@ -59,8 +60,8 @@ def test_in_a_language_without_spaces_characters_are_counted():
 
 @pytest.mark.extras
 def test_a_whisper_that_is_not_here_is_not_fetched_and_a_recording_without_words_not_judged(monkeypatch):
-    monkeypatch.setattr("kvw.transcribe.find", lambda model: None)
-    monkeypatch.setattr("kvw.transcribe.fetch", lambda model: pytest.fail("it is fetched"))
+    monkeypatch.setattr("kvw.transcription.whisper.find_model", lambda model: None)
+    monkeypatch.setattr("kvw.transcription.whisper.fetch_model", lambda model: pytest.fail("it is fetched"))
     wave = [np.zeros(10, np.float32)]
     assert "expected Whisper's small in the hub's cache" in verdict(WordErrors(), wave, [TEXT], [])
     assert verdict(WordErrors(), wave, None, []) == "nobody typed what the recording says"
@@ -93,4 +94,4 @@ def test_what_a_judge_can_not_say_is_a_reason_and_no_error():
 @pytest.mark.parametrize("seconds", [0, -1, float("inf")])
 def test_seconds_that_are_none_are_refused(seconds):
     with pytest.raises(ValueError, match="seconds: expected a number above 0"):
-        Quality(seconds)
+        DNSMOS(seconds)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from kvw.speech.batched import BatchedDecoder
-from kvw.speech.blocked import BlockedDecoder
-from kvw.speech.kmodel import Kokoro
+from kvw.speech.kokoro.cpu_decoder import CPUDecoder
+from kvw.speech.kokoro.gpu_decoder import GPUDecoder
+from kvw.speech.kokoro.model import Kokoro
 from tests.reference import snr
 
 TEXTS = {"hˈaɪ": 4, "ðə ʃˈɪps ɑɹ æt sˈi.": 4, "ɪt sˈeɪld əwˈeɪ fɹʌm hˈoʊm, ænd nˈɛvəɹ kˈeɪm.": 1}
@@ -17,7 +17,7 @@ TEXT = list(TEXTS)[1]
 SEED = 11
 
 
-@pytest.fixture(scope="module", params=[BlockedDecoder, BatchedDecoder])
+@pytest.fixture(scope="module", params=[CPUDecoder, GPUDecoder])
 def speak(request, stripped):
     return Kokoro(stripped, request.param(stripped))
 
@@ -71,7 +71,7 @@ def test_pitch_and_durations_are_kokoros_to_the_last_bit(stripped, kokoro, style
 
 
 def test_a_voice_is_the_same_to_the_last_bit_alone_and_in_company_on_a_cpu(stripped, styles):
-    speak = Kokoro(stripped, BlockedDecoder(stripped))
+    speak = Kokoro(stripped, CPUDecoder(stripped))
     together = speak(TEXT, styles[:2], SEED)
     for wave, style in zip(together, styles[:2], strict=True):
         assert torch.equal(wave, speak(TEXT, style[None], SEED)[0])

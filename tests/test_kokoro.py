@@ -8,16 +8,17 @@ from types import ModuleType
 
 import pytest
 
-from kvw import hub
-from kvw.speech import kokoro
-from kvw.types import KvwError
+from kvw.errors import KvwError
+from kvw.runtime import hub
+from kvw.speech.kokoro.g2p import grapheme_to_phoneme
+from kvw.speech.kokoro.synthesizer import load_model, spacy
 
 TEXT = 'Butter, a well-known bottle (maybe) of "oil", it never imagined a bird.'
 
 
 @pytest.fixture(autouse=True)
 def without_spacys_model(monkeypatch):
-    monkeypatch.setattr(kokoro.spacy.util, "is_package", lambda name: False)
+    monkeypatch.setattr(spacy.util, "is_package", lambda name: False)
     monkeypatch.setattr(hub, "reachable", lambda: False)
 
 
@@ -25,7 +26,7 @@ def without_spacys_model(monkeypatch):
     ("language", "words"), [("a", ["bˈʌTəɹ", "bˈɑTᵊl", "bˈɜɹd"]), ("b", ["bˈʌtə", "bˈɒtᵊl", "bˈɜːd"])]
 )
 def test_english_without_spacys_model_has_misakis_symbols_and_one_warning(language, words, said):
-    phonemes, name = kokoro.grapheme_to_phoneme(language)
+    phonemes, name = grapheme_to_phoneme(language)
     spoken = phonemes(TEXT)
     assert name == "espeak"
     assert all(word in spoken for word in words), spoken
@@ -38,7 +39,7 @@ def test_english_without_spacys_model_has_misakis_symbols_and_one_warning(langua
 
 @pytest.mark.parametrize(("language", "text", "spoken"), [("e", "Buenos días", "bwˈenos ðˈias"), ("i", "Ciao", "ʧˈao")])
 def test_other_languages_are_phonemised_as_kokoros_pipeline_does(language, text, spoken, said):
-    phonemes, name = kokoro.grapheme_to_phoneme(language)
+    phonemes, name = grapheme_to_phoneme(language)
     assert (phonemes(text), name, said) == (spoken, "misaki", [])
 
 
@@ -48,7 +49,7 @@ def test_a_language_whose_package_is_missing_names_it(language, module, monkeypa
     with pytest.raises(
         KvwError, match=rf"^language={language}: .* needs a package .*pip install misaki\[{module}\]"
     ) as why:
-        kokoro.grapheme_to_phoneme(language)
+        grapheme_to_phoneme(language)
     assert len(str(why.value).splitlines()) == 1
 
 
@@ -66,7 +67,7 @@ def test_japanese_without_its_dictionary_is_one_line_and_not_mecabs_page(monkeyp
     monkeypatch.setitem(sys.modules, "misaki.ja", japanese(without_dictionary))
     monkeypatch.setattr("misaki.ja", sys.modules["misaki.ja"], raising=False)
     with pytest.raises(KvwError, match=r"^language=j: Japanese needs a dictionary; python -m unidic download.*$"):
-        kokoro.grapheme_to_phoneme("j")
+        grapheme_to_phoneme("j")
 
 
 def test_a_text_at_which_misaki_fails_is_one_line_that_quotes_it(monkeypatch):
@@ -76,7 +77,7 @@ def test_a_text_at_which_misaki_fails_is_one_line_that_quotes_it(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "misaki.ja", japanese(Failing))
     monkeypatch.setattr("misaki.ja", sys.modules["misaki.ja"], raising=False)
-    phonemes, _ = kokoro.grapheme_to_phoneme("j")
+    phonemes, _ = grapheme_to_phoneme("j")
     with pytest.raises(
         KvwError, match=r"^text: expected words .*'それは۵です' .*KeyError.*write its numbers as words$"
     ):
@@ -87,11 +88,11 @@ def test_a_text_at_which_misaki_fails_is_one_line_that_quotes_it(monkeypatch):
     not all(map(find_spec, ("jieba", "pypinyin", "cn2an", "ordered_set"))), reason="misaki[zh] is not installed"
 )
 def test_chinese_says_nothing_of_its_caches_and_libraries(capfd, recwarn):
-    phonemes, name = kokoro.grapheme_to_phoneme("z")
+    phonemes, name = grapheme_to_phoneme("z")
     assert (phonemes("你好。"), name) == ("ni↓xau↓.", "misaki")
     assert (capfd.readouterr().err, list(recwarn)) == ("", [])
 
 
 def test_a_missing_file_is_named_before_anything_is_loaded(tmp_path):
     with pytest.raises(KvwError, match=r"synth\.model.*no\.pth"):
-        kokoro.load(tmp_path / "no.pth", tmp_path / "no.json")
+        load_model(tmp_path / "no.pth", tmp_path / "no.json")

@@ -9,11 +9,16 @@ from itertools import pairwise
 import hydra
 import pytest
 
-from kvw import cli
-from kvw.config import plain
-from kvw.inputs import read_inputs
-from kvw.speech import espeak, kokoro, to_script
-from kvw.types import KvwError
+from kvw.cli.main import invoke
+from kvw.config.arguments import quoted
+from kvw.config.inputs import read_inputs
+from kvw.config.paths import CONF
+from kvw.config.schema import plain
+from kvw.errors import KvwError
+from kvw.speech.embedded import espeak
+from kvw.speech.kokoro.g2p import grapheme_to_phoneme
+from kvw.speech.kokoro.synthesizer import LANG_CODES
+from kvw.speech.segmentation import to_script
 
 LETTERS = "abefhijpz"
 SCRIPTS = {"h": "DEVANAGARI", "j": "HIRAGANA", "z": "CJK"}
@@ -23,7 +28,7 @@ KEYS = ("heldout_texts", "other_texts")
 
 def of(letter):
     """The texts of a language by their keys."""
-    with hydra.initialize_config_dir(str(cli.CONF), version_base="1.3"):
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         return plain(hydra.compose("kvw", overrides=[f"language={letter}"]).language)
 
 
@@ -40,7 +45,7 @@ def kokoros(letter):
     for package in PACKAGES.get(letter, ()):
         pytest.importorskip(package)
     try:
-        return kokoro.grapheme_to_phoneme(letter)[0]
+        return grapheme_to_phoneme(letter)[0]
     except KvwError as error:
         if "needs a dictionary" in str(error):
             pytest.skip(str(error))
@@ -48,8 +53,8 @@ def kokoros(letter):
 
 
 def test_each_language_of_kokoro_has_texts_and_nothing_else_is_a_language():
-    assert sorted(path.stem for path in (cli.CONF / "language").glob("*.yaml")) == list(LETTERS)
-    assert set(kokoro.LANG_CODES) == set(espeak.LANGUAGES) == set(LETTERS)
+    assert sorted(path.stem for path in (CONF / "language").glob("*.yaml")) == list(LETTERS)
+    assert set(LANG_CODES) == set(espeak.LANGUAGES) == set(LETTERS)
 
 
 @pytest.mark.parametrize("letter", LETTERS)
@@ -94,7 +99,7 @@ def test_the_embedded_synthesiser_speaks_texts_of_lengths_like_the_english_ones(
 
 
 def test_the_embedded_synthesiser_has_something_to_say_for_every_japanese_text_and_says_what_it_lacks(said):
-    from kvw.speech.embedded import EmbeddedSynthesizer
+    from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer
 
     synthesizer = EmbeddedSynthesizer(language="j")
     assert [message for message in said if "reads kana alone" in message]
@@ -159,8 +164,8 @@ def test_marks_that_are_left_over_from_a_cut_are_not_read_out():
 
 
 def composed(*overrides):
-    with hydra.initialize_config_dir(str(cli.CONF), version_base="1.3"):
-        return hydra.compose("kvw", overrides=cli.quoted(list(overrides)))
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return hydra.compose("kvw", overrides=quoted(list(overrides)))
 
 
 def test_a_search_takes_its_texts_from_the_language():
@@ -180,7 +185,7 @@ def test_a_whole_search_runs_in_another_language(letter, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "one.txt").write_text(of(letter)["heldout_texts"][1], "utf-8")
     arguments = ["synth=embedded", "step_limit=2", "population_limit=2", "heldout_texts=one.txt", "report=false"]
-    assert cli.run([*arguments, f"language={letter}"]) == 0
+    assert invoke([*arguments, f"language={letter}"]) == 0
     (folder,) = (path.parent for path in tmp_path.glob("outputs/*/*/best.pt"))
     facts = json.loads((folder / "best.json").read_text("utf-8"))
     assert facts["language"] == letter
@@ -190,4 +195,4 @@ def test_a_whole_search_runs_in_another_language(letter, tmp_path, monkeypatch):
 
 def test_a_letter_that_kokoro_does_not_have_is_one_line():
     with pytest.raises(KvwError, match=r"language\.letter: expected one of a, b, .*; got 'q'"):
-        kokoro.grapheme_to_phoneme("q")
+        grapheme_to_phoneme("q")

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvw import ledger as ledgers
-from kvw.config import maker
-from kvw.ledger import LONGEST_BATCH, MOST_DEATHS, Ledger, crashed
-from kvw.types import EXIT_BAD_INPUT, EXIT_TOO_MANY_FAILURES, KvwError
+from kvw.config.nodes import maker
+from kvw.errors import EXIT_BAD_INPUT, EXIT_TOO_MANY_FAILURES, KvwError
+from kvw.executors import scheduler
+from kvw.executors.scheduler import LONGEST_BATCH, MOST_DEATHS, LostError, Scheduler, crashed
 from tests.simulated import Simulation, found
 
 
@@ -21,7 +21,7 @@ def clock(monkeypatch):
     """Has ledgers read the clock of a simulation."""
 
     def use(simulation):
-        monkeypatch.setattr(ledgers, "time", SimpleNamespace(monotonic=simulation.monotonic))
+        monkeypatch.setattr(scheduler, "time", SimpleNamespace(monotonic=simulation.monotonic))
         return simulation
 
     return use
@@ -33,7 +33,7 @@ def begun(clock):
 
     def make(count, *, deadline=300.0, wait=60.0, local=None, **given):
         simulation = clock(Simulation(count, **given))
-        return simulation, Ledger(simulation, deadline=deadline, wait=wait, local=local)
+        return simulation, Scheduler(simulation, deadline=deadline, wait=wait, local=local)
 
     return make
 
@@ -160,7 +160,7 @@ def test_a_worker_that_does_not_load_its_models_in_time_is_replaced_later(begun,
     assert [text for text in said if "did not answer for 30 s while it loaded" in text]
 
 
-@pytest.mark.parametrize(("error", "starts"), [(KvwError("no weights there"), 1), (ledgers.LostError("no memory"), 3)])
+@pytest.mark.parametrize(("error", "starts"), [(KvwError("no weights there"), 1), (LostError("no memory"), 3)])
 def test_workers_that_never_start_are_one_line_soon(begun, error, starts):
     simulation, ledger = begun(1)
     simulation.take = lambda ticket: (_ for _ in ()).throw(error)
@@ -299,10 +299,10 @@ def test_workers_that_evaluate_several_at_once_get_whole_batches_or_equal_shares
 
 
 def test_without_ray_it_is_one_line_what_to_install(monkeypatch):
-    monkeypatch.delitem(sys.modules, "kvw.cluster", raising=False)
+    monkeypatch.delitem(sys.modules, "kvw.executors.ray_executor", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(KvwError, match=r"Ray is not installed; pip install 'kvw\[ray\]'") as caught:
-        maker({"_target_": "kvw.cluster.RayExecutor"}, "executor")
+        maker({"_target_": "kvw.executors.ray_executor.RayExecutor"}, "executor")
     assert "\n" not in str(caught.value)
 
 
@@ -323,8 +323,8 @@ def test_without_ray_it_is_one_line_what_to_install(monkeypatch):
 def test_whatever_happens_nothing_is_lost_and_nothing_is_recorded_twice(count, workers, batch, speeds, deadly, faults):
     simulation = Simulation(workers, speeds=speeds, deadly=sorted(deadly), batch=batch)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(ledgers, "time", SimpleNamespace(monotonic=simulation.monotonic))
-        ledger = Ledger(simulation, deadline=50.0, wait=10.0, local=found)
+        patched.setattr(scheduler, "time", SimpleNamespace(monotonic=simulation.monotonic))
+        ledger = Scheduler(simulation, deadline=50.0, wait=10.0, local=found)
         ledger([0])
 
         def happen(kind, number):

@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvw import decode, naming
-from kvw.types import SAMPLE_RATE, KvwError
+from kvw.audio.decode import decode_file
+from kvw.audio.pitch import gender_of, low_pitch
+from kvw.errors import KvwError
+from kvw.types import SAMPLE_RATE
+from kvw.voices.names import STOCK, is_kokoro_name, kokoro_name
 
 TEXT = (
     "Every morning the harbour wakes before the town does. Boats slide out through the mist one after another, and "
@@ -17,8 +20,8 @@ SPEAKERS = {"1688": "m", "1998": "f", "2609": "m", "3331": "f"}
 
 @given(st.text(), st.sampled_from("abefhijpz"), st.sampled_from("fm"))
 def test_any_text_makes_a_name_that_servers_take(text, language, gender):
-    name = naming.kokoro_name(text, language, gender)
-    assert naming.is_kokoro_name(name)
+    name = kokoro_name(text, language, gender)
+    assert is_kokoro_name(name)
     assert name[:3] == f"{language}{gender}_"
     assert name.isascii() and len(name) <= 63
     assert name[-1] != "_"
@@ -37,40 +40,40 @@ def test_any_text_makes_a_name_that_servers_take(text, language, gender):
     ],
 )
 def test_names_by_example(text, own):
-    assert naming.kokoro_name(text, "b", "m") == f"bm_{own}"
+    assert kokoro_name(text, "b", "m") == f"bm_{own}"
 
 
 def test_names_of_other_scripts_stay_apart():
-    names = [naming.kokoro_name(text, "z", "f") for text in ("声音", "语音", "", "!")]
+    names = [kokoro_name(text, "z", "f") for text in ("声音", "语音", "", "!")]
     assert len(set(names)) == 4
-    assert names[0] == naming.kokoro_name("声音", "z", "f")
+    assert names[0] == kokoro_name("声音", "z", "f")
 
 
 @pytest.mark.parametrize("name", ["af_heart", "zm_yunyang", "pf_x_2", "em_1"])
 def test_a_name_of_kokoros_form_is_one(name):
-    assert naming.is_kokoro_name(name)
+    assert is_kokoro_name(name)
 
 
 @pytest.mark.parametrize(
     "name", ["heart", "cf_x", "ax_x", "af_", "AF_heart", "af_é", "af-x", "af_a+am_b", "af_a(2)", "af_a\n"]
 )
 def test_another_name_is_none(name):
-    assert not naming.is_kokoro_name(name)
+    assert not is_kokoro_name(name)
 
 
 def test_the_stock_names_are_those_of_kokoros_files(shared):
-    assert {path.stem for path in (shared / "voices").glob("*.pt")} == naming.STOCK
-    assert all(naming.is_kokoro_name(name) for name in naming.STOCK)
+    assert {path.stem for path in (shared / "voices").glob("*.pt")} == STOCK
+    assert all(is_kokoro_name(name) for name in STOCK)
 
 
 def test_pitch_tells_the_gender_of_real_speakers(shared):
     for path in sorted((shared / "targets").glob("*.flac")):
-        assert naming.gender_of(decode.read(path)) == SPEAKERS[path.name.partition("-")[0]], path.name
+        assert gender_of(decode_file(path)) == SPEAKERS[path.name.partition("-")[0]], path.name
 
 
 def test_pitch_tells_the_gender_of_all_but_one_embedded_voice(embedded, bank):
     script = embedded.script(TEXT)
-    guesses = {name: naming.gender_of(embedded([voice], script, 0)[0]) for name, voice in bank.items()}
+    guesses = {name: gender_of(embedded([voice], script, 0)[0]) for name, voice in bank.items()}
     wrong = [name for name, guess in guesses.items() if guess != name[1]]
     assert wrong == ["af_iris"], "whose pitch is that of a man"
 
@@ -79,7 +82,7 @@ def test_pitch_tells_the_gender_of_all_but_one_embedded_voice(embedded, bank):
 def test_the_pitch_of_a_tone_is_its_own(pitch):
     time = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
     tone = sum(np.sin(2 * np.pi * pitch * n * time) / n for n in range(1, 8)).astype(np.float32)
-    assert naming.low_pitch(0.1 * tone) == pytest.approx(pitch, rel=0.02)
+    assert low_pitch(0.1 * tone) == pytest.approx(pitch, rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -87,4 +90,4 @@ def test_the_pitch_of_a_tone_is_its_own(pitch):
 )
 def test_silence_has_no_pitch(wave):
     with pytest.raises(KvwError, match="expected speech"):
-        naming.gender_of(wave)
+        gender_of(wave)

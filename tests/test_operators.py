@@ -5,9 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvw.candidate import Candidate, Evaluation
-from kvw.operators import Crossover, Mutation, Selection, newcomers
-from kvw.space import PROSODY, TIMBRE, VOICE_STD, Coherent, Elementwise
+from kvw.evaluation import Evaluation
+from kvw.search.candidate import Candidate
+from kvw.search.operators import Crossover, Mutation, Selection, newcomers
+from kvw.spaces.base import PROSODY, TIMBRE, VOICE_STD
+from kvw.spaces.elementwise import Elementwise
+from kvw.spaces.offset import Coherent
 from kvw.types import VOICE_SHAPE
 
 

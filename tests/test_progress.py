@@ -7,10 +7,12 @@ import time
 import numpy as np
 import pytest
 
-from kvw import progress
-from kvw.candidate import Candidate, Evaluation
-from kvw.progress import Progress, duration, standing, step_seconds
-from kvw.search import Archive, Entry
+from kvw.evaluation import Evaluation
+from kvw.observers import progress
+from kvw.observers.progress import SCORED_SHARE, Progress, standing, step_seconds
+from kvw.search.candidate import Candidate
+from kvw.search.loop import Archive, Entry
+from kvw.text import duration
 
 
 @pytest.mark.parametrize(
@@ -24,7 +26,7 @@ def test_lengths_of_time_are_said_as_people_say_them(seconds, words):
 def test_a_candidate_is_estimated_from_the_stopped_and_the_complete_evaluations_of_the_ranking():
     # 8 voices through the first stage in 1 s each, then 2 complete ones in 3 s each
     ranked_at = [(0, 100.0), (4, 104.0), (8, 108.0), (10, 114.0)]
-    assert step_seconds(ranked_at, 8) == pytest.approx(1 + progress.SCORED_SHARE * 2)
+    assert step_seconds(ranked_at, 8) == pytest.approx(1 + SCORED_SHARE * 2)
 
 
 def test_in_a_pipe_lines_tell_how_far_it_is_and_every_improvement_is_one(monkeypatch, said):

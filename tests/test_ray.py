@@ -18,10 +18,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from kvw.executor import LocalExecutor
-from kvw.gate import OPEN, Gate
-from kvw.types import KvwError
-from kvw.utterance import Notes
+from kvw.errors import KvwError
+from kvw.evaluation import OPEN, Gate
+from kvw.executors.local import LocalExecutor
+from kvw.fitness.utterances import DictCache
 from tests import nodes
 from tests.conftest import SHORT
 from tests.soak import determinism
@@ -44,7 +44,7 @@ def cluster():
 @pytest.fixture
 def ray_executor(cluster):
     """Makes executors on the cluster, of the default fitness with short texts."""
-    from kvw.cluster import RayExecutor
+    from kvw.executors.ray_executor import RayExecutor
 
     made = []
 
@@ -124,14 +124,14 @@ def test_evaluations_are_those_of_the_local_executor_while_actors_die_and_join(c
     voices[3][400] = np.nan  # in a row that nobody hears
     gates = [Gate(20.0, {"target": 0.5 + 0.01 * number}) for number in range(24)]
     local = LocalExecutor(fitness=determinism.fitness, scorers=0)
-    local.memory = known = Notes()
+    local.memory = known = DictCache()
     expected = local(voices, OPEN)
     gated = local(voices, gates)
     local.close()
 
     executor = ray_executor()
     assert executor(voices, gates) == gated
-    executor.memory = Notes(determinism.half(known, 3))
+    executor.memory = DictCache(determinism.half(known, 3))
     assert list(map(repr, executor(voices, OPEN))) == list(map(repr, expected))
     assert {key: repr(one) for key, one in executor.memory.items()} == {key: repr(one) for key, one in known.items()}
     executor.memory = None
@@ -163,20 +163,21 @@ def test_whole_voices_travel_where_the_fitness_looks_at_them(ray_executor, bank,
 
 def near_bank():
     """A fitness with a prior."""
-    from kvw import audio
-    from kvw.inputs import DEMO
-    from kvw.prior import Prior
-    from kvw.speaker import SpeakerEncoder
-    from kvw.speech.embedded import EmbeddedSynthesizer, stock_voices
+    from kvw.audio.recordings import read_recording
+    from kvw.config.paths import DEMO
+    from kvw.fitness.bank_distance import BankDistance
+    from kvw.fitness.speaker import SpeakerEncoder
+    from kvw.speech.embedded.stock_voices import stock_voices
+    from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer
     from tests.conftest import WEIGHTS, default_fitness
 
     stock = list(stock_voices().values())
     return default_fitness(
         synthesizer=EmbeddedSynthesizer(),
         encoder=SpeakerEncoder("cpu"),
-        target=[audio.read_target(DEMO)],
+        target=[read_recording(DEMO)],
         weights={"prior": 0.1, **WEIGHTS},
-        prior=Prior(stock),
+        prior=BankDistance(stock),
         prior_limit=0.5,
         **SHORT,
     )
@@ -205,11 +206,11 @@ def test_asking_for_more_than_there_is_is_one_line(ray_executor, given, words):
 
 
 def test_a_machine_with_other_versions_or_weights_is_one_line(ray_executor, monkeypatch):
-    from kvw import cluster as ours
-    from kvw.versions import comparable
+    from kvw.executors import ray_executor
+    from kvw.runtime.environment import comparable
 
     versions = comparable()
-    monkeypatch.setattr(ours, "comparable", lambda: versions | {"numpy": "0.1", "python": "3.9"})
+    monkeypatch.setattr(ray_executor, "comparable", lambda: versions | {"numpy": "0.1", "python": "3.9"})
     refused(ray_executor, nothing, [f"numpy {versions['numpy']}, the driver 0.1", "python 3", "on node", "install"])
 
 

@@ -18,11 +18,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from kvw import cli, said
-from kvw.judges import VERDICTS
-from kvw.report import figures, page, sound
-from kvw.runs import Run
-from kvw.store import Store
+from kvw.audio.pitch import contour
+from kvw.audio.write import data_uri, mp3
+from kvw.cli.main import invoke
+from kvw.reports import figures, page
+from kvw.reports.judges import VERDICTS
+from kvw.runs import artifacts
+from kvw.runs.artifacts import SPOKEN, spoken_path
+from kvw.runs.reader import Run
+from kvw.runs.store import Store
 from kvw.types import SAMPLE_RATE
 from tests.conftest import SHORT
 from tests.test_resume import edit
@@ -104,7 +108,7 @@ def made(tmp_path_factory):
     before = Path.cwd()
     os.chdir(where)
     texts = [f"{key}={text}" for key, text in SHORT.items()]
-    assert cli.run([*texts, "heldout_texts=held out.txt", *SMALL, "step_limit=12"]) == 0
+    assert invoke([*texts, "heldout_texts=held out.txt", *SMALL, "step_limit=12"]) == 0
     os.chdir(before)
     return next(where.glob("outputs/*/*"))
 
@@ -117,7 +121,7 @@ def run(made, tmp_path, monkeypatch):
 
 
 def shown(run, *arguments):
-    assert cli.run(["task=report", f"run={run}", *arguments]) == 0
+    assert invoke(["task=report", f"run={run}", *arguments]) == 0
     return Page(run / "report.html")
 
 
@@ -176,7 +180,7 @@ def test_it_is_made_anew_from_the_folder_alone_to_the_last_byte_and_without_a_mo
     def load(*_):
         raise AssertionError("a model is loaded")
 
-    monkeypatch.setattr("kvw.settings._models", load)
+    monkeypatch.setattr("kvw.config.fitness._models", load)
     (run / "report.html").unlink()
     for name in ("config.yaml", "summary.txt", "kvw.log"):
         (run / name).unlink()
@@ -199,13 +203,13 @@ def test_what_a_stranger_wrote_into_a_run_is_text(run):
 @pytest.mark.parametrize("key", ["texts", "inputs", "facts"])
 def test_facts_of_another_kind_are_damage_in_one_line(key, run, capsys):
     edit(run, key, lambda _: 7)
-    assert cli.run(["task=report", f"run={run}"]) == 5
+    assert invoke(["task=report", f"run={run}"]) == 5
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_result_that_is_no_result_is_named(run, capsys):
     (run / "result.json").write_text('{"voices": []}')
-    assert cli.run(["task=report", f"run={run}"]) == 5
+    assert invoke(["task=report", f"run={run}"]) == 5
     assert f"{run / 'result.json'}: expected the figures of a run" in capsys.readouterr().err
 
 
@@ -213,7 +217,7 @@ def test_several_runs_are_compared_on_one_page(run, tmp_path, capsys):
     other = Path(shutil.copytree(run, run.with_name("other <b>")))
     edit(other, "config", lambda config: {**config, "seed": 7, "target_text": HOSTILE})
     edit(other, "facts", lambda facts: {**facts, "seed": 7})
-    assert cli.run(["task=report", f"run=[{run},{other}]", "task.out=pages/both.html", "judges=none"]) == 0
+    assert invoke(["task=report", f"run=[{run},{other}]", "task.out=pages/both.html", "judges=none"]) == 0
     assert "Report: pages/both.html" in capsys.readouterr().out
     both = Page(tmp_path / "pages" / "both.html")
     figures_of = both.table("run", "target", "candidates")
@@ -255,13 +259,13 @@ def test_a_users_own_judge_is_asked_once_of_each_voice_and_may_fail(run, tmp_pat
     (tmp_path / "strategies").mkdir()
     (tmp_path / "strategies" / "loud_judge.py").write_text(JUDGE)
     (tmp_path / "conf" / "judges").mkdir(parents=True)
-    node = "_target_: kvw.judges.Jury\njudges:\n  loud:\n    _target_: strategies.loud_judge.Loud\n"
+    node = "_target_: kvw.reports.judges.Jury\njudges:\n  loud:\n    _target_: strategies.loud_judge.Loud\n"
     (tmp_path / "conf" / "judges" / "mine.yaml").write_text(node)
     chosen = ["judges=mine"]
     page = shown(run, *chosen)
     cells = page.table("", "Loudness")
     assert cells["target, held out"] == ["–"] and "ValueError: not of recordings" in page.text
-    waves = [soundfile.read(said.path(run, "start", number))[0] for number in (1, 2, 3, 4)]
+    waves = [soundfile.read(spoken_path(run, "start", number))[0] for number in (1, 2, 3, 4)]
     assert float(cells["start"][0]) == pytest.approx(sum(abs(wave).max() for wave in waves), abs=1e-3)
     assert len((tmp_path / "asked").read_text()) == 4
     (run / VERDICTS).write_bytes((run / VERDICTS).read_bytes().replace(b"{", b'{"a": "b", "c": [1e999], "d": NaN,', 1))
@@ -271,7 +275,7 @@ def test_a_users_own_judge_is_asked_once_of_each_voice_and_may_fail(run, tmp_pat
 
 def test_what_is_no_judge_is_refused_before_anything_begins(kvw, capsys):
     assert kvw("judges.judges.quality._target_=os.system") == (2, [])
-    assert "judges.judges.quality._target_: expected a class in kvw.judges" in capsys.readouterr().err
+    assert "judges.judges.quality._target_: expected a class in kvw.reports.judges" in capsys.readouterr().err
 
 
 def test_a_run_in_which_nothing_beat_the_best_stock_voice_says_so_first(made):
@@ -300,14 +304,14 @@ def test_what_came_of_a_run_is_said_in_sentences(score, heldout, words):
 
 
 def test_a_run_that_goes_on_has_a_report_of_what_it_is_by_then(run):
-    (run / said.FOLDER / "best_9.flac").write_bytes(b"of an earlier end")
+    (run / SPOKEN / "best_9.flac").write_bytes(b"of an earlier end")
     before = Run(run).best[0], Page(run / "report.html")
-    assert cli.run([f"resume={run}", "step_limit=30"]) == 0
+    assert invoke([f"resume={run}", "step_limit=30"]) == 0
     step, page = Run(run).best[0], Page(run / "report.html")
     assert step > before[0], "it found a better one"
     assert f"result, step {step}" in page.players and f"result, step {before[0]}" not in page.text
     assert before[1].players["target"] == page.players["target"]
-    assert not (run / said.FOLDER / "best_9.flac").exists()
+    assert not (run / SPOKEN / "best_9.flac").exists()
     assert "Quality" not in page.text
 
 
@@ -316,7 +320,7 @@ def test_a_report_that_fails_costs_a_line_and_not_the_run(run, monkeypatch, caps
         raise ValueError("a font\nis missing")
 
     monkeypatch.setattr(figures, "curve", broken)
-    assert cli.run([f"resume={run}", "step_limit=13"]) == 0
+    assert invoke([f"resume={run}", "step_limit=13"]) == 0
     out = capsys.readouterr().out
     assert "no report; task=report makes one: ValueError: a font is missing\n" in out
     assert (run / "summary.txt").exists() and Run(run).status == "done"
@@ -327,14 +331,14 @@ def test_speech_that_can_not_be_kept_costs_a_line_and_not_the_run(run, monkeypat
     def full(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(said, "keep", full)
-    assert cli.run([f"resume={run}", "step_limit=12", "report=false"]) == 0
+    monkeypatch.setattr(artifacts, "keep_spoken", full)
+    assert invoke([f"resume={run}", "step_limit=12", "report=false"]) == 0
     assert "what the voices say is not kept for a report: OSError: No space left" in capsys.readouterr().out
     assert Run(run).result
 
 
 def test_an_older_run_has_no_players_of_what_it_did_not_keep_and_says_so(run):
-    shutil.rmtree(run / said.FOLDER)
+    shutil.rmtree(run / SPOKEN)
     (run / "heldout_1.wav").write_bytes(b"no audio")
     page = shown(run, "judges=none")
     assert sorted(page.players) == [f"result, step {Run(run).best[0]}", "target"]
@@ -373,7 +377,7 @@ def test_a_run_that_was_killed_before_its_first_candidate_has_a_page(tmp_path, m
     ],
 )
 def test_bad_input_is_one_line(arguments, message, run, capsys):
-    assert cli.run(["task=report", *arguments]) == 2
+    assert invoke(["task=report", *arguments]) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
 
@@ -385,13 +389,13 @@ def test_a_long_recording_is_cut_for_its_player_and_fades_out():
     heard = decoded(base64.b64decode(player.source.partition(",")[2]))
     assert len(heard) == pytest.approx(3 * SAMPLE_RATE, abs=SAMPLE_RATE // 10)
     assert abs(heard[-50:]).max() < 0.05 < abs(heard[:5000]).max()
-    assert sound.mp3(tone[:1], 3.0), "a single sample is audio, too"
+    assert mp3(tone[:1], 3.0), "a single sample is audio, too"
 
 
 def test_pitch_is_found_where_a_voice_is_steady_and_nowhere_else():
     times = np.arange(SAMPLE_RATE) / SAMPLE_RATE
     saw = (0.3 * ((times * 150) % 1 - 0.5)).astype(np.float32)
-    found = figures.pitch(np.concatenate([saw, np.zeros(SAMPLE_RATE, np.float32)]))
+    found = contour(np.concatenate([saw, np.zeros(SAMPLE_RATE, np.float32)]))
     half = len(found) // 2
     assert np.nanmedian(found[:half]) == pytest.approx(150, rel=0.02)
     assert np.isfinite(found[5 : half - 5]).mean() > 0.9
@@ -400,5 +404,5 @@ def test_pitch_is_found_where_a_voice_is_steady_and_nowhere_else():
 
 def test_the_longest_page_stays_below_8_mb():
     noise = np.random.default_rng(0).normal(0, 0.1, round(page.PLAYER_SECONDS * SAMPLE_RATE)).astype(np.float32)
-    a_player = len(sound.uri(sound.mp3(noise, page.PLAYER_SECONDS), "audio/mpeg"))
+    a_player = len(data_uri(mp3(noise, page.PLAYER_SECONDS), "audio/mpeg"))
     assert a_player * page.PAGE_SECONDS / page.PLAYER_SECONDS < 0.7 * MOST_BYTES, "four figures are 1 MB"

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from kvw import cli, folder
-from kvw.runs import Run
-from kvw.store import Store
-from kvw.types import KvwError
+from kvw.cli.main import invoke
+from kvw.errors import KvwError
+from kvw.runs import folders
+from kvw.runs.reader import Run
+from kvw.runs.store import Store
 from tests.conftest import SHORT
 
 TEXTS = ["report=false", *(f"{key}={text}" for key, text in SHORT.items())]
@@ -46,7 +47,7 @@ def undisturbed(tmp_path_factory):
     (where / "held out.txt").write_text("Nobody was there.\n")
     before = Path.cwd()
     os.chdir(where)
-    assert cli.run([*TEXTS, "heldout_texts=held out.txt", "executor.scorers=0", *SMALL, "step_limit=18"]) == 0
+    assert invoke([*TEXTS, "heldout_texts=held out.txt", "executor.scorers=0", *SMALL, "step_limit=18"]) == 0
     os.chdir(before)
     return next(where.glob("outputs/*/*"))
 
@@ -118,7 +119,7 @@ def test_a_run_that_is_killed_in_the_ranking_and_in_a_generation_ends_like_one_t
         utterances, arguments = recorded(where, "utterances"), ["resume=last"]
     (run,) = (path.parent for path in where.glob("outputs/*/*/run.db"))
     monkeypatch.chdir(where)
-    assert cli.run([f"resume={run}", "executor=processes", "executor.workers=1"]) == 0
+    assert invoke([f"resume={run}", "executor=processes", "executor.workers=1"]) == 0
     assert equal(run, undisturbed)
 
 
@@ -141,13 +142,13 @@ def test_a_signal_ends_a_run_with_its_code_and_the_command_that_goes_on(number, 
 
 
 def test_the_recording_and_the_texts_may_be_gone_by_then(kvw, demo, tmp_path):
-    from kvw import audio
+    from kvw.audio.write import write_audio
 
-    audio.write(tmp_path / "me.wav", demo)
+    write_audio(tmp_path / "me.wav", demo)
     _, (run,) = kvw(*SMALL, "step_limit=6", "target_audio=me.wav")
     (tmp_path / "me.wav").unlink()
     (tmp_path / "held out.txt").unlink()
-    assert cli.run([f"resume={run}", "step_limit=7"]) == 0
+    assert invoke([f"resume={run}", "step_limit=7"]) == 0
     assert len(rows(run, "candidates")) > 6
 
 
@@ -170,37 +171,37 @@ def test_what_a_run_began_with_can_not_be_changed_and_is_named(kvw, alone, capsy
 )
 def test_a_run_that_is_not_there_is_one_line(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert cli.run(arguments) in (1, 2)
+    assert invoke(arguments) in (1, 2)
     said = capsys.readouterr()
     assert message in said.err + said.out
 
 
 def test_a_run_that_is_at_work_is_left_alone_and_its_process_named(alone, capsys):
-    with folder.held(alone):
-        assert cli.run([f"resume={alone}"]) == 3
+    with folders.held(alone):
+        assert invoke([f"resume={alone}"]) == 3
     assert f"process {os.getpid()} on " in capsys.readouterr().err
 
 
 def test_other_stock_voices_or_another_synthesiser_are_refused(kvw, tmp_path, capsys, bank):
-    from kvw import voices
+    from kvw.voices.files import save_voice
 
     stock = tmp_path / "stock"
     stock.mkdir()
     for name in list(bank)[:3]:
-        voices.save(stock / f"{name}.pt", bank[name], {"synthesiser": "embedded"})
+        save_voice(stock / f"{name}.pt", bank[name], {"synthesiser": "embedded"})
     _, (run,) = kvw(*SMALL, "step_limit=6", f"voice_folder={stock}")
     name = list(bank)[1]
-    voices.save(stock / f"{name}.pt", bank[list(bank)[5]], {"synthesiser": "embedded"})
-    assert cli.run([f"resume={run}"]) == 2
+    save_voice(stock / f"{name}.pt", bank[list(bank)[5]], {"synthesiser": "embedded"})
+    assert invoke([f"resume={run}"]) == 2
     assert f"the 3 stock voices that this run began with; {name} differs in" in capsys.readouterr().err
-    voices.save(stock / f"{name}.pt", bank[name], {"synthesiser": "embedded"})
+    save_voice(stock / f"{name}.pt", bank[name], {"synthesiser": "embedded"})
     elsewhere = stock.rename(tmp_path / "elsewhere")
-    assert cli.run([f"resume={run}"]) == 2
+    assert invoke([f"resume={run}"]) == 2
     assert "expected a folder of voices" in capsys.readouterr().err
-    assert cli.run([f"resume={run}", "voice_folder=elsewhere"]) == 0
+    assert invoke([f"resume={run}", "voice_folder=elsewhere"]) == 0
     elsewhere.rename(stock)
     edit(run, "facts", lambda facts: {**facts, "synthesiser_identity": "another"})
-    assert cli.run([f"resume={run}"]) == 2
+    assert invoke([f"resume={run}"]) == 2
     assert "expected the synthesiser that this run began with, another" in capsys.readouterr().err
 
 
@@ -223,7 +224,7 @@ def test_another_machine_is_told_that_its_last_bits_may_differ(kvw, alone, capsy
 
 
 def kvw_again(run, *arguments):
-    return cli.run([f"resume={run}", *arguments])
+    return invoke([f"resume={run}", *arguments])
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,7 @@ def kvw_again(run, *arguments):
     [
         (lambda config: {**config, "space": {"_target_": "os.system", "command": "touch harm"}}, None),
         (lambda config: {**config, "stages": {"a": stage_of("subprocess.Popen")}}, "stages.a.space._target_"),
-        (lambda config: {**config, "executor": {"_target_": "kvw.cli.entry"}}, "executor"),
+        (lambda config: {**config, "executor": {"_target_": "kvw.cli.main.entry"}}, "executor"),
         (lambda config: {**config, "fitness": {**config["fitness"], "formula": "${oc.env:HOME}"}}, "'${oc.env:HOME}'"),
         (lambda config: {**config, "output_name": "../../harm.wav"}, "output_name: expected a plain file name"),
         (lambda config: {**config, "seed": "zero"}, "seed"),
@@ -258,7 +259,7 @@ def stage_of(space):
 
 def test_settings_of_a_runs_own_executor_can_be_given_anew(alone, capsys):
     edit(alone, "choices", lambda choices: {**choices, "executor": "processes"})
-    own = {"_target_": "kvw.executor.ProcessExecutor", "workers": 3, "threads": 1}
+    own = {"_target_": "kvw.executors.processes.ProcessExecutor", "workers": 3, "threads": 1}
     edit(alone, "config", lambda config: {**config, "executor": own})
     assert kvw_again(alone, "step_limit=24", "executor.workers=1") == 0
     assert len(rows(alone, "candidates")) == 24
@@ -307,7 +308,7 @@ def test_a_run_that_was_done_and_goes_on_is_not_done(alone, monkeypatch):
         raise KvwError("killed here")
 
     assert Run(alone).status == "done"
-    monkeypatch.setattr("kvw.search.search", killed)
+    monkeypatch.setattr("kvw.search.loop.search", killed)
     assert kvw_again(alone, "step_limit=24") == 2
     assert Run(alone).status == "stopped"
     assert Run(alone).result == {}
@@ -317,7 +318,7 @@ def test_what_a_killed_process_left_half_written_goes_in_folders_of_the_folder_t
     (alone / "front").mkdir()
     left = alone / "front" / ".kvw-1.part"
     left.write_bytes(b"half")
-    with folder.held(alone):
+    with folders.held(alone):
         assert not left.exists()
 
 
@@ -328,5 +329,5 @@ class Full(io.StringIO):
 
 def test_a_disk_that_is_full_for_messages_does_not_end_a_run(alone, monkeypatch, tmp_path):
     monkeypatch.setattr("sys.stdout", Full())
-    monkeypatch.setattr("kvw.log.RunLog._open", lambda self: Full())
+    monkeypatch.setattr("kvw.runtime.log_handlers.RunLog._open", lambda self: Full())
     assert kvw_again(alone, "step_limit=19") == 0

@@ -17,8 +17,10 @@ import pytest
 import soundfile
 import torch
 
-from kvw import audio, cli, voices
+from kvw.audio.recordings import read_recording
+from kvw.cli.main import invoke
 from kvw.types import SAMPLE_RATE
+from kvw.voices.files import load_voice
 from tests.conftest import SHORT
 
 ONE_WORKER = ["executor=processes", "executor.workers=1"]
@@ -45,8 +47,8 @@ def test_a_run_keeps_every_improvement_and_ends_with_a_better_voice(kvw, demo, c
     assert len(scores) > 1
     assert scores == sorted(set(scores))
     assert improvements[-1].name.endswith("_demo.pt")
-    best_voice = voices.load(folder / "best.pt")
-    assert np.array_equal(voices.load(improvements[-1]), best_voice)
+    best_voice = load_voice(folder / "best.pt")
+    assert np.array_equal(load_voice(improvements[-1]), best_voice)
     for path in [*improvements, folder / "best.pt"]:
         facts = json.loads(path.with_suffix(".json").read_text())
         assert facts["synthesiser"] == "embedded"
@@ -72,7 +74,7 @@ def test_a_run_keeps_every_improvement_and_ends_with_a_better_voice(kvw, demo, c
 @pytest.mark.long
 def test_the_demo_with_the_default_texts_soon_beats_the_best_stock_voice(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert cli.run(["synth=embedded", "step_limit=15"]) == 0
+    assert invoke(["synth=embedded", "step_limit=15"]) == 0
     (report,) = tmp_path.glob("outputs/*/*/result.json")
     result = json.loads(report.read_text())
     assert result["improved"]
@@ -91,7 +93,7 @@ def test_the_record_has_every_candidate_with_the_rows_it_was_heard_through(kvw):
         assert {status for _, _, status, *_ in steps} <= {"complete", "stopped"}
         best = max(steps, key=lambda row: row[3])
         heard = np.frombuffer(best[5], np.float32).reshape(2, 256)
-        voice = voices.load(folder / "best.pt")
+        voice = load_voice(folder / "best.pt")
         assert all((row == voice[:, 0]).all(axis=1).any() for row in heard)
         assert json.loads(best[4]).keys() == {"target", "self", "feature"}
         stages = dict(db.execute("SELECT ranking, count(*) FROM stock GROUP BY ranking"))
@@ -102,7 +104,7 @@ def test_the_record_has_every_candidate_with_the_rows_it_was_heard_through(kvw):
 
 def test_the_same_seed_gives_the_same_voice_bit_for_bit_and_another_seed_another(kvw):
     arguments = ("synth=embedded", "step_limit=8", "population_limit=3")
-    found = [voices.load(kvw(*arguments, f"seed={seed}")[1][0] / "best.pt") for seed in (1, 1, 2)]
+    found = [load_voice(kvw(*arguments, f"seed={seed}")[1][0] / "best.pt") for seed in (1, 1, 2)]
     assert np.array_equal(found[0], found[1])
     assert not np.array_equal(found[0], found[2])
 
@@ -126,7 +128,7 @@ def test_a_run_starts_from_the_result_of_another_and_from_a_folder_of_embedded_v
     assert code == 0
     report = json.loads((second / "result.json").read_text())["voices"]
     assert report["start"]["score"] == report["best stock voice, best"]["score"]
-    assert not np.array_equal(voices.load(second / "best.pt"), voices.load(first / "best.pt")), "no stock voice is ours"
+    assert not np.array_equal(load_voice(second / "best.pt"), load_voice(first / "best.pt")), "no stock voice is ours"
 
 
 def test_voices_of_one_synthesiser_are_refused_by_another(kvw, shared, tmp_path, capsys):
@@ -144,13 +146,13 @@ def test_the_coherent_space_and_the_originals_formula_run_and_move_all_rows_alik
     assert code == 0
     facts = json.loads((folder / "best.json").read_text())
     base = np.mean([bank[name] for name in facts["base_voices"]], axis=0)
-    moved = voices.load(folder / "best.pt") - base
+    moved = load_voice(folder / "best.pt") - base
     assert np.ptp(moved, axis=0).max() < 1e-6
     assert np.abs(moved).max() > 1e-3
 
 
 def test_two_runs_that_start_in_the_same_second_have_folders_of_their_own(tmp_path):
-    from kvw.results import new_folder
+    from kvw.runs.folders import new_folder
 
     assert sorted(new_folder(tmp_path / "day", "same").name for _ in range(3)) == ["same", "same-2", "same-3"]
 
@@ -205,7 +207,7 @@ def test_several_recordings_are_searched_on_but_one_and_a_stranger_is_named_and_
     assert folder.name.endswith("-2609-156975-0004-random_walk-0")
     written = {path.stem: soundfile.read(path, dtype="float32")[0] for path in folder.glob("*_[0-9].wav")}
     assert set(written) == {"target_1", "target_2", "heldout_1"} and not (folder / "target.wav").exists()
-    read = [audio.read_target(path) for path in paths]
+    read = [read_recording(path) for path in paths]
     for stem, wave in zip(("target_1", "target_2", "heldout_1"), (read[0], read[1], read[2]), strict=True):
         assert np.abs(written[stem] - wave).max() <= 1 / 32768
     facts = json.loads((folder / "best.json").read_text())
@@ -236,11 +238,11 @@ def test_kokoros_architecture_goes_through_the_whole_search(kvw, shared, kokoro_
     assert (loaded.shape, loaded.dtype) == ((510, 1, 256), torch.float32)
     assert json.loads((folder / "result.json").read_text())["evaluations"] == 2
     moved = weights.rename(tmp_path / "moved.pth")
-    assert cli.run([f"resume={folder}", "step_limit=3", f"synth.model={moved}"]) == 0, capsys.readouterr().err
+    assert invoke([f"resume={folder}", "step_limit=3", f"synth.model={moved}"]) == 0, capsys.readouterr().err
     assert json.loads((folder / "result.json").read_text())["evaluations"] == 3
     moved.rename(weights)
 
-    from kvw.speech.kokoro import KokoroSynthesizer
+    from kvw.speech.kokoro.synthesizer import KokoroSynthesizer
 
     synthesizer = KokoroSynthesizer(model=str(weights), config=str(config))
     check_kokoro(synthesizer, stock)
@@ -253,7 +255,7 @@ def test_kokoros_architecture_goes_through_the_whole_search(kvw, shared, kokoro_
 
 def check_kokoro(synthesizer, stock: Path) -> None:
     """The synthesiser is pure, and cuts long texts; that it says what kokoro says is in test_kmodel.py."""
-    pair = [voices.load(stock / f"{name}.pt") for name in ("af_heart", "am_adam")]
+    pair = [load_voice(stock / f"{name}.pt") for name in ("af_heart", "am_adam")]
     script = synthesizer.script("Ships at sea.")
     state = torch.get_rng_state()
     waves = synthesizer(pair, script, seed=7)
@@ -297,7 +299,7 @@ def test_an_interrupted_run_says_where_its_results_are_and_exits_130(executor, t
     assert (process.returncode, err) == (130, "")
     (folder,) = tmp_path.glob("outputs/*/*")
     assert f"Interrupted; what was found so far is in {folder}; go on with: python -m kvw resume={folder}" in out
-    assert voices.load(folder / "best.pt").shape == (510, 1, 256)
+    assert load_voice(folder / "best.pt").shape == (510, 1, 256)
 
 
 @pytest.mark.long

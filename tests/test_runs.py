@@ -19,16 +19,23 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from kvw import cli, folder, listing, results, runs
-from kvw.candidate import Evaluation
-from kvw.chain import SearchStage
-from kvw.disk import StorageError
-from kvw.runs import Run, open_runs
-from kvw.search import Budget, search
-from kvw.space import Elementwise
-from kvw.store import DamagedError, Store
-from kvw.types import KvwError
-from kvw.utterance import Utterance
+from kvw.cli.main import invoke
+from kvw.errors import KvwError
+from kvw.evaluation import Evaluation, Utterance
+from kvw.runs import folders
+from kvw.runs.reader import Run, open_runs, read_rows
+from kvw.runs.result import figures_line
+from kvw.runs.samples import Sample
+from kvw.runs.schema import DamagedError
+from kvw.runs.store import Store
+from kvw.runtime.files import StorageError
+from kvw.runtime.locks import holder
+from kvw.search.budget import Budget
+from kvw.search.loop import search
+from kvw.search.stage import SearchStage
+from kvw.spaces.elementwise import Elementwise
+from kvw.tasks import runs as runs_task
+from kvw.tasks.runs import FIXED, HEAD, described, export, overview, runs
 from strategies.random_walk import RandomWalk
 from tests.test_search import BANK, Landscape
 
@@ -81,7 +88,7 @@ def facts(seed=0, **config):
 def record(place, seed=0, steps=STEPS, fail=lambda number: number > 20 and number % 7 == 0, **config):
     """Searches with its record in ``place``; gives the open store and what was found."""
     place.mkdir(parents=True)
-    store = Store.create(place / folder.RECORD, facts(seed, **config))
+    store = Store.create(place / folders.RECORD, facts(seed, **config))
     store.heard_through(ROWS)
     store.keep({f"{number:064x}": utterance(number) for number in range(300)})
     result = search(
@@ -130,13 +137,13 @@ def done(place, heldout=0.5):
         "result, step 3": {"score": 70.0, "target_similarity": 0.7, "heldout": [heldout, heldout]},
     }
     figures = {"evaluations": STEPS, "synthesised_seconds": 9.5, "seconds": 3.25, "voices": voices}
-    (place / folder.RESULT).write_text(json.dumps(figures))
+    (place / folders.RESULT).write_text(json.dumps(figures))
 
 
 @contextmanager
 def changed(place):
     """The record's database, to damage it."""
-    with closing(sqlite3.connect(place / folder.RECORD)) as db:
+    with closing(sqlite3.connect(place / folders.RECORD)) as db:
         db.execute("PRAGMA journal_mode=DELETE")
         yield db
         db.commit()
@@ -153,7 +160,7 @@ def kvw(tmp_path, monkeypatch, capsys):
 
     def run(*arguments):
         capsys.readouterr()
-        code = cli.run(["task=runs", *arguments])
+        code = invoke(["task=runs", *arguments])
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
@@ -165,11 +172,11 @@ def task(tmp_path, monkeypatch, said):
     """The same without the command line, which takes a second: gives the figure and the lines."""
     monkeypatch.chdir(tmp_path)
     hydra = OmegaConf.create({"run": {"dir": "outputs"}})
-    monkeypatch.setattr(listing, "HydraConfig", SimpleNamespace(get=lambda: hydra))
+    monkeypatch.setattr(runs_task, "HydraConfig", SimpleNamespace(get=lambda: hydra))
 
     def call(run=None, csv=None):
         said.clear()
-        figure = listing.runs(OmegaConf.create({"run": run}), csv=csv)
+        figure = runs(OmegaConf.create({"run": run}), csv=csv)
         return figure, "\n".join(said).splitlines()
 
     return call
@@ -206,7 +213,7 @@ def test_a_run_gives_back_what_the_search_found(made):
 def test_what_a_run_is_is_read_key_by_key(made, monkeypatch):
     run = Run(made[0])
     thawed = []
-    monkeypatch.setattr("kvw.store.Stored.array", lambda self: thawed.append(self) or np.zeros(1))
+    monkeypatch.setattr("kvw.runs.store.Stored.array", lambda self: thawed.append(self) or np.zeros(1))
     assert list(run.facts) == list(facts())
     assert len(run.facts) == 5
     assert (run.about["target"], run.config["step_limit"], run.facts["texts"]) == ("demo", STEPS, TEXTS)
@@ -239,14 +246,14 @@ def test_training_data_are_the_rows_that_were_heard_and_what_was_measured(made):
 
 
 def test_a_run_without_candidates_has_empty_training_data_of_the_right_shapes(tmp_path):
-    store = Store.create(tmp_path / folder.RECORD, facts())
+    store = Store.create(tmp_path / folders.RECORD, facts())
     store.close()
     run = Run(tmp_path)
     data = run.training()
     assert (data.rows.shape, data.parts.shape, data.names) == ((0, 2, 256), (0, 0), ())
     assert (run.steps, run.generations, run.best, run.stock, run.stock_score) == (0, 0, None, [], None)
-    assert "Candidates: 0 of 40 in 0 generations" in listing.described(run)
-    assert listing.overview(run, tmp_path)[5:9] == ("0", "-", "-", "-")
+    assert "Candidates: 0 of 40 in 0 generations" in described(run)
+    assert overview(run, tmp_path)[5:9] == ("0", "-", "-", "-")
 
 
 def test_utterances_come_back_by_their_keys(made):
@@ -272,25 +279,25 @@ def test_the_status_is_running_done_or_stopped(copy):
     assert run.status == "stopped"
     done(place)
     assert run.status == "done"
-    with folder.held(place):
+    with folders.held(place):
         assert run.status == "running"
 
 
 def test_a_folder_may_have_any_name(copy):
     place = copy(AWKWARD)
     assert Run(place).steps == STEPS
-    with closing(Store(place / folder.RECORD)):
+    with closing(Store(place / folders.RECORD)):
         assert Run(place).steps == STEPS
 
 
 def test_reading_leaves_nothing_behind_and_does_not_change_which_run_is_the_last(copy, tmp_path):
     older, newer = copy("older"), copy("newer")
-    os.utime(older / folder.RECORD, (1_000_000, 1_000_000))
+    os.utime(older / folders.RECORD, (1_000_000, 1_000_000))
     before = stamps(older)
     run = Run(older)
-    list(run.candidates()), list(run.utterances()), run.best, run.status, listing.described(run)
+    list(run.candidates()), list(run.utterances()), run.best, run.status, described(run)
     assert stamps(older) == before
-    assert folder.named("last", tmp_path / "outputs") == newer
+    assert folders.named("last", tmp_path / "outputs") == newer
 
 
 def test_readers_read_while_a_writer_writes_and_it_never_waits_for_them(tmp_path):
@@ -317,7 +324,7 @@ def test_readers_read_while_a_writer_writes_and_it_never_waits_for_them(tmp_path
 def test_another_process_reads_a_run_that_goes_on(tmp_path):
     store, _ = record(tmp_path / "one", steps=10)
     store._db.execute("BEGIN IMMEDIATE")
-    code = "import sys, pathlib; from kvw.runs import Run; print(Run(pathlib.Path(sys.argv[1])).steps)"
+    code = "import sys, pathlib; from kvw.runs.reader import Run; print(Run(pathlib.Path(sys.argv[1])).steps)"
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "one"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "10"
     store._db.execute("ROLLBACK")
@@ -340,7 +347,7 @@ def test_a_writer_that_comes_while_a_quiet_record_is_read_is_noticed(copy):
     def question(db):
         asked.append(db.execute("SELECT count(*) FROM candidates").fetchone()[0])
         if len(asked) == 1:
-            with closing(Store(place / folder.RECORD)) as store:
+            with closing(Store(place / folders.RECORD)) as store:
                 store._db.execute("DELETE FROM candidates WHERE step > 5")
         return asked[-1]
 
@@ -380,7 +387,7 @@ def public():
 def test_a_folder_that_can_not_be_written_is_read(made, public):
     shutil.copytree(made[0], public / "one")
     shutil.copytree(made[0], public / "killed")
-    with closing(Store(public / "killed" / folder.RECORD)) as store:
+    with closing(Store(public / "killed" / folders.RECORD)) as store:
         store.keep({"f" * 64: utterance(1)})
         for name in ("run.db", "run.db-wal", "run.db-shm"):
             (public / name).write_bytes((public / "killed" / name).read_bytes())
@@ -418,7 +425,7 @@ def test_a_run_whose_facts_are_damaged_is_named_below_the_list(copy, task):
         db.execute("UPDATE run SET value = '{}' WHERE key = 'facts'")
     figure, lines = task()
     assert figure == 1
-    assert lines[0].split() == list(listing.HEAD)
+    assert lines[0].split() == list(HEAD)
     assert "the row 'facts' of run is damaged" in lines[1]
 
 
@@ -457,7 +464,7 @@ def test_the_best_comes_from_the_newest_checkpoint_that_is_whole(copy):
     ],
 )
 def test_a_strangers_record_whose_digests_are_right_is_still_only_data(copy, table, column, value):
-    from kvw.store import columns_of, digest
+    from kvw.runs.schema import columns_of, row_digest
 
     place = copy("one")
     names = columns_of(table)
@@ -466,7 +473,8 @@ def test_a_strangers_record_whose_digests_are_right_is_still_only_data(copy, tab
         for rowid, *values in rows:
             values[names.index(column)] = value
             db.execute(
-                f"UPDATE {table} SET {column} = ?, sha256 = ? WHERE rowid = ?", (value, digest(table, values), rowid)
+                f"UPDATE {table} SET {column} = ?, sha256 = ? WHERE rowid = ?",
+                (value, row_digest(table, values), rowid),
             )
     run = Run(place)
     with pytest.raises(DamagedError) as caught:
@@ -480,19 +488,19 @@ def test_a_file_that_is_no_record_is_named_and_the_others_are_listed(copy, tmp_p
     place = tmp_path / "outputs" / "bad"
     place.mkdir()
     if content is None:
-        with closing(sqlite3.connect(place / folder.RECORD)) as db:
+        with closing(sqlite3.connect(place / folders.RECORD)) as db:
             db.execute("CREATE TABLE mine (text TEXT)")
             db.commit()
     else:
-        (place / folder.RECORD).write_bytes(content)
+        (place / folders.RECORD).write_bytes(content)
     figure, lines = task()
     assert (figure, lines[1].split()[0]) == (1, "good")
     found, unreadable = open_runs(Path("outputs"))
     assert [run.folder.name for run in found] == ["good"]
     bad = Path("outputs/bad")
     assert unreadable == [(bad, lines[-1])]
-    assert lines[-1].startswith(f"{bad / folder.RECORD}: expected ")
-    with pytest.raises(KvwError, match=folder.RECORD.replace(".", r"\.")):
+    assert lines[-1].startswith(f"{bad / folders.RECORD}: expected ")
+    with pytest.raises(KvwError, match=folders.RECORD.replace(".", r"\.")):
         task("outputs/bad")
 
 
@@ -500,11 +508,11 @@ def test_a_damaged_page_is_damage(copy):
     place = copy("one")
     with changed(place):
         pass
-    content = bytearray((place / folder.RECORD).read_bytes())
-    with closing(sqlite3.connect(place / folder.RECORD)) as db:
+    content = bytearray((place / folders.RECORD).read_bytes())
+    with closing(sqlite3.connect(place / folders.RECORD)) as db:
         (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'checkpoints'").fetchone()
     content[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
-    (place / folder.RECORD).write_bytes(content)
+    (place / folders.RECORD).write_bytes(content)
     with pytest.raises(DamagedError):
         assert Run(place).best
 
@@ -521,12 +529,12 @@ def cells(line):
 def test_the_list_has_a_line_for_each_run_the_newest_first(copy, kvw, tmp_path, made):
     first, second = copy("day/first"), copy("sweep/0/second")
     for at, place in enumerate((first, second)):
-        os.utime(place / folder.RECORD, (1e9 + at, 1e9 + at))
+        os.utime(place / folders.RECORD, (1e9 + at, 1e9 + at))
     done(first, heldout=0.625)
     code, out, err = kvw()
     assert (code, err) == (0, "")
     head, *lines = [[cell.strip() for cell in cells(line)] for line in out.splitlines()]
-    assert tuple(head) == listing.HEAD
+    assert tuple(head) == HEAD
     best, stock = made[1].archive.best.evaluation.score, made[1].baseline.evaluation.score
     figures = ["demo", "random_walk", "0", str(STEPS), f"{best:.2f}", f"{stock:.2f}"]
     assert lines == [
@@ -544,15 +552,15 @@ def test_the_list_of_nothing_says_so(task, tmp_path):
 def test_the_list_reads_no_candidates_but_the_last(copy, monkeypatch):
     run = Run(copy("one"))
     tables = []
-    real = runs.read_rows
+    real = read_rows
 
     def counting(path, db, table, *more):
         for row in real(path, db, table, *more):
             tables.append(table)
             yield row
 
-    monkeypatch.setattr("kvw.runs.read_rows", counting)
-    listing.overview(run, run.folder)
+    monkeypatch.setattr("kvw.runs.reader.read_rows", counting)
+    overview(run, run.folder)
     assert tables.count("candidates") == 1
     assert "arrays" not in tables
     assert len(tables) < 10
@@ -579,21 +587,21 @@ def test_one_run_is_shown_with_how_it_stands_and_how_to_go_on(copy, task, made, 
     gain = archive.best.evaluation.score - result.baseline.evaluation.score
     assert f"Score: {archive.best.evaluation.score:.2f}, {gain:+.2f} over the best stock voice" in lines
     assert lines[-1] == "Go on: python -m kvw resume=" + str(Path("outputs/one"))
-    monkeypatch.setattr(listing, "LATEST", 3)
+    monkeypatch.setattr(runs_task, "LATEST", 3)
     lines = task("last")[1]
     at = lines.index(f"Improvements: {archive.improvements}, the last 3")
     steps = [int(line.split()[1]) for line in lines[at + 1 : at + 4]]
     assert steps == sorted(steps)
     assert steps[-1] == archive.best.step
-    assert results.figures(archive.best.evaluation, archive.best.notes) in lines[at + 3]
+    assert figures_line(archive.best.evaluation, archive.best.notes) in lines[at + 3]
     done(place, heldout=0.625)
     assert task("last")[1][-1] == "Held-out: 0.625, the best stock voice 0.250"
-    with folder.held(place):
-        assert task("last")[1][-1] == f"At work: process {folder.holder(place)}"
+    with folders.held(place):
+        assert task("last")[1][-1] == f"At work: process {holder(place)}"
 
 
 def test_a_folder_with_a_blank_is_quoted_where_it_is_to_be_typed(copy):
-    assert listing.described(Run(copy("my run")))[-1].endswith('my run"')
+    assert described(Run(copy("my run")))[-1].endswith('my run"')
 
 
 def test_a_strangers_words_do_not_steer_the_terminal(tmp_path, kvw):
@@ -601,7 +609,7 @@ def test_a_strangers_words_do_not_steer_the_terminal(tmp_path, kvw):
     place.mkdir(parents=True)
     told = facts()
     told["facts"]["target"] = "\x1b]0;mine\x07 \x1b[2J\nline"
-    Store.create(place / folder.RECORD, told).close()
+    Store.create(place / folders.RECORD, told).close()
     for named in ("null", "last", "[last,last]"):
         code, out, err = kvw(f"run={named}")
         assert code == 0 and "mine" in out and not err
@@ -627,7 +635,7 @@ def test_a_comparison_says_what_differs_and_has_a_line_for_each_run(tmp_path, kv
         "patience": ["-", "30"],
         "strategy.diversity": ["[0.1, 0.2]", "[0.1, 0.3]"],
     }
-    assert tuple(lines[blank + 1]) == listing.HEAD
+    assert tuple(lines[blank + 1]) == HEAD
     assert [line[0] for line in lines[blank + 2 :]] == ["a", "b"]
     assert [line[4] for line in lines[blank + 2 :]] == ["1", "2"]
 
@@ -646,7 +654,7 @@ def test_the_csv_has_every_number_of_the_database(copy, tmp_path, kvw):
         (run.folder.name, one.step): one for run in open_runs(tmp_path / "outputs")[0] for one in run.candidates()
     }
     assert len(found) == len(expected) == STEPS + 7
-    assert list(found[0]) == [*listing.FIXED, "target", "self", "feature", "synthesised", "Diversity", "detail"]
+    assert list(found[0]) == [*FIXED, "target", "self", "feature", "synthesised", "Diversity", "detail"]
     for row in found:
         one = expected[row["run"], int(row["step"])]
         seen = one.evaluation
@@ -672,7 +680,7 @@ def test_the_csv_lacks_what_is_damaged_and_says_so(copy, tmp_path, kvw):
     copy("good")
     with changed(copy("bad")) as db:
         db.execute("UPDATE candidates SET score = score + 1 WHERE step = 30")
-    worse = copy("worse") / folder.RECORD
+    worse = copy("worse") / folders.RECORD
     worse.write_bytes(b"")
     code, out, err = kvw("task.csv=all.csv")
     assert code == 1
@@ -685,9 +693,9 @@ def test_the_csv_lacks_what_is_damaged_and_says_so(copy, tmp_path, kvw):
 def test_a_note_by_the_name_of_another_column_has_a_column_of_its_own(copy, tmp_path, monkeypatch):
     run = Run(copy("one"))
     sample = next(run.candidates())
-    twin = runs.Sample(0, 0, sample.evaluation, {"score": 3.5}, sample.rows)
+    twin = Sample(0, 0, sample.evaluation, {"score": 3.5}, sample.rows)
     monkeypatch.setattr(Run, "candidates", lambda self: iter([twin]))
-    listing.export([run], tmp_path / "outputs", tmp_path / "x.csv")
+    export([run], tmp_path / "outputs", tmp_path / "x.csv")
     with (tmp_path / "x.csv").open(newline="", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
     assert (float(row["score"]), float(row["score (note)"])) == (sample.evaluation.score, 3.5)
@@ -700,7 +708,7 @@ def test_a_csv_that_can_not_be_written_leaves_the_old_one(copy, tmp_path, task, 
     def full(file):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("kvw.disk.PAUSES", ())
+    monkeypatch.setattr("kvw.runtime.files.PAUSES", ())
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StorageError, match=r"all\.csv"):
         task(csv="all.csv")
@@ -718,10 +726,10 @@ def test_a_csv_that_is_no_file_is_refused_before_anything_is_read(copy, task, sa
 
 def test_a_result_that_can_not_be_read_is_named(copy, task):
     place = copy("one")
-    (place / folder.RESULT).write_text("{}")
-    with pytest.raises(KvwError, match=folder.RESULT):
+    (place / folders.RESULT).write_text("{}")
+    with pytest.raises(KvwError, match=folders.RESULT):
         assert Run(place).result
-    assert folder.RESULT in task()[1][-1]
+    assert folders.RESULT in task()[1][-1]
 
 
 def test_a_thousand_runs_hold_no_file_open(copy):

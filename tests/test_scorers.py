@@ -10,14 +10,15 @@ from functools import partial
 import numpy as np
 import pytest
 
-from kvw import executor, features
-from kvw.config import plain
-from kvw.executor import LocalExecutor, ProcessExecutor, spare_processes
-from kvw.gate import OPEN, Gate
-from kvw.inputs import read_inputs
-from kvw.scorers import Measurement, Scorers, take_all
-from kvw.settings import FitnessSettings
-from kvw.speaker import SpeakerEncoder
+from kvw.config.fitness import FitnessSpec
+from kvw.config.inputs import read_inputs
+from kvw.config.schema import plain
+from kvw.evaluation import OPEN, Gate
+from kvw.executors.local import LocalExecutor, multiprocessing, spare_processes
+from kvw.executors.processes import ProcessExecutor
+from kvw.fitness import acoustics
+from kvw.fitness.background import Measurement, Scorers, take_all
+from kvw.fitness.speaker import SpeakerEncoder
 from kvw.types import SAMPLE_RATE
 from tests.conftest import SHORT, default_fitness, numbered
 from tests.measures import loudest, ready, slow
@@ -29,7 +30,7 @@ SILENT = np.zeros(2 * SAMPLE_RATE, np.float32)
 @pytest.fixture(scope="module")
 def worker(encoder):
     """One process for all that the fitness measures."""
-    scorers = ready(Scorers(1, [encoder.measure, features.statistics]))
+    scorers = ready(Scorers(1, [encoder.measure, acoustics.statistics]))
     yield scorers
     scorers.close()
 
@@ -49,7 +50,7 @@ def test_every_executor_and_number_of_scorers_gives_the_same_evaluations(worker,
     put = worker._jobs.put
     monkeypatch.setattr(worker._jobs, "put", lambda job: handed.append(job) or put(job))
     cfg = composed("synth=embedded", *(f"{key}='{text}'" for key, text in SHORT.items()))
-    settings = FitnessSettings(plain(cfg.synth), plain(cfg.fitness), "cpu", "a", 0, read_inputs(cfg))
+    settings = FitnessSpec(plain(cfg.synth), plain(cfg.fitness), "cpu", "a", 0, read_inputs(cfg))
     broken = bank["af_iris"].copy()
     broken[400] = np.nan
     deaf = np.full_like(broken, np.inf)
@@ -92,7 +93,7 @@ def test_a_wave_that_can_not_be_measured_fails_its_own_trial_alone(workers, work
 
     def cutting(trials):  # no audio that passes for speech is known to have a statistic that is not finite
         for bad in trials[1:2]:
-            bad.waves[SHORT["target_text"]] = speech[: features.MIN_SAMPLES - 1]
+            bad.waves[SHORT["target_text"]] = speech[: acoustics.MIN_SAMPLES - 1]
         begin(trials)
         for bad in trials[1:2] if workers else []:
             begun(bad.statistics)
@@ -100,7 +101,7 @@ def test_a_wave_that_can_not_be_measured_fails_its_own_trial_alone(workers, work
     monkeypatch.setattr(fitness._feature, "begin", cutting)
     good, bad, again = fitness([numbered(0)] * 3)
     assert (bad.status, bad.stage, bad.score) == ("unmeasurable", "feature", 0.0)
-    assert f"at least {features.MIN_SAMPLES} samples" in bad.detail
+    assert f"at least {acoustics.MIN_SAMPLES} samples" in bad.detail
     assert good == again
     assert good.complete
 
@@ -171,9 +172,9 @@ def test_without_workers_nothing_is_measured_that_is_never_needed(speech, encode
         counted.append(wave)
         return statistics(wave)
 
-    statistics = features.statistics
+    statistics = acoustics.statistics
     fitness, _ = recorded_fitness([speech], speech, encoder, demo)
-    monkeypatch.setattr(features, "statistics", counting)
+    monkeypatch.setattr(acoustics, "statistics", counting)
     stopped = fitness([numbered(0)] * 2, Gate(99.0, {"target": 1.01}))
     assert [seen.stage for seen in stopped] == ["target", "target"]
     late = fitness([numbered(0)] * 2, Gate(100.0, {"target": 0.0}))
@@ -205,7 +206,7 @@ def test_statistics_begin_early_for_those_that_passed_the_target_and_are_left_by
     (late,) = fitness([numbered(0)], Gate(100.0, {"target": 0.0}))
     assert late.stage == "self"
     (left,) = idle.kept
-    assert (left.function, left.begin(), left.found.done()) == (features.statistics, False, False)
+    assert (left.function, left.begin(), left.found.done()) == (acoustics.statistics, False, False)
 
 
 def test_a_generation_hands_over_every_wave_but_the_last_as_it_is_spoken(speech, encoder, demo):
@@ -232,7 +233,7 @@ def test_a_generation_hands_over_every_wave_but_the_last_as_it_is_spoken(speech,
 def test_the_default_is_what_the_cpus_have_to_spare(device, threads, cpus, count, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cpus)), raising=False)
     assert spare_processes(device, threads) == count
-    monkeypatch.setattr(executor.multiprocessing, "parent_process", lambda: object())
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: object())
     assert spare_processes(device, threads) == 0
 
 

@@ -7,13 +7,19 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from kvw.candidate import Candidate, Evaluation
-from kvw.chain import SearchStage
-from kvw.gate import OPEN, each
-from kvw.search import Budget, Observer, rank, search
-from kvw.space import Coherent, Elementwise, Space
-from kvw.strategy import Finished
-from kvw.types import VOICE_SHAPE, KvwError
+from kvw.errors import KvwError
+from kvw.evaluation import OPEN, Evaluation, gates_for
+from kvw.search.budget import Budget
+from kvw.search.candidate import Candidate
+from kvw.search.loop import search
+from kvw.search.observer import Observer
+from kvw.search.ranking import rank
+from kvw.search.stage import SearchStage
+from kvw.search.strategy import Finished
+from kvw.spaces.base import Space
+from kvw.spaces.elementwise import Elementwise
+from kvw.spaces.offset import Coherent
+from kvw.types import VOICE_SHAPE
 from strategies.random_walk import RandomWalk
 
 
@@ -35,7 +41,7 @@ class Landscape:
 
     def __call__(self, voices, gate):
         self.calls.append((len(voices), gate))
-        return [self.evaluate(*one) for one in zip(voices, each(gate, len(voices)), strict=True)]
+        return [self.evaluate(*one) for one in zip(voices, gates_for(gate, len(voices)), strict=True)]
 
     def evaluate(self, one, gate):
         if self.fail(sum(count for count, _ in self.calls)):

@@ -13,12 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from kvw.blend import Blend
-from kvw.candidate import Candidate, Evaluation, Score
-from kvw.config import build, locate, plain
-from kvw.space import PCA, PROSODY, TIMBRE, VOICE_STD, Coherent, Elementwise, PCAOffset, spread
-from kvw.types import VOICE_SHAPE, KvwError
-from kvw.voices import load_bank
+from kvw.config.nodes import build, locate
+from kvw.config.schema import plain
+from kvw.errors import KvwError
+from kvw.evaluation import Evaluation
+from kvw.search.candidate import Candidate, Score
+from kvw.spaces.base import PROSODY, TIMBRE, VOICE_STD, spread
+from kvw.spaces.blend import Blend
+from kvw.spaces.elementwise import Elementwise
+from kvw.spaces.offset import Coherent
+from kvw.spaces.pca import PCA, PCAOffset
+from kvw.types import VOICE_SHAPE
+from kvw.voices.files import load_bank
 
 SIMPLEX = partial(Blend, weights="simplex")
 SHIFTS = [Coherent, PCA, PCAOffset]

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from kvw import audio, cli, decode, voices
-from kvw.speak import narrate
+from kvw.audio.decode import decode_file
+from kvw.audio.write import ENDINGS
+from kvw.cli.main import invoke
+from kvw.speech.narrate import narrate
 from kvw.types import SAMPLE_RATE
+from kvw.voices.files import save_voice
 
 
 @pytest.fixture
@@ -15,20 +18,18 @@ def here(tmp_path, monkeypatch):
 
 
 def test_a_voice_speaks_a_text_into_out_wav(here, embedded, bank):
-    assert cli.run(["test_voice=af_amber", "target_text=It's raining, again."]) == 0
+    assert invoke(["test_voice=af_amber", "target_text=It's raining, again."]) == 0
     (only,) = here.iterdir()
     assert only.name == "out.wav"
     (expected,) = embedded([bank["af_amber"]], embedded.script("It's raining, again."), 0)
-    np.testing.assert_allclose(decode.read(only), expected, rtol=0, atol=1 / 32767)
+    np.testing.assert_allclose(decode_file(only), expected, rtol=0, atol=1 / 32767)
 
 
 def test_the_ending_of_the_name_chooses_the_format(here, embedded, bank):
     heard = {}
-    for ending in audio.ENDINGS:
-        assert (
-            cli.run(["task=speak", "test_voice=am_felix", "target_text=Good night.", f"output_name=a b{ending}"]) == 0
-        )
-        heard[ending] = decode.read(here / f"a b{ending}")
+    for ending in ENDINGS:
+        assert invoke(["task=speak", "test_voice=am_felix", "target_text=Good night.", f"output_name=a b{ending}"]) == 0
+        heard[ending] = decode_file(here / f"a b{ending}")
     np.testing.assert_allclose(heard[".wav"], heard[".flac"], rtol=0, atol=2 / 32767)
     for ending in (".mp3", ".ogg"):
         lossy, exact = heard[ending], heard[".wav"]
@@ -38,29 +39,29 @@ def test_the_ending_of_the_name_chooses_the_format(here, embedded, bank):
 
 
 def test_several_voices_have_a_file_each(here):
-    code = cli.run(["test_voice=[af_amber,af_amber(1)+am_boris(1)]", "target_text=Hello.", "output_name=to/say.wav"])
+    code = invoke(["test_voice=[af_amber,af_amber(1)+am_boris(1)]", "target_text=Hello.", "output_name=to/say.wav"])
     assert code == 0
     names = sorted(path.name for path in (here / "to").iterdir())
     assert names == ["say_af_amber.wav", "say_af_amber_1_am_boris_1.wav"]
-    first, second = (decode.read(here / "to" / name) for name in names)
+    first, second = (decode_file(here / "to" / name) for name in names)
     assert len(first) != len(second) or not np.allclose(first, second)
 
 
 def test_voices_of_one_name_have_a_file_each(here, bank):
     for run, voice in (("a", "af_amber"), ("b", "am_boris")):
         (here / run).mkdir()
-        voices.save(here / run / "best.pt", bank[voice], {"synthesiser": "embedded"})
-    assert cli.run(["test_voice=[a/best.pt,b/best.pt]", "target_text=Hello."]) == 0
-    first, second = (decode.read(here / name) for name in ("out_best.wav", "out_best-2.wav"))
+        save_voice(here / run / "best.pt", bank[voice], {"synthesiser": "embedded"})
+    assert invoke(["test_voice=[a/best.pt,b/best.pt]", "target_text=Hello."]) == 0
+    first, second = (decode_file(here / name) for name in ("out_best.wav", "out_best-2.wav"))
     assert len(first) != len(second) or not np.allclose(first, second)
 
 
 def test_a_text_comes_from_a_file_and_may_be_longer_than_any_segment(here, embedded, bank):
     sentence = "The ferry left the harbour before dawn, and nobody on the pier had thought to wave. "
     (here / "long.txt").write_text(sentence * 9 + "\n\n" + "Then it was quiet.", "utf-8")
-    assert cli.run(["test_voice=af_amber", "target_text=long.txt"]) == 0
+    assert invoke(["test_voice=af_amber", "target_text=long.txt"]) == 0
     one = len(embedded([bank["af_amber"]], embedded.script(sentence), 0)[0])
-    assert 8 * one < len(decode.read(here / "out.wav")) < 11 * one
+    assert 8 * one < len(decode_file(here / "out.wav")) < 11 * one
     assert all(len(part.phonemes) <= 510 for part in embedded.script(sentence * 9).segments)
 
 
@@ -101,7 +102,7 @@ def test_speed_divides_the_length_and_leaves_the_pitch(embedded, bank, speed):
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(here, capsys, arguments, words):
-    assert cli.run(arguments) == 2
+    assert invoke(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert all(word in line for word in words)
     assert not [path for path in here.iterdir() if path.name != "gone.txt"]
@@ -109,7 +110,7 @@ def test_bad_input_is_one_line_and_exit_2(here, capsys, arguments, words):
 
 def test_a_voice_that_fails_leaves_the_others_spoken(here, bank, capsys):
     wild = np.full((510, 1, 256), 3e38, np.float32)  # finite, but no sum of such numbers is
-    voices.save(here / "wild.embedded.pt", wild, {"synthesiser": "embedded"})
-    assert cli.run(["test_voice=[wild.embedded.pt,af_amber]", "target_text=Hello."]) == 1
+    save_voice(here / "wild.embedded.pt", wild, {"synthesiser": "embedded"})
+    assert invoke(["test_voice=[wild.embedded.pt,af_amber]", "target_text=Hello."]) == 1
     assert [path.name for path in here.glob("*.wav")] == ["out_af_amber.wav"]
     assert "1 of 2 voices failed: wild" in capsys.readouterr().err

@@ -11,11 +11,10 @@ import pytest
 import soundfile
 from resemblyzer import VoiceEncoder, preprocess_wav
 
-from kvw import speaker
-from kvw.speaker import SpeakerEncoder, cosine, speech_of
+from kvw.config.paths import DEMO
+from kvw.fitness.speaker import SpeakerEncoder, cosine, speech_of
 from kvw.types import SAMPLE_RATE, Embedding, Wave
 
-DEMO = Path(speaker.__file__).parent / "data" / "demo.flac"
 REAL_TARGETS = sorted((Path(__file__).parents[2] / "shared" / "data" / "targets").glob("*.*"))
 
 

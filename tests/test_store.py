@@ -12,15 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from kvw.candidate import Evaluation
-from kvw.chain import SearchStage
-from kvw.checkpoint import Stored, freeze, random_state, set_random_state, thaw
-from kvw.disk import StorageError
-from kvw.search import Budget, search
-from kvw.space import Elementwise
-from kvw.store import KEPT, DamagedError, Store, digest
-from kvw.types import KvwError
-from kvw.utterance import Utterance
+from kvw.errors import KvwError
+from kvw.evaluation import Evaluation, Utterance
+from kvw.runs.schema import DamagedError, row_digest
+from kvw.runs.store import KEPT, Store
+from kvw.runtime.files import StorageError
+from kvw.search.budget import Budget
+from kvw.search.loop import search
+from kvw.search.stage import SearchStage
+from kvw.search.state import Stored, freeze, random_state, set_random_state, thaw
+from kvw.spaces.elementwise import Elementwise
 from strategies.genetic import Genetic
 from strategies.random_walk import RandomWalk
 from tests.test_search import BANK, Landscape
@@ -235,7 +236,7 @@ def forge(path, table, row, where=""):
     marks = ", ".join("?" * (len(row) + 1))
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(f"DELETE FROM {table} {where}")
-        db.execute(f"INSERT INTO {table} VALUES ({marks})", (*row, digest(table, row)))
+        db.execute(f"INSERT INTO {table} VALUES ({marks})", (*row, row_digest(table, row)))
 
 
 @pytest.mark.parametrize(
@@ -281,8 +282,8 @@ def test_an_utterance_of_another_form_is_measured_again(row, tmp_path, caplog):
 
 
 def test_a_record_that_somebody_else_holds_is_storage_that_is_gone_and_no_bad_voice(tmp_path, monkeypatch):
-    monkeypatch.setattr("kvw.disk.PAUSES", (0.0,))
-    monkeypatch.setattr("kvw.store.BUSY", 10)
+    monkeypatch.setattr("kvw.runtime.files.PAUSES", (0.0,))
+    monkeypatch.setattr("kvw.runs.store.BUSY", 10)
     path = tmp_path / "run.db"
     with closing(Store.create(path, {"rows": ROWS})) as store:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:

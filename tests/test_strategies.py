@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from deap import cma
 
-from kvw.candidate import Candidate, Evaluation
-from kvw.operators import Crossover, Mutation
-from kvw.strategy import deap_random
+from kvw.errors import KvwError
+from kvw.evaluation import Evaluation
+from kvw.search.candidate import Candidate
+from kvw.search.operators import Crossover, Mutation
+from kvw.search.strategy import deap_random
 from kvw.testing import check_strategy, spaces, strategies
-from kvw.types import VOICE_SHAPE, KvwError
+from kvw.types import VOICE_SHAPE
 from strategies.cma import CMA
 from strategies.differential import Differential
 from strategies.genetic import Genetic

@@ -8,17 +8,21 @@ import hydra
 import numpy as np
 import pytest
 
-from kvw import cli, decode, target, voices
-from kvw.runs import Run
-from kvw.types import KvwError
-from kvw.web import given
-from kvw.web.jobs import Queue
-from kvw.web.studio import MOST_SPOKEN, Curve, Studio
-from tests.conftest import ROOT, SHORT
+from kvw.audio.decode import decode_file
+from kvw.audio.target import read_target
+from kvw.cli.main import invoke
+from kvw.config.arguments import quote, quoted
+from kvw.config.paths import CONF, DEMO
+from kvw.errors import KvwError
+from kvw.runs.reader import Run
+from kvw.voices.files import load_voice, save_voice
+from kvw.web.app import given
+from kvw.web.curve import Curve
+from kvw.web.queue import Queue
+from kvw.web.service import MOST_SPOKEN, Service
+from tests.conftest import SHORT
 
 pytestmark = pytest.mark.long
-
-DEMO = ROOT / "kvw" / "data" / "demo.flac"
 
 
 @pytest.fixture(scope="module")
@@ -27,23 +31,23 @@ def outputs(tmp_path_factory, bank):
     here = tmp_path_factory.mktemp("studio") / "a b"
     (here / "bank").mkdir(parents=True)
     for name in ("af_amber", "am_boris", "am_felix"):
-        voices.save(here / "bank" / f"{name}.pt", bank[name], {"synthesiser": "embedded"})
+        save_voice(here / "bank" / f"{name}.pt", bank[name], {"synthesiser": "embedded"})
     (here / "heldout.txt").write_text("Nobody was there.\n")
     settings = {**SHORT, "voice_folder": here / "bank", "heldout_texts": here / "heldout.txt", "synth": "embedded"}
     settings |= {"step_limit": 12, "space": "coherent", "executor.scorers": 0, "judges": "none"}
     arguments = [f"{key}={value}" for key, value in settings.items()]
-    assert cli.run([*arguments, f"hydra.run.dir={cli.quote(str(here / 'outputs'))}"]) == 0
+    assert invoke([*arguments, f"hydra.run.dir={quote(str(here / 'outputs'))}"]) == 0
     return here / "outputs"
 
 
 @pytest.fixture
 def studio(outputs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with hydra.initialize_config_dir(str(cli.CONF), version_base="1.3"):
-        cfg = hydra.compose("kvw", overrides=cli.quoted([f"voice_folder={outputs.parent / 'bank'}", "synth=embedded"]))
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = hydra.compose("kvw", overrides=quoted([f"voice_folder={outputs.parent / 'bank'}", "synth=embedded"]))
     (tmp_path / "shelf").mkdir()
     (tmp_path / "queue").mkdir()
-    return Studio(cfg, outputs, Queue(tmp_path / "queue", []), tmp_path / "shelf")
+    return Service(cfg, outputs, Queue(tmp_path / "queue", []), tmp_path / "shelf")
 
 
 def uploaded(studio, path, name=None):
@@ -56,12 +60,12 @@ def uploaded(studio, path, name=None):
 def test_a_recording_is_checked_in_the_searchs_own_words(studio, tmp_path):
     clip = uploaded(studio, DEMO)
     summary, held_out, *doubts = studio.check(clip).splitlines()
-    assert summary == target.read(str(DEMO), None).summary and held_out.endswith("which the search does not use")
+    assert summary == read_target(str(DEMO), None).summary and held_out.endswith("which the search does not use")
     assert doubts == []
     (tmp_path / "words.wav").write_text("these are only words")
     bad = uploaded(studio, tmp_path / "words.wav")
     with pytest.raises(KvwError) as refused:
-        target.read(bad, None)
+        read_target(bad, None)
     with pytest.raises(KvwError) as said:
         studio.check(bad)
     assert str(said.value) == str(refused.value).replace(bad, "words.wav")
@@ -145,12 +149,12 @@ def test_a_voice_of_any_kind_speaks(studio, embedded, bank):
     (label,) = studio.runs()
     assert {label, "af_amber", "am_boris"} <= {*studio.voices()}
     heard = {
-        name: decode.read(studio.speak(name, "Good night.")) for name in (label, "af_amber", "af_amber(1)+am_boris(2)")
+        name: decode_file(studio.speak(name, "Good night.")) for name in (label, "af_amber", "af_amber(1)+am_boris(2)")
     }
     (expected,) = embedded([bank["af_amber"]], embedded.script("Good night."), 0)
     np.testing.assert_allclose(heard["af_amber"], expected, rtol=0, atol=1 / 32767)
     assert len({wave.tobytes() for wave in heard.values()}) == 3
-    slow = decode.read(studio.speak("af_amber", "Good night.", 0.5))
+    slow = decode_file(studio.speak("af_amber", "Good night.", 0.5))
     assert len(slow) > 1.5 * len(expected)
     for voice, text, speed in (
         ("af_nobody", "Hi.", 1.0),
@@ -164,14 +168,14 @@ def test_a_voice_of_any_kind_speaks(studio, embedded, bank):
 
 
 def test_a_voice_can_be_brought_and_is_there_for_the_next_page(studio, bank, tmp_path):
-    voices.save(tmp_path / "mine.pt", bank["am_felix"], {"synthesiser": "kokoro"})
+    save_voice(tmp_path / "mine.pt", bank["am_felix"], {"synthesiser": "kokoro"})
     label = studio.take(uploaded(studio, tmp_path / "mine.pt"))
     assert studio.voices()[label] == str(studio.queue.folder / "voices" / "mine.pt")
-    np.testing.assert_array_equal(voices.load(studio.queue.folder / "voices" / "mine.pt"), bank["am_felix"])
-    voices.save(tmp_path / "mine.pt", bank["af_amber"], {"synthesiser": "kokoro"})
+    np.testing.assert_array_equal(load_voice(studio.queue.folder / "voices" / "mine.pt"), bank["am_felix"])
+    save_voice(tmp_path / "mine.pt", bank["af_amber"], {"synthesiser": "kokoro"})
     other = studio.take(uploaded(studio, tmp_path / "mine.pt"))
     assert other != label and other == studio.take(uploaded(studio, tmp_path / "mine.pt"))
-    assert [voices.load(Path(studio.voices()[one]))[0, 0, 0] for one in (label, other)] == [
+    assert [load_voice(Path(studio.voices()[one]))[0, 0, 0] for one in (label, other)] == [
         bank[name][0, 0, 0] for name in ("am_felix", "af_amber")
     ]
     with pytest.raises(KvwError, match=r"^demo\.flac: "):
@@ -184,7 +188,7 @@ def test_a_voice_is_exported_in_the_formats_that_it_can_have(studio):
     (path,) = studio.export(label, ["safetensors"], "sam", "m")
     assert path.is_relative_to(studio.shelf) and path.suffix == ".safetensors"
     best = next(iter(studio.runs().values())).folder / "best.pt"
-    np.testing.assert_array_equal(voices.load(path), voices.load(best))
+    np.testing.assert_array_equal(load_voice(path), load_voice(best))
     with pytest.raises(KvwError, match=r"expected a voice of Kokoro's for npz"):
         studio.export(label, ["npz"], "", "m")
     with pytest.raises(KvwError, match="expected one of the list"):
@@ -220,6 +224,6 @@ def test_a_report_is_found_by_its_key_alone_and_made_where_there_is_none(studio)
 def test_what_the_pages_command_line_says_is_said_to_every_search_as_it_was_typed(monkeypatch):
     own = ["task=web", "task.port=0", "target_text=x", "minutes=3", "experiment=thorough"]
     typed = ["synth=embedded", "voice_folder=it's a, ${b}", "heldout_audio=[a b.wav,c.wav]", "heldout_texts=null"]
-    overrides = SimpleNamespace(task=cli.quoted([*own, *typed, "executor.threads=2"]))
-    monkeypatch.setattr("kvw.web.HydraConfig.get", lambda: SimpleNamespace(overrides=overrides))
+    overrides = SimpleNamespace(task=quoted([*own, *typed, "executor.threads=2"]))
+    monkeypatch.setattr("kvw.web.app.HydraConfig.get", lambda: SimpleNamespace(overrides=overrides))
     assert given() == [*typed, "executor.threads=2"]

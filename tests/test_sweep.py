@@ -14,7 +14,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from kvw import cli, sweep
+from kvw.cli.main import invoke
+from kvw.cli.sweep import record
+from kvw.cli.sweep_figure import MAX_DRAWN, figure
+from kvw.cli.sweep_table import RECORD, Job, as_csv, collect, grouped, swept, table
+from kvw.runs.result import FIGURES
 from tests.conftest import SHORT
 
 TINY = [
@@ -24,7 +28,7 @@ TINY = [
     "population_limit=2",
     *(f"{key}={text}" for key, text in SHORT.items()),
 ]
-MODELS = "kvw.settings.SpeakerEncoder"
+MODELS = "kvw.config.fitness.SpeakerEncoder"
 
 
 @pytest.fixture
@@ -34,7 +38,7 @@ def kvw(tmp_path, monkeypatch):
     (tmp_path / "held out.txt").write_text("Nobody was there.\n")
 
     def run(*arguments):
-        code = cli.run(["-m", *TINY, "heldout_texts=held out.txt", *arguments])
+        code = invoke(["-m", *TINY, "heldout_texts=held out.txt", *arguments])
         return code, sorted(tmp_path.glob("outputs/*/*"))
 
     return run
@@ -48,23 +52,23 @@ def rows(folder):
 def job(number, error=None, score=0.0, **overrides):
     """A job as :func:`sweep.collect` finds it."""
     told = {key.replace("__", "."): str(value) for key, value in overrides.items()}
-    measured = {} if error else {**dict.fromkeys(sweep.FIGURES, 0.5), "score": score}
-    return sweep.Job(number, told, error, f"{number}/run", measured)
+    measured = {} if error else {**dict.fromkeys(FIGURES, 0.5), "score": score}
+    return Job(number, told, error, f"{number}/run", measured)
 
 
 def draw(jobs):
-    keys = sweep.swept(jobs)
-    image = sweep.figure(sweep.grouped(jobs, keys), [key for key in keys if key != "seed"])
+    keys = swept(jobs)
+    image = figure(grouped(jobs, keys), [key for key in keys if key != "seed"])
     return Image.open(io.BytesIO(image)).convert("L")
 
 
 def test_a_sweep_goes_on_past_a_failed_job_and_ends_with_a_table_and_a_figure(kvw, capsys, monkeypatch):
-    from kvw import settings
+    from kvw.config.fitness import SpeakerEncoder, _models
 
     made = []
-    encoder = settings.SpeakerEncoder
+    encoder = SpeakerEncoder
     monkeypatch.setattr(MODELS, lambda *given: made.append(given) or encoder(*given))
-    settings._models.cache_clear()
+    _models.cache_clear()
     code, (folder,) = kvw("space=elementwise,coherent", "stop_score=200,100", "seed=7")
     assert code == 1
     assert len(made) == 1, "models are loaded once, not per job"
@@ -130,9 +134,9 @@ def test_a_dry_run_of_a_sweep_leaves_nothing(kvw, tmp_path, capsys):
 def test_jobs_of_an_earlier_sweep_in_the_same_folder_are_not_counted(tmp_path):
     for number in range(2):
         (tmp_path / str(number)).mkdir()
-        sweep.record(tmp_path / str(number), number, ["seed=1"], None)
-    ended = [json.loads((tmp_path / str(number) / sweep.RECORD).read_text())["ended"] for number in range(2)]
-    assert [found.number for found in sweep.collect(tmp_path, ended[1])] == [1]
+        record(tmp_path / str(number), number, ["seed=1"], None)
+    ended = [json.loads((tmp_path / str(number) / RECORD).read_text())["ended"] for number in range(2)]
+    assert [found.number for found in collect(tmp_path, ended[1])] == [1]
 
 
 def test_the_table_has_mean_and_sample_deviation_over_seeds():
@@ -144,9 +148,9 @@ def test_the_table_has_mean_and_sample_deviation_over_seeds():
         job(4, "too bad", sigma=0.2, seed=2),
         job(5, "too bad", sigma=0.3, seed=1),
     ]
-    keys = sweep.swept(jobs)
+    keys = swept(jobs)
     assert keys == ["sigma", "seed"]
-    head, first, second, third, *failed = sweep.table(sweep.grouped(jobs, keys), ["sigma"]).splitlines()
+    head, first, second, third, *failed = table(grouped(jobs, keys), ["sigma"]).splitlines()
     assert head.split() == ["sigma", "jobs", "score", "held-out", "evaluations", "synthesised", "s"]
     assert first.split()[:5] == ["0.1", "3", "73.00", "±", "3.61"], "sqrt((9 + 1 + 16) / 2)"
     assert second.split()[:3] == ["0.2", "1", "80.00"]
@@ -159,10 +163,10 @@ def test_what_all_jobs_share_is_no_column_and_hydras_quotes_and_signs_are_not_pa
     overrides = (["+strategy.x=1", "target_text='it\\'s, a'", "synth=embedded"], ["+strategy.x=2", "target_text=b"])
     for number, told in enumerate(overrides):
         (tmp_path / str(number)).mkdir()
-        sweep.record(tmp_path / str(number), number, [*told, "device=cpu"], "no")
-    jobs = sweep.collect(tmp_path)
-    assert sweep.swept(jobs) == ["strategy.x", "target_text", "synth"]
-    head, first, _ = csv.reader(io.StringIO(sweep.as_csv(jobs)))
+        record(tmp_path / str(number), number, [*told, "device=cpu"], "no")
+    jobs = collect(tmp_path)
+    assert swept(jobs) == ["strategy.x", "target_text", "synth"]
+    head, first, _ = csv.reader(io.StringIO(as_csv(jobs)))
     assert head[:4] == ["job", "strategy.x", "target_text", "synth"]
     assert first[:5] == ["0", "1", "it's, a", "embedded", "failed"]
 
@@ -177,7 +181,7 @@ def test_a_figure_of_any_number_of_settings_keeps_its_labels_inside(settings):
     ]
     drawn = np.asarray(draw(jobs))
     height, width = drawn.shape
-    lines = 1.6 * min(settings, sweep.MAX_DRAWN)
+    lines = 1.6 * min(settings, MAX_DRAWN)
     assert height == int(120 * (1.6 + 0.2 * max(lines, 4)))
     assert 960 < width < 1800
     border = np.concatenate([drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1]])

@@ -11,10 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import ListConfig
 
-from kvw import audio, quality, target
-from kvw.inputs import DEMO
-from kvw.quality import doubts, measure, remarks, strangers
-from kvw.types import SAMPLE_RATE, KvwError, mean_embedding
+from kvw.audio import recordings, target
+from kvw.audio.checks import STRANGER, measure, remarks, speaker_doubts, strangers
+from kvw.audio.recordings import hold_out, read_recording
+from kvw.audio.target import divide, read_target
+from kvw.audio.write import write_audio
+from kvw.config.paths import DEMO
+from kvw.errors import KvwError
+from kvw.types import SAMPLE_RATE, mean_embedding
 
 SPEAKERS = {
     "1688": ("1688-142285-0000.flac", "1688-142285-0001.flac"),
@@ -37,12 +41,12 @@ def folder(tmp_path, demo):
     path = tmp_path / "My Voice"
     path.mkdir()
     for number, (first, last) in enumerate(((0, 4), (1, 6), (2, 8), (3, 10), (9, 17)), start=1):
-        audio.write(path / f"clip {number}.wav", seconds(demo, first, last))
+        write_audio(path / f"clip {number}.wav", seconds(demo, first, last))
     return path
 
 
 def as_read(*paths):
-    return [audio.read_target(path) for path in paths]
+    return [read_recording(path) for path in paths]
 
 
 def same(waves, others):
@@ -50,8 +54,8 @@ def same(waves, others):
 
 
 def test_a_single_recording_is_split_as_ever_bit_for_bit():
-    found = target.read(DEMO, None)
-    searched, held = audio.hold_out(audio.read_target(DEMO))
+    found = read_target(DEMO, None)
+    searched, held = hold_out(read_recording(DEMO))
     assert same(found.clips, [searched]) and same(found.heldout, [held])
     assert found.heldout_note == f"the target's last {len(held) / SAMPLE_RATE:.1f} s, which the search does not use"
     assert (found.name, found.notes) == ("demo", [])
@@ -59,7 +63,7 @@ def test_a_single_recording_is_split_as_ever_bit_for_bit():
 
 
 def test_a_single_short_recording_judges_itself_and_says_so(folder):
-    found = target.read(folder / "clip 5.wav", None)
+    found = read_target(folder / "clip 5.wav", None)
     assert same(found.clips, as_read(folder / "clip 5.wav")) and same(found.heldout, found.clips)
     assert found.heldout_note.startswith("the target itself, which has no speech to spare")
 
@@ -67,7 +71,7 @@ def test_a_single_short_recording_judges_itself_and_says_so(folder):
 @pytest.mark.parametrize("count", range(2, 14))
 def test_of_several_recordings_every_fourth_and_at_least_one_is_held_out_whole(count):
     waves = {f"some/clip_{index}.wav": np.full(20 * SAMPLE_RATE, index, np.float32) for index in range(count)}
-    searched, held, note = target.divide(waves)
+    searched, held, note = divide(waves)
     numbers = [int(wave[0]) for wave in held]
     assert numbers == ([3, 7, 11][: count // 4] if count >= 4 else [count - 1])
     assert sorted([*numbers, *(int(wave[0]) for wave in searched)]) == list(range(count))
@@ -76,10 +80,10 @@ def test_of_several_recordings_every_fourth_and_at_least_one_is_held_out_whole(c
 
 
 def test_a_folder_is_its_recordings_by_name_and_what_else_is_in_it_is_named(folder):
-    audio.write(folder / ".hidden.wav", np.zeros(10, np.float32))
+    write_audio(folder / ".hidden.wav", np.zeros(10, np.float32))
     (folder / "words.txt").write_text("not audio")
     (folder / "more").mkdir()
-    found = target.read(str(folder), None)
+    found = read_target(str(folder), None)
     paths = [str(folder / f"clip {number}.wav") for number in range(1, 6)]
     assert list(found.recordings) == paths
     assert found.name == "My_Voice"
@@ -94,13 +98,13 @@ def test_a_folder_is_its_recordings_by_name_and_what_else_is_in_it_is_named(fold
 @pytest.mark.parametrize("kind", [list, ListConfig])
 def test_a_list_keeps_its_order_and_is_named_after_its_first(folder, kind):
     given = kind([str(folder / f"clip {number}.wav") for number in (5, 1, 2)])
-    found = target.read(given, None)
+    found = read_target(given, None)
     assert found.name == "clip_5"
     assert same(found.clips, as_read(given[0], given[1])) and same(found.heldout, as_read(given[2]))
 
 
 def test_a_list_of_one_is_a_single_recording():
-    assert same(target.read([str(DEMO)], None).heldout, target.read(DEMO, None).heldout)
+    assert same(read_target([str(DEMO)], None).heldout, read_target(DEMO, None).heldout)
 
 
 @pytest.mark.parametrize("judges", [["clip 1.wav"], ["clip 1.wav", "clip 2.wav"], "folder"])
@@ -113,22 +117,22 @@ def test_recordings_to_judge_by_leave_all_others_to_the_search(folder, tmp_path,
     else:
         given = paths = [folder / name for name in judges]
     own = [folder / "clip 4.wav", folder / "clip 5.wav"]
-    found = target.read(own, given)
+    found = read_target(own, given)
     assert same(found.clips, as_read(*own)) and same(found.heldout, as_read(*paths))
     assert found.heldout_note == "heldout_audio"
     assert list(found.recordings) == [str(path) for path in [*own, *paths]]
-    assert same(target.read(DEMO, paths).clips, as_read(DEMO)), "it is not split"
+    assert same(read_target(DEMO, paths).clips, as_read(DEMO)), "it is not split"
 
 
 def problems(*given):
     with pytest.raises(KvwError) as caught:
-        target.read(*given)
+        read_target(*given)
     return str(caught.value).splitlines()
 
 
 def test_every_problem_with_every_recording_is_a_line(folder):
     (folder / "clip 1.wav").write_bytes(b"")
-    audio.write(folder / "clip 2.wav", np.zeros(9 * SAMPLE_RATE, np.float32))
+    write_audio(folder / "clip 2.wav", np.zeros(9 * SAMPLE_RATE, np.float32))
     (folder / "clip 6.wav").write_bytes((folder / "clip 5.wav").read_bytes())
     lines = problems(folder, ["nowhere.wav", folder / "clip 4.wav"])
     assert [line.split(": expected ")[0] for line in lines] == [
@@ -152,38 +156,38 @@ def test_a_folder_without_recordings_and_an_empty_list_are_refused(tmp_path):
 def test_recordings_without_end_are_refused_before_they_fill_the_memory(folder, monkeypatch):
     read = []
     monkeypatch.setattr(target, "MAX_SECONDS", 10.0)
-    monkeypatch.setattr(audio, "read_target", lambda path, own=audio.read_target: read.append(path) or own(path))
+    monkeypatch.setattr(recordings, "read_recording", lambda path, own=read_recording: read.append(path) or own(path))
     (line,) = problems(folder, None)
     assert f"got more, from {folder / 'clip 3.wav'} on" in line
     assert len(read) == 3
 
 
 def test_the_summary_has_the_figures_of_all_recordings_of_the_target(folder):
-    found = target.read(folder, None)
+    found = read_target(folder, None)
     of_all = [measure(wave) for wave in found.recordings.values()]
     share = sum(one.speech for one in of_all) / sum(one.seconds for one in of_all)
     level, snr = (np.mean([getattr(one, name) for one in of_all]) for name in ("level", "snr"))
     assert (
         found.summary == f"My_Voice, 5 recordings, 30.0 s, speech {share:.0%}, level {level:.0f} dBFS, SNR {snr:.0f} dB"
     )
-    assert target.read(DEMO, None).summary == "demo, 17.0 s, speech 90%, level -15 dBFS, SNR 44 dB"
+    assert read_target(DEMO, None).summary == "demo, 17.0 s, speech 90%, level -15 dBFS, SNR 44 dB"
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_there_is_nothing_to_remark_on_in_a_real_recording_nor_a_doubt(name, shared, encoder):
-    recording = {name: audio.read_target(shared / "targets" / name)}
+    recording = {name: read_recording(shared / "targets" / name)}
     assert remarks(recording)[1] == []
-    assert doubts(encoder, recording) == []
+    assert speaker_doubts(encoder, recording) == []
 
 
 def test_there_is_nothing_to_remark_on_in_the_demo_nor_a_doubt(demo, encoder):
-    assert remarks({"demo": demo})[1] == doubts(encoder, {"demo": demo}) == []
+    assert remarks({"demo": demo})[1] == speaker_doubts(encoder, {"demo": demo}) == []
 
 
 @given(gain=st.floats(0.003, 1.0))
 @settings(max_examples=20, deadline=None)
 def test_the_level_is_the_gain_and_nothing_else_changes_with_it(gain):
-    demo = seconds(audio.read_target(DEMO), 0, 6)
+    demo = seconds(read_recording(DEMO), 0, 6)
     one, other = measure(demo), measure((gain * demo).astype(np.float32))
     assert other.level == pytest.approx(one.level + 20 * math.log10(gain), abs=0.5)
     assert other.clipped == pytest.approx(one.clipped, abs=1e-4)
@@ -232,7 +236,7 @@ def test_each_fault_is_a_line_with_its_figure_and_what_to_do(demo, line):
 
 @pytest.mark.parametrize("name", FILES)
 def test_real_recordings_that_were_made_worse_are_found_out(name, shared):
-    wave = audio.read_target(shared / "targets" / name)
+    wave = read_recording(shared / "targets" / name)
     for worse, word in (
         (np.float32(0.03) * wave, "dBFS"),
         (cut_off(wave, 0.01), "near the peak"),
@@ -251,7 +255,7 @@ def test_a_fault_of_many_recordings_is_one_line(demo):
 @pytest.fixture(scope="module")
 def known(shared, encoder):
     """Embeddings of the real recordings."""
-    waves = [audio.read_target(shared / "targets" / name) for name in FILES]
+    waves = [read_recording(shared / "targets" / name) for name in FILES]
     return dict(zip(FILES, encoder(waves), strict=True))
 
 
@@ -266,18 +270,18 @@ def test_recordings_of_a_speaker_agree_and_one_of_any_other_is_a_stranger_among_
 
 def test_a_stranger_is_named_with_what_to_do(shared, encoder):
     names = [*SPEAKERS["1998"], SPEAKERS["1688"][0]]
-    (line,) = doubts(encoder, {name: audio.read_target(shared / "targets" / name) for name in names})
+    (line,) = speaker_doubts(encoder, {name: read_recording(shared / "targets" / name) for name in names})
     assert line.startswith(f"{names[2]}: expected the speaker of the other recordings; got a cosine of 0.")
     assert "leave it out if it is somebody else" in line
 
 
 @pytest.mark.parametrize("length", [6, 10])
 def test_two_speakers_in_one_recording_are_suspected(length, shared, encoder):
-    first = {speaker: audio.read_target(shared / "targets" / names[0]) for speaker, names in SPEAKERS.items()}
+    first = {speaker: read_recording(shared / "targets" / names[0]) for speaker, names in SPEAKERS.items()}
     level = {speaker: 0.06 * wave / np.sqrt(np.mean(wave**2)) for speaker, wave in first.items()}
     pairs = list(itertools.combinations(level, 2))
     joined = [np.append(seconds(level[one], 0, length), seconds(level[other], 0, length)) for one, other in pairs]
-    found = [doubts(encoder, {"x": wave}) for wave in joined]
+    found = [speaker_doubts(encoder, {"x": wave}) for wave in joined]
     assert sum(map(bool, found)) >= len(pairs) - 1
     for lines in found:
         assert all(line.startswith("x: expected one speaker; got parts that differ") for line in lines)
@@ -285,19 +289,19 @@ def test_two_speakers_in_one_recording_are_suspected(length, shared, encoder):
 
 @pytest.mark.parametrize("change", ["white", "talkers", "silence"])
 def test_noise_and_silence_do_not_make_two_speakers_of_one(change, shared, encoder):
-    wave = audio.read_target(shared / "targets" / SPEAKERS["1688"][0])
+    wave = read_recording(shared / "targets" / SPEAKERS["1688"][0])
     worse = np.append(wave, np.zeros_like(wave)) if change == "silence" else noisy(wave, change, 7)
-    assert doubts(encoder, {"x": worse}) == []
+    assert speaker_doubts(encoder, {"x": worse}) == []
 
 
 def test_an_embedded_voice_among_the_demos_recordings_is_named_and_found_within_one(demo, embedded, bank, encoder):
     words = "The baker opens at six, but by half past five there is a queue of people talking quietly in the street."
     (voice,) = embedded([bank["am_boris"]], embedded.script(words), 0)
     own = {"a": seconds(demo, 0, 6), "b": seconds(demo, 6, 12), "c": seconds(demo, 11, 17)}
-    assert doubts(encoder, own) == []
-    (line,) = doubts(encoder, {**own, "d": voice})
+    assert speaker_doubts(encoder, own) == []
+    (line,) = speaker_doubts(encoder, {**own, "d": voice})
     assert line.startswith("d: ")
-    (line,) = doubts(encoder, {"e": np.append(seconds(demo, 0, 8), 3 * voice)})
+    (line,) = speaker_doubts(encoder, {"e": np.append(seconds(demo, 0, 8), 3 * voice)})
     assert line.startswith("e: expected one speaker")
 
 
@@ -312,7 +316,7 @@ def test_strangers_are_those_of_the_smaller_group_whatever_the_order(order):
     known = {"a": (9, 1), "b": (9, 2), "c": (9, 0, 1), "x": (0, 1, 9), "y": (1, 0, 0, 9)}
     found = strangers({name: direction(*known[name]) for name in order})
     assert set(found) == {"x", "y"}
-    assert all(cosine < quality.STRANGER for cosine in found.values())
+    assert all(cosine < STRANGER for cosine in found.values())
 
 
 def test_one_recording_is_no_stranger_and_neither_are_equal_ones():

@@ -8,8 +8,8 @@ import sys
 import pytest
 import soundfile
 
-from kvw import cli
-from kvw.runs import Run
+from kvw.cli.main import invoke
+from kvw.runs.reader import Run
 from kvw.types import SAMPLE_RATE
 
 pytestmark = pytest.mark.extras
@@ -63,7 +63,7 @@ def test_a_run_is_tracked_and_goes_on_in_the_same_log_without_doubles(tracked):
     wave, rate = soundfile.read(io.BytesIO(heard[-1].encoded_audio_string))
     assert rate == SAMPLE_RATE and abs(wave).max() > 0.05
     assert "_hparams_/session_start_info" in before.summary_metadata
-    assert cli.run([f"resume={tracked}", "step_limit=24"]) == 0
+    assert invoke([f"resume={tracked}", "step_limit=24"]) == 0
     after = check(tracked)
     assert len(after.Scalars("parts/target")) > len(before.Scalars("parts/target"))
     assert len({one.step for one in after.Audio("best")}) == len(after.Audio("best")) >= len(heard)
@@ -72,12 +72,12 @@ def test_a_run_is_tracked_and_goes_on_in_the_same_log_without_doubles(tracked):
 def test_a_run_that_was_not_tracked_can_be_from_where_it_goes_on_and_has_all_of_its_past(kvw):
     _, (run,) = kvw(*SMALL, "step_limit=6")
     assert not (run / "tensorboard").exists()
-    assert cli.run([f"resume={run}", "step_limit=18", "tracking=tensorboard"]) == 0
+    assert invoke([f"resume={run}", "step_limit=18", "tracking=tensorboard"]) == 0
     check(run)
 
 
 def test_without_the_package_nothing_begins_and_it_is_named(kvw, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    monkeypatch.delitem(sys.modules, "kvw.tracking", raising=False)
+    monkeypatch.delitem(sys.modules, "kvw.observers.tensorboard", raising=False)
     assert kvw(*SMALL, "step_limit=6", "tracking=tensorboard") == (2, [])
     assert "pip install 'kvw[tensorboard]'" in capsys.readouterr().err

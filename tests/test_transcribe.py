@@ -19,10 +19,17 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from kvw import audio, cli, decode, hub, texts, transcribe
-from kvw.speech import opening
-from kvw.transcribe import Transcript, Whisper
-from kvw.types import SAMPLE_RATE, KvwError, Wave
+from kvw.audio.decode import decode_file
+from kvw.audio.write import write_audio
+from kvw.cli.main import invoke
+from kvw.errors import KvwError
+from kvw.runtime import hub
+from kvw.speech.segmentation import opening
+from kvw.tasks.transcribe import recordings_in, transcribe_many
+from kvw.transcription import transcripts
+from kvw.transcription.transcripts import transcript_of, words_of, write_whole
+from kvw.transcription.whisper import LETTERS, Transcript, Whisper, load_model
+from kvw.types import SAMPLE_RATE, Wave
 from tests import random_whisper, test_hub
 
 DEMO = Path(__file__).parent.parent / "kvw" / "data" / "demo.flac"
@@ -53,13 +60,13 @@ def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: Wave) -> P
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "clips"
     folder.mkdir()
-    audio.write(folder / "a.wav", demo[: 4 * SAMPLE_RATE])
-    audio.write(folder / "b.wav", demo[4 * SAMPLE_RATE : 7 * SAMPLE_RATE])
+    write_audio(folder / "a.wav", demo[: 4 * SAMPLE_RATE])
+    write_audio(folder / "b.wav", demo[4 * SAMPLE_RATE : 7 * SAMPLE_RATE])
     return folder
 
 
 def many(model: Path | str, *arguments: str) -> int:
-    return cli.run(["task=transcribe_many", f"transcriber.model={model}", *arguments])
+    return invoke(["task=transcribe_many", f"transcriber.model={model}", *arguments])
 
 
 def refused(make: Callable[[], object]) -> str:
@@ -92,8 +99,8 @@ def test_a_language_that_is_given_is_not_detected(model, demo):
 
 
 def test_every_letter_of_kokoro_but_british_has_a_language_of_whispers(model):
-    assert sorted(transcribe.LETTERS.values()) == sorted("aefhijpz")
-    assert set(transcribe.LETTERS) <= set(faster_whisper.WhisperModel(str(model)).supported_languages)
+    assert sorted(LETTERS.values()) == sorted("aefhijpz")
+    assert set(LETTERS) <= set(faster_whisper.WhisperModel(str(model)).supported_languages)
 
 
 def test_whisper_hears_what_its_own_decoder_would_give_it(model, demo, tmp_path, monkeypatch):
@@ -108,7 +115,7 @@ def test_whisper_hears_what_its_own_decoder_would_give_it(model, demo, tmp_path,
         return transcription(self, speech, **options)
 
     monkeypatch.setattr(faster_whisper.WhisperModel, "transcribe", listen)
-    Whisper(model=str(model))(decode.read(path))
+    Whisper(model=str(model))(decode_file(path))
     ours, theirs = heard[0], faster_whisper.decode_audio(str(path))
     assert ours.dtype == np.float32
     assert abs(len(ours) - len(theirs)) <= 2
@@ -138,7 +145,7 @@ def test_the_beam_reaches_the_model(model, demo, monkeypatch):
 
 @pytest.mark.parametrize(("asked", "used"), [(None, "int8"), ("float32", "float32"), ("int8_float32", "int8_float32")])
 def test_the_compute_type_is_int8_on_a_cpu_unless_it_is_given(model, asked, used):
-    assert transcribe.load(model, "cpu", asked).model.compute_type.startswith(used)
+    assert load_model(model, "cpu", asked).model.compute_type.startswith(used)
 
 
 @pytest.mark.parametrize(
@@ -328,10 +335,10 @@ def test_what_is_done_is_kept_and_loads_no_model(model, recordings, capsys):
 
 
 def test_the_task_returns_how_many_texts_are_there(model, recordings):
-    transcriber = {"_target_": "kvw.transcribe.Whisper", "model": str(model)}
+    transcriber = {"_target_": "kvw.transcription.whisper.Whisper", "model": str(model)}
     for named, expected in (("clips/a.wav", 1.0), ("clips", 2.0), (["clips/b.wav", "clips"], 2.0)):
         cfg = {"target_audio": named, "texts_folder": "texts", "transcriber": transcriber}
-        assert texts.transcribe_many(OmegaConf.create(cfg)) == expected
+        assert transcribe_many(OmegaConf.create(cfg)) == expected
 
 
 def test_a_text_that_was_deleted_is_written_again(model, recordings):
@@ -345,28 +352,28 @@ def test_a_text_that_was_deleted_is_written_again(model, recordings):
 def test_recordings_of_one_name_have_a_text_each_whatever_comes_first(whisper, recordings, demo):
     other = recordings.parent / "other"
     other.mkdir()
-    audio.write(recordings / "a.flac", demo[8 * SAMPLE_RATE : 11 * SAMPLE_RATE])
-    audio.write(other / "a.wav", demo[11 * SAMPLE_RATE : 15 * SAMPLE_RATE])
+    write_audio(recordings / "a.flac", demo[8 * SAMPLE_RATE : 11 * SAMPLE_RATE])
+    write_audio(other / "a.wav", demo[11 * SAMPLE_RATE : 15 * SAMPLE_RATE])
     clips = [recordings / "a.wav", recordings / "a.flac", other / "a.wav"]
     folder = Path("texts")
-    heard = {clip: texts.transcript_of(clip, folder, lambda: whisper) for clip in clips}
+    heard = {clip: transcript_of(clip, folder, lambda: whisper) for clip in clips}
     assert len(list(folder.glob("a*.txt"))) == 3
-    assert {clip: whisper(decode.read(clip)).text for clip in clips} == {clip: heard[clip].text for clip in clips}
+    assert {clip: whisper(decode_file(clip)).text for clip in clips} == {clip: heard[clip].text for clip in clips}
     for clip in reversed(clips):
-        assert texts.transcript_of(clip, folder, nobody).text == heard[clip].text
+        assert transcript_of(clip, folder, nobody).text == heard[clip].text
 
 
 def test_a_recording_that_was_made_anew_gets_a_new_text_and_the_corrected_old_one_stays(whisper, recordings, demo):
     clip, folder = recordings / "a.wav", Path("texts")
-    texts.transcript_of(clip, folder, lambda: whisper)
+    transcript_of(clip, folder, lambda: whisper)
     (folder / "a.txt").write_text("Corrected.")
-    audio.write(clip, demo[9 * SAMPLE_RATE : 13 * SAMPLE_RATE])
-    fresh = texts.transcript_of(clip, folder, lambda: whisper)
-    assert fresh.text == whisper(decode.read(clip)).text
+    write_audio(clip, demo[9 * SAMPLE_RATE : 13 * SAMPLE_RATE])
+    fresh = transcript_of(clip, folder, lambda: whisper)
+    assert fresh.text == whisper(decode_file(clip)).text
     assert (folder / "a.txt").read_text() == "Corrected."
-    assert texts.transcript_of(clip, folder, nobody) == Transcript(fresh.text, "es")
+    assert transcript_of(clip, folder, nobody) == Transcript(fresh.text, "es")
     (folder / "a.txt").unlink()
-    assert texts.transcript_of(clip, folder, nobody).text == fresh.text
+    assert transcript_of(clip, folder, nobody).text == fresh.text
 
 
 @example("\ufeffAs Windows' editor writes it.")
@@ -376,7 +383,7 @@ def test_whatever_someone_types_is_used_as_it_is(recordings, typed):
     folder = Path("typed")
     folder.mkdir(exist_ok=True)
     (folder / "a.txt").write_bytes(typed.encode(errors="replace"))
-    words, letter = texts.words_of([recordings / "a.wav"], folder, nobody)
+    words, letter = words_of([recordings / "a.wav"], folder, nobody)
     assert words.split() == typed.encode(errors="replace").decode().removeprefix("\ufeff").split()
     assert "\n" not in words
     assert letter is None
@@ -385,17 +392,17 @@ def test_whatever_someone_types_is_used_as_it_is(recordings, typed):
 def test_the_words_of_several_clips_are_joined_and_their_language_passed_on(whisper, recordings):
     made = []
     clips = [recordings / "b.wav", recordings / "a.wav"]
-    words, letter = texts.words_of(clips, Path("texts"), lambda: made.append(1) or whisper)
-    assert words == " ".join(whisper(decode.read(clip)).text for clip in clips)
+    words, letter = words_of(clips, Path("texts"), lambda: made.append(1) or whisper)
+    assert words == " ".join(whisper(decode_file(clip)).text for clip in clips)
     assert letter == "e"
     assert made == [1]
-    assert texts.words_of(clips, Path("texts"), nobody) == (words, "e")
+    assert words_of(clips, Path("texts"), nobody) == (words, "e")
 
 
 def test_the_language_of_most_clips_is_taken_and_the_others_are_mentioned(recordings, demo, said):
-    audio.write(recordings / "c.wav", demo[: 3 * SAMPLE_RATE])
+    write_audio(recordings / "c.wav", demo[: 3 * SAMPLE_RATE])
     codes = iter(["it", "ja", "ja"])
-    words, letter = texts.words_of(
+    words, letter = words_of(
         sorted(recordings.iterdir()), Path("texts"), lambda: lambda wave: Transcript("Words.", next(codes), 0.9)
     )
     assert (words, letter) == ("Words. Words. Words.", "j")
@@ -408,7 +415,7 @@ def test_a_language_that_kokoro_lacks_is_a_note_and_no_error(model, recordings, 
 
 
 def test_a_recording_without_words_fails_and_says_where_to_type_them(model, recordings, capsys):
-    audio.write(recordings / "c.wav", np.zeros(3 * SAMPLE_RATE, np.float32))
+    write_audio(recordings / "c.wav", np.zeros(3 * SAMPLE_RATE, np.float32))
     assert many(model, "target_audio=clips") == 1
     told = capsys.readouterr()
     assert "1 of 3 recordings failed: c.wav" in told.err
@@ -427,9 +434,9 @@ def test_a_text_that_can_not_be_used_fails_and_is_not_overwritten(model, recordi
 
 @pytest.mark.parametrize("content", ["", "junk", "[]", '{"sha256": 3, "language": []}', '{"language": [1]}'])
 def test_a_damaged_record_beside_a_text_is_no_error(whisper, recordings, content):
-    texts.transcript_of(recordings / "a.wav", Path("texts"), lambda: whisper)
+    transcript_of(recordings / "a.wav", Path("texts"), lambda: whisper)
     Path("texts/a.kvw.json").write_text(content)
-    assert texts.transcript_of(recordings / "a.wav", Path("texts"), lambda: whisper).text
+    assert transcript_of(recordings / "a.wav", Path("texts"), lambda: whisper).text
 
 
 @pytest.mark.parametrize(
@@ -478,7 +485,7 @@ def test_an_interrupt_keeps_what_is_done(model, recordings, monkeypatch):
 
 @pytest.mark.parametrize("writes", [0, 1])
 def test_a_crash_while_a_text_is_written_never_leaves_one_that_seems_typed(whisper, recordings, writes):
-    left, written = [None] * writes, texts.write_whole
+    left, written = [None] * writes, write_whole
 
     def crash(path, content):
         if not left:
@@ -487,14 +494,14 @@ def test_a_crash_while_a_text_is_written_never_leaves_one_that_seems_typed(whisp
         written(path, content)
 
     with pytest.MonkeyPatch.context() as fault:
-        fault.setattr(texts, "write_whole", crash)
+        fault.setattr(transcripts, "write_whole", crash)
         with pytest.raises(OSError, match="No space"):
-            texts.transcript_of(recordings / "a.wav", Path("texts"), lambda: whisper)
-    assert texts.transcript_of(recordings / "a.wav", Path("texts"), lambda: whisper).language == "es"
+            transcript_of(recordings / "a.wav", Path("texts"), lambda: whisper)
+    assert transcript_of(recordings / "a.wav", Path("texts"), lambda: whisper).language == "es"
 
 
 def test_a_list_of_files_and_folders_names_each_recording_once(recordings):
-    named = texts.recordings_in([str(recordings / "b.wav"), str(recordings)])
+    named = recordings_in([str(recordings / "b.wav"), str(recordings)])
     assert [path.name for path in named] == ["b.wav", "a.wav"]
 
 

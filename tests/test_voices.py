@@ -24,9 +24,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from kvw import voices
-from kvw.formats import npy, npz, raw, safetensors, torch_zip
-from kvw.types import VOICE_SHAPE, KvwError, Voice
+from kvw.errors import KvwError
+from kvw.runtime.filenames import _RESERVED, safe_stem
+from kvw.types import VOICE_SHAPE, Voice
+from kvw.voices.files import facts_of, load_bank, load_voice, save_voice, synthesizer_of, voice_digest
+from kvw.voices.formats import npy, npz, raw, safetensors, torch_zip
 from tests.conftest import audited, crashes
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "voices"
@@ -175,7 +177,7 @@ def refused(path: Path) -> str:
     """The one line with which the loader refuses a file, having run nothing, soon."""
     began = time.perf_counter()
     with audited() as heard, pytest.raises(KvwError) as caught:
-        voices.load(path)
+        load_voice(path)
     assert time.perf_counter() - began < SECONDS
     assert not [event for event in heard if event.startswith(RAN)]
     message = str(caught.value)
@@ -267,7 +269,7 @@ def test_a_damaged_voice_loads_whole_or_is_refused(edits: list[tuple[int, bytes]
     path = tmp_path / "voice.pt"
     path.write_bytes(raw)
     try:
-        voice = voices.load(path)
+        voice = load_voice(path)
     except KvwError as error:
         assert str(error).isprintable()
     else:
@@ -277,7 +279,7 @@ def test_a_damaged_voice_loads_whole_or_is_refused(edits: list[tuple[int, bytes]
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data/voices")
 def test_every_real_voice_loads_as_torch_loads_it() -> None:
-    bank = voices.load_bank(REAL)
+    bank = load_bank(REAL)
     assert len(bank.voices) == 54
     assert bank.synthesizer == "kokoro"
     assert list(bank.voices) == sorted(bank.voices)
@@ -288,16 +290,16 @@ def test_every_real_voice_loads_as_torch_loads_it() -> None:
 def test_a_voice_from_numpy_with_any_stride_on_its_axis_of_one_loads(tmp_path: Path) -> None:
     tensor = torch.from_numpy(a_voice()[:, 0, :].copy()[:, None, :])
     torch.save(tensor, tmp_path / "voice.pt")
-    assert np.array_equal(voices.load(tmp_path / "voice.pt"), tensor.numpy())
+    assert np.array_equal(load_voice(tmp_path / "voice.pt"), tensor.numpy())
 
 
 def test_a_loaded_voice_is_the_callers_to_change(tmp_path: Path) -> None:
     torch.save(FLOATS, tmp_path / "voice.pt")
-    voice = voices.load(tmp_path / "voice.pt")
+    voice = load_voice(tmp_path / "voice.pt")
     voice += 1
     assert voice.flags.c_contiguous
     assert voice.flags.owndata
-    assert voices.load(tmp_path / "voice.pt").max() == 0
+    assert load_voice(tmp_path / "voice.pt").max() == 0
 
 
 finite = st.floats(-3, 3, width=32)
@@ -313,31 +315,31 @@ def test_a_saved_voice_and_its_facts_come_back(
     row: np.ndarray, seed: int, notes: dict[str, object], tmp_path: Path
 ) -> None:
     voice, path = a_voice(seed) + row, tmp_path / "voice.pt"
-    voices.save(path, voice, {**notes, **FACTS})
-    assert voices.load(path).tobytes() == voice.tobytes()
+    save_voice(path, voice, {**notes, **FACTS})
+    assert load_voice(path).tobytes() == voice.tobytes()
     told = json.loads(path.with_suffix(".json").read_text("utf-8"))
     digest = hashlib.sha256(voice.tobytes()).hexdigest()
     ours = {"format": "kvw voice 1", "shape": [510, 1, 256], "sha256": digest}
     seal = told.pop("facts_sha256")
-    assert told == {**notes, **FACTS, **ours} == voices.facts_of(path)
+    assert told == {**notes, **FACTS, **ours} == facts_of(path)
     assert seal == hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def test_a_record_that_was_damaged_is_refused_and_one_that_was_changed_on_purpose_says_so(tmp_path: Path) -> None:
     path = tmp_path / "voice.pt"
-    voices.save(path, a_voice(), {**FACTS, "seed": 1234})
+    save_voice(path, a_voice(), {**FACTS, "seed": 1234})
     beside = path.with_suffix(".json")
     changed = beside.read_text("utf-8").replace("1234", "1235")
     beside.write_text(changed, "utf-8")
     with pytest.raises(KvwError, match="delete its line facts_sha256"):
-        voices.facts_of(path)
+        facts_of(path)
     beside.write_text("\n".join(line for line in changed.splitlines() if "facts_sha256" not in line), "utf-8")
-    assert voices.facts_of(path)["seed"] == 1235
+    assert facts_of(path)["seed"] == 1235
 
 
 def test_a_saved_voice_is_what_kpipeline_wants(tmp_path: Path) -> None:
     voice = np.asfortranarray(a_voice())
-    voices.save(tmp_path / "voice.pt", voice, FACTS)
+    save_voice(tmp_path / "voice.pt", voice, FACTS)
     tensor = torch.load(tmp_path / "voice.pt", weights_only=True)
     assert type(tensor) is torch.Tensor
     assert tensor.dtype == torch.float32
@@ -352,13 +354,13 @@ def test_a_saved_voice_is_what_kpipeline_wants(tmp_path: Path) -> None:
 def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
     for folder, notes in (("a", {"x": 1, "y": 2}), ("b", {"y": 2, "x": 1})):
         (tmp_path / folder).mkdir()
-        voices.save(tmp_path / folder / "voice.pt", a_voice(), {**notes, **FACTS})
+        save_voice(tmp_path / folder / "voice.pt", a_voice(), {**notes, **FACTS})
     for name in ("voice.pt", "voice.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 def test_facts_may_hold_numpy_numbers_paths_and_names_that_are_no_text(tmp_path: Path) -> None:
-    voices.save(
+    save_voice(
         tmp_path / "v.pt", a_voice(), {**FACTS, "score": np.float32(0.5), "from": Path("a/b"), "name": "\udc80é"}
     )
     told = json.loads((tmp_path / "v.json").read_text("utf-8"))
@@ -379,7 +381,7 @@ def test_facts_may_hold_numpy_numbers_paths_and_names_that_are_no_text(tmp_path:
 )
 def test_what_is_no_voice_is_not_written(name: str, voice: Any, notes: dict[str, object], tmp_path: Path) -> None:
     with pytest.raises(ValueError):
-        voices.save(tmp_path / name, voice, notes)
+        save_voice(tmp_path / name, voice, notes)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -395,59 +397,59 @@ def test_a_crash_between_any_two_steps_never_mislabels_a_voice(
         folder.mkdir()
         path = folder / "best.pt"
         if before:
-            voices.save(path, a_voice(1), {"synthesiser": before})
-        save = partial(voices.save, path, a_voice(2), {"synthesiser": after})
+            save_voice(path, a_voice(1), {"synthesiser": before})
+        save = partial(save_voice, path, a_voice(2), {"synthesiser": after})
         steps += crashes(monkeypatch, save, crash)
         if not path.exists():
             continue
-        said = voices.facts_of(path)
-        if said["sha256"] == voices.digest(torch_zip.read(path.read_bytes())):
-            assert said["synthesiser"] == owner[voices.load(path).tobytes()]
+        said = facts_of(path)
+        if said["sha256"] == voice_digest(torch_zip.read(path.read_bytes())):
+            assert said["synthesiser"] == owner[load_voice(path).tobytes()]
         else:
             with pytest.raises(KvwError, match="other numbers than the sha256"):
-                voices.load(path)
+                load_voice(path)
     assert 4 <= steps < 20, "every step was tried"
 
 
 def test_numbers_that_are_not_those_that_the_facts_name_are_refused(tmp_path: Path) -> None:
-    facts = {**FACTS, "sha256": voices.digest(a_voice())}
+    facts = {**FACTS, "sha256": voice_digest(a_voice())}
     (tmp_path / "a.safetensors").write_bytes(safetensors.write(a_voice(), facts))
-    assert np.array_equal(voices.load(tmp_path / "a.safetensors"), a_voice())
+    assert np.array_equal(load_voice(tmp_path / "a.safetensors"), a_voice())
     content = bytearray((tmp_path / "a.safetensors").read_bytes())
     content[-2] ^= 1
     (tmp_path / "a.safetensors").write_bytes(content)
     with pytest.raises(KvwError, match="other numbers than the sha256"):
-        voices.load(tmp_path / "a.safetensors")
+        load_voice(tmp_path / "a.safetensors")
 
 
 def test_no_json_means_kokoro_and_a_name_in_embedded_means_embedded(tmp_path: Path) -> None:
-    assert voices.synthesizer_of(tmp_path / "af_heart.pt") == "kokoro"
-    assert voices.synthesizer_of(tmp_path / "f1.embedded.pt") == "embedded"
-    voices.save(tmp_path / "best.pt", a_voice(), {"synthesiser": "embedded"})
-    assert voices.synthesizer_of(tmp_path / "best.pt") == "embedded"
-    voices.save(tmp_path / "f1.embedded.pt", a_voice(), {"synthesiser": "embedded"})
-    assert voices.synthesizer_of(tmp_path / "f1.embedded.pt") == "embedded"
+    assert synthesizer_of(tmp_path / "af_heart.pt") == "kokoro"
+    assert synthesizer_of(tmp_path / "f1.embedded.pt") == "embedded"
+    save_voice(tmp_path / "best.pt", a_voice(), {"synthesiser": "embedded"})
+    assert synthesizer_of(tmp_path / "best.pt") == "embedded"
+    save_voice(tmp_path / "f1.embedded.pt", a_voice(), {"synthesiser": "embedded"})
+    assert synthesizer_of(tmp_path / "f1.embedded.pt") == "embedded"
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"{}", b'{"synthesiser": 3}', b"\xff\xfe", b"[" * 100_000])
 def test_a_json_that_says_no_synthesiser_is_refused(text: bytes, tmp_path: Path) -> None:
     (tmp_path / "best.json").write_bytes(text)
     with pytest.raises(KvwError, match=r"best\.json.*expected"):
-        voices.synthesizer_of(tmp_path / "best.pt")
+        synthesizer_of(tmp_path / "best.pt")
 
 
 def test_a_json_that_denies_its_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.embedded.json").write_text('{"synthesiser": "kokoro"}')
     with pytest.raises(KvwError, match="as the name says"):
-        voices.synthesizer_of(tmp_path / "x.embedded.pt")
+        synthesizer_of(tmp_path / "x.embedded.pt")
 
 
 def test_a_bank_is_the_folders_voices_by_name(tmp_path: Path) -> None:
     for name in ("b.embedded.pt", "a-1.embedded.pt", "a.pt"):
-        voices.save(tmp_path / name, a_voice(len(name)), {"synthesiser": "embedded"})
+        save_voice(tmp_path / name, a_voice(len(name)), {"synthesiser": "embedded"})
     (tmp_path / "._a.pt").write_bytes(b"macOS")
     (tmp_path / "notes.txt").write_text("mine")
-    bank = voices.load_bank(tmp_path)
+    bank = load_bank(tmp_path)
     assert bank.synthesizer == "embedded"
     assert list(bank.voices) == ["a", "a-1", "b"]
     assert np.array_equal(bank.voices["b"], a_voice(len("b.embedded.pt")))
@@ -457,28 +459,28 @@ def test_a_bank_without_voices_says_what_fetches_them(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder in (tmp_path, tmp_path / "none", tmp_path / "file"):
         with pytest.raises(KvwError, match="python -m kvw task=voices"):
-            voices.load_bank(folder)
+            load_bank(folder)
 
 
 def test_a_bank_of_two_synthesisers_is_refused(tmp_path: Path) -> None:
     torch.save(FLOATS, tmp_path / "af_heart.pt")
-    voices.save(tmp_path / "f1.embedded.pt", a_voice(), {"synthesiser": "embedded"})
+    save_voice(tmp_path / "f1.embedded.pt", a_voice(), {"synthesiser": "embedded"})
     with pytest.raises(KvwError, match=r"one synthesiser.*af_heart\.pt \(kokoro\), f1\.embedded\.pt \(embedded\)"):
-        voices.load_bank(tmp_path)
+        load_bank(tmp_path)
 
 
 def test_a_bank_with_two_voices_of_one_name_is_refused(tmp_path: Path) -> None:
     for name in ("f1.pt", "f1.embedded.pt"):
-        voices.save(tmp_path / name, a_voice(), {"synthesiser": "embedded"})
+        save_voice(tmp_path / name, a_voice(), {"synthesiser": "embedded"})
     with pytest.raises(KvwError, match="both named f1"):
-        voices.load_bank(tmp_path)
+        load_bank(tmp_path)
 
 
 def test_a_bad_voice_in_a_bank_is_named(tmp_path: Path) -> None:
     torch.save(FLOATS, tmp_path / "good.pt")
     torch.save(FLOATS.double(), tmp_path / "bad.pt")
     with pytest.raises(KvwError, match=r"bad\.pt.*Double"):
-        voices.load_bank(tmp_path)
+        load_bank(tmp_path)
 
 
 def test_a_folder_of_several_formats_is_a_bank_and_packs_in_it_are_not(tmp_path: Path) -> None:
@@ -491,38 +493,38 @@ def test_a_folder_of_several_formats_is_a_bank_and_packs_in_it_are_not(tmp_path:
     (tmp_path / "two.bin").write_bytes(2 * raw.write(a_voice(5)))
     (tmp_path / "one.bin").write_bytes(raw.write(a_voice(5)))
     (tmp_path / "one.speakers.txt").write_text("0 x\n")
-    bank = voices.load_bank(tmp_path)
+    bank = load_bank(tmp_path)
     assert {name: voice.tobytes() for name, voice in bank.voices.items()} == {
         name: a_voice(seed).tobytes() for seed, name in enumerate("abcd", start=1)
     }
 
 
 def test_one_voice_may_be_in_a_folder_in_several_formats_but_no_other_by_its_name(tmp_path: Path) -> None:
-    voices.save(tmp_path / "a.pt", a_voice(1), FACTS)
+    save_voice(tmp_path / "a.pt", a_voice(1), FACTS)
     (tmp_path / "a.npy").write_bytes(npy.write(a_voice(1)))
     (tmp_path / "a.bin").write_bytes(raw.write(a_voice(1)))
-    assert list(voices.load_bank(tmp_path).voices) == ["a"]
+    assert list(load_bank(tmp_path).voices) == ["a"]
     (tmp_path / "a.bin").write_bytes(raw.write(a_voice(2)))
     with pytest.raises(KvwError, match=r"a\.bin.*other numbers than the sha256"):
-        voices.load_bank(tmp_path)
+        load_bank(tmp_path)
     (tmp_path / "a.json").unlink()
     with pytest.raises(KvwError, match="both named a"):
-        voices.load_bank(tmp_path)
+        load_bank(tmp_path)
 
 
 def test_a_damaged_bin_of_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(raw.write(a_voice())[:-1])
     with pytest.raises(KvwError, match=r"a\.bin.*522,239 bytes"):
-        voices.load_bank(tmp_path)
+        load_bank(tmp_path)
 
 
 def test_a_file_is_a_bank_of_what_it_holds(tmp_path: Path) -> None:
-    voices.save(tmp_path / "best.embedded.pt", a_voice(1), {"synthesiser": "embedded"})
-    bank = voices.load_bank(tmp_path / "best.embedded.pt")
+    save_voice(tmp_path / "best.embedded.pt", a_voice(1), {"synthesiser": "embedded"})
+    bank = load_bank(tmp_path / "best.embedded.pt")
     assert (list(bank.voices), bank.synthesizer) == (["best"], "embedded")
     (tmp_path / "voices.bin").write_bytes(npz.write({"b.pt": a_voice(2), "a": a_voice(3)}))
     (tmp_path / "voices.json").write_text("kokoro-onnx once had its voices in a file of this name")
-    bank = voices.load_bank(tmp_path / "voices.bin")
+    bank = load_bank(tmp_path / "voices.bin")
     assert (list(bank.voices), bank.synthesizer) == (["a", "b"], "kokoro"), "KVoiceWalk's names end in .pt"
 
 
@@ -531,42 +533,42 @@ def test_a_pack_that_is_given_for_a_voice_says_what_to_type(tmp_path: Path) -> N
     path.write_bytes(npz.write({name: a_voice() for name in ("am_a", "am_b", "am_c", "am_d")}))
     assert "a pack of 4 (am_a, am_b, am_c, ...); name one of them: " + str(path) + ":am_a" in refused(path)
     path.write_bytes(npz.write({"am_a": a_voice(7)}))
-    assert np.array_equal(voices.load(path), a_voice(7))
+    assert np.array_equal(load_voice(path), a_voice(7))
 
 
 def test_safetensors_say_themselves_whose_voice_they_hold(tmp_path: Path) -> None:
     path = tmp_path / "best.safetensors"
     path.with_suffix(".json").write_text('{"synthesiser": "kokoro"}')  # of another file by that name
     path.write_bytes(safetensors.write(a_voice(), {"synthesiser": "embedded", "seed": 3}))
-    assert voices.synthesizer_of(path) == "embedded"
-    assert voices.facts_of(path) == {"synthesiser": "embedded", "seed": 3}
+    assert synthesizer_of(path) == "embedded"
+    assert facts_of(path) == {"synthesiser": "embedded", "seed": 3}
     path.write_bytes(safetensors.write(a_voice(), {}))
-    assert voices.synthesizer_of(path) == "kokoro"
+    assert synthesizer_of(path) == "kokoro"
     with pytest.raises(KvwError, match="as the name says"):
-        voices.facts_of(path.rename(tmp_path / "best.embedded.safetensors"))
+        facts_of(path.rename(tmp_path / "best.embedded.safetensors"))
 
 
 def test_the_facts_of_a_voice_are_those_it_was_saved_with(tmp_path: Path) -> None:
-    voices.save(tmp_path / "a.pt", a_voice(), {**FACTS, "seed": 3})
-    assert voices.facts_of(tmp_path / "a.pt")["seed"] == 3
-    assert voices.facts_of(tmp_path / "a.npy")["seed"] == 3
-    assert voices.facts_of(tmp_path / "b.pt") == {}
+    save_voice(tmp_path / "a.pt", a_voice(), {**FACTS, "seed": 3})
+    assert facts_of(tmp_path / "a.pt")["seed"] == 3
+    assert facts_of(tmp_path / "a.npy")["seed"] == 3
+    assert facts_of(tmp_path / "b.pt") == {}
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes")
 def test_a_pipe_beside_a_voice_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.json")
     with pytest.raises(KvwError, match=r"a\.json.*no regular file"):
-        voices.synthesizer_of(tmp_path / "a.pt")
+        synthesizer_of(tmp_path / "a.pt")
     os.mkfifo(tmp_path / "b.bin")
     with pytest.raises(KvwError, match=r"b\.bin"):
-        voices.load_bank(tmp_path)
+        load_bank(tmp_path)
 
 
 def test_a_json_without_end_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b" " * (2 << 20))
     with pytest.raises(KvwError, match="more than 1,048,576 bytes"):
-        voices.synthesizer_of(tmp_path / "a.pt")
+        synthesizer_of(tmp_path / "a.pt")
 
 
 awkward = st.text() | st.text('./\\:*?"<>| \n\0.-_conNUL1é\u0301\udc80', max_size=90)
@@ -575,20 +577,20 @@ awkward = st.text() | st.text('./\\:*?"<>| \n\0.-_conNUL1é\u0301\udc80', max_si
 @settings(max_examples=500)
 @given(awkward)
 def test_a_safe_stem_is_a_file_name_everywhere(text: str) -> None:
-    stem = voices.safe_stem(text)
+    stem = safe_stem(text)
     assert 1 <= len(stem.encode("utf-8")) <= 60
     assert all(c in "_-." or unicodedata.category(c)[0] in "LMN" for c in stem)
     assert stem[0] not in ".-"
     assert stem[-1] != "."
     assert stem.split(".")[0].upper() not in {"CON", "PRN", "AUX", "NUL", "COM1", "LPT9", "COM²"}
     assert not stem.endswith(".embedded")
-    assert voices.safe_stem(stem) == stem
+    assert safe_stem(stem) == stem
 
 
 @given(st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,40}[A-Za-z0-9_-]", fullmatch=True))
 def test_a_stem_that_is_safe_stays_as_it_is(text: str) -> None:
-    reserved = text.split(".")[0].upper() in voices._RESERVED
-    assert voices.safe_stem(text) == (f"_{text}" if reserved else text)
+    reserved = text.split(".")[0].upper() in _RESERVED
+    assert safe_stem(text) == (f"_{text}" if reserved else text)
 
 
 @pytest.mark.parametrize(
@@ -608,4 +610,4 @@ def test_a_stem_that_is_safe_stays_as_it_is(text: str) -> None:
     ],
 )
 def test_safe_stems_by_example(text: str, stem: str) -> None:
-    assert voices.safe_stem(text) == stem
+    assert safe_stem(text) == stem

@@ -11,15 +11,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from kvw import cli, voices
-from kvw import folder as folders
-from kvw.runs import Run
+from kvw.cli.main import invoke
+from kvw.config.paths import DEMO
+from kvw.runs import folders
+from kvw.runs.reader import Run
+from kvw.runtime.locks import holder
+from kvw.voices.files import load_voice, save_voice
 from tests.browser import Server, begin, browser, choose, fill, go, opened, until, words
-from tests.conftest import ROOT, SHORT
+from tests.conftest import SHORT
 
 pytestmark = pytest.mark.extras
-
-DEMO = ROOT / "kvw" / "data" / "demo.flac"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def arguments(tmp_path_factory, bank):
     """Of a page whose searches are quick: three stock voices, short texts."""
     folder = tmp_path_factory.mktemp("bank")
     for name in ("af_amber", "am_boris", "am_felix"):
-        voices.save(folder / f"{name}.pt", bank[name], {"synthesiser": "embedded"})
+        save_voice(folder / f"{name}.pt", bank[name], {"synthesiser": "embedded"})
     (folder / "heldout.txt").write_text("Nobody was there.\nIt rains again today.\n")
     settings = {"synth": "embedded", "voice_folder": folder, "heldout_texts": folder / "heldout.txt", "judges": "none"}
     settings |= {"executor.scorers": 0, "other_text": SHORT["other_text"], "device": "cpu"}
@@ -98,7 +99,7 @@ def test_a_voice_is_searched_for_heard_and_downloaded_and_nothing_is_lost(tmp_pa
         begun = Run(ben).steps
         until(lambda: Run(ben).steps > begun, 120)
 
-        os.kill(int(folders.holder(ben.parent.parent).split()[0]), signal.SIGKILL)
+        os.kill(int(holder(ben.parent.parent).split()[0]), signal.SIGKILL)
         until(lambda: "2. Ben: failed" in words(tab, "queue"))
         assert "ended from outside" in words(tab, "status") and "Resume" in words(tab, "status")
         until(lambda: tab.locator("#finish").is_enabled())
@@ -130,7 +131,7 @@ def test_a_voice_is_searched_for_heard_and_downloaded_and_nothing_is_lost(tmp_pa
         with tab.expect_download() as download:
             tab.locator("#files a").first.click()
         download.value.save_as(tmp_path / "ann.safetensors")
-        assert voices.load(tmp_path / "ann.safetensors").tobytes() == voices.load(ann / "best.pt").tobytes()
+        assert load_voice(tmp_path / "ann.safetensors").tobytes() == load_voice(ann / "best.pt").tobytes()
 
         go(tab, "Speak")
         until(lambda: tab.input_value("#voice input"))
@@ -292,16 +293,16 @@ def test_the_page_is_on_this_machine_alone_and_has_one_queue(served, arguments, 
     assert served.address.startswith("http://127.0.0.1:")
     port = served.address.rpartition(":")[2]
     monkeypatch.chdir(served.folder)
-    assert cli.run(["task=web", f"task.port={port}", *arguments]) == 2
+    assert invoke(["task=web", f"task.port={port}", *arguments]) == 2
     assert "task.port: expected a free port" in capfd.readouterr().err
-    assert cli.run(["task=web", "task.port=0", *arguments]) == 3
+    assert invoke(["task=web", "task.port=0", *arguments]) == 3
     assert "expected a queue that is not at work" in capfd.readouterr().err
-    assert cli.run(["task=web", "task.port=99999", *arguments]) == 2
+    assert invoke(["task=web", "task.port=99999", *arguments]) == 2
 
 
 def test_without_gradio_it_says_what_to_install(monkeypatch, capfd, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "gradio", None)
-    assert cli.run(["task=web"]) == 2
+    assert invoke(["task=web"]) == 2
     assert "pip install 'kvw[web]'" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -9,11 +9,12 @@ import time
 
 import pytest
 
-from kvw import folder as folders
-from kvw.cli import quote
-from kvw.disk import StorageError
-from kvw.types import KvwError
-from kvw.web.jobs import DONE, EXIT, FAILED, FINISH, PAUSE, PAUSED, RUNNING, WAITING, Queue
+from kvw.config.arguments import quote
+from kvw.errors import KvwError
+from kvw.runtime.files import StorageError
+from kvw.runtime.locks import holder_here, is_held
+from kvw.web.job import DONE, EXIT_FILE, FAILED, FINISH, PAUSE, PAUSED, RUNNING, WAITING
+from kvw.web.queue import Queue
 
 TASKS = """
 import time
@@ -79,7 +80,7 @@ def test_one_search_is_at_work_at_a_time_in_their_order(here, tmp_path):
     assert (second.state, second.number) == (WAITING, 2)
     assert (second.folder / "words.txt").read_bytes() == b"hello"
     assert second.folder.parent == tmp_path / "queue"
-    assert folders.is_held(first.folder)
+    assert is_held(first.folder)
     (tmp_path / "go").touch()
     until(queue, lambda: second.state == DONE)
     assert (first.state, first.code) == (DONE, 0)
@@ -110,7 +111,7 @@ def test_a_search_can_be_paused_and_goes_on(here):
         queue.remove(job.number)
     queue.ask(job.number, PAUSE)
     until(queue, lambda: job.state == PAUSED)
-    assert not folders.is_held(job.folder)
+    assert not is_held(job.folder)
     with pytest.raises(KvwError, match="expected a search that has ended"):
         queue.extend(job.number, 10)
     queue.resume(job.number)
@@ -122,7 +123,7 @@ def test_a_search_that_is_killed_has_failed(here):
     queue = here()
     job = add(queue, "a")
     until(queue, at_work(job))
-    os.kill(folders.holder_here(job.folder), signal.SIGKILL)
+    os.kill(holder_here(job.folder), signal.SIGKILL)
     until(queue, lambda: job.state == FAILED)
     assert job.reason.startswith("its process was ended from outside")
 
@@ -133,7 +134,7 @@ def test_a_page_that_is_closed_ends_its_search_which_goes_on_with_the_next_page(
     job = add(queue, "a")
     until(queue, at_work(job))
     queue.close()
-    assert not folders.is_held(job.folder)
+    assert not is_held(job.folder)
     following = here()
     (again,) = following.jobs
     assert (again.title, again.search, again.state) == ("a", "experiment=quick", WAITING)
@@ -163,7 +164,7 @@ def test_one_that_ended_while_no_page_was_there_is_done_or_goes_on(here):
         job.state = RUNNING
         job.save()
         if code:
-            (job.folder / EXIT).write_text(code)
+            (job.folder / EXIT_FILE).write_text(code)
     first, second, third = here().jobs
     assert (first.state, second.state, third.state) == (RUNNING, WAITING, WAITING)
     queue = here()
@@ -253,11 +254,11 @@ def test_a_search_that_two_pages_began_is_at_work_once(here):
     again, other = queue.jobs
     again.state = WAITING
     gave_way = lambda: queue._process is None or lost._process.poll() is not None  # noqa: E731
-    until(queue, lambda: again.state == RUNNING and gave_way() and folders.is_held(job.folder))
+    until(queue, lambda: again.state == RUNNING and gave_way() and is_held(job.folder))
     assert (again.state, other.state) == (RUNNING, WAITING)
     queue.ask(1, PAUSE)
     until(queue, lambda: again.state == PAUSED)
-    until(lost, lambda: not folders.is_held(job.folder))
+    until(lost, lambda: not is_held(job.folder))
 
 
 def test_what_is_to_be_judged_comes_first_and_can_still_go_on(here):
@@ -279,7 +280,7 @@ def test_a_full_disk_fails_no_search(here, monkeypatch):
         raise StorageError(path, "no space")
 
     with monkeypatch.context() as patched:
-        patched.setattr("kvw.web.jobs.write_whole", full)
+        patched.setattr("kvw.web.queue.write_whole", full)
         for _ in range(3):
             with pytest.raises(StorageError):
                 queue.turn()

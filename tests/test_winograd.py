@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from kvw.speech.blocked import _leaky, _snake
-from kvw.speech.winograd import BLOCK, TILE, Convolution, Moments, Workspace, cook_toom
+from kvw.speech.kokoro.cpu_decoder import _leaky, _snake
+from kvw.speech.kokoro.winograd import BLOCK, TILE, Convolution, Moments, Workspace, cook_toom
 from tests.reference import snr
 
 SPACE = Workspace()

@@ -1,4 +1,4 @@
-"""The web page: what :class:`kvw.web.studio.Studio` can do, as Gradio's components. Read :func:`build` first."""
+"""The web page: what :class:`kvw.web.service.Service` can do, as Gradio's components. Read :func:`build` first."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from kvw import cli
-from kvw.folder import SUMMARY
-from kvw.report.sound import uri
-from kvw.runs import Run
-from kvw.types import KvwError
-from kvw.web import jobs
-from kvw.web.jobs import Job
-from kvw.web.studio import FORMATS, MOST_BLENDED, MOST_SPOKEN, Curve, Studio
+from kvw.audio.write import data_uri
+from kvw.cli.errors import from_os_error
+from kvw.errors import KvwError
+from kvw.runs.folders import SUMMARY
+from kvw.runs.reader import Run
+from kvw.web.curve import Curve
+from kvw.web.job import DONE, FAILED, FINISH, PAUSE, PAUSED, RUNNING, WAITING, Job
+from kvw.web.service import FORMATS, MOST_BLENDED, MOST_SPOKEN, Service
 
 log = logging.getLogger(__name__)
-
 Made = TypeVar("Made")
 
 EVERY = 2.0
@@ -43,11 +42,11 @@ FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-
 """Of the machine: the page asks no network."""
 
 STATES = {
-    jobs.WAITING: "waiting",
-    jobs.RUNNING: "searching",
-    jobs.PAUSED: "paused",
-    jobs.DONE: "done",
-    jobs.FAILED: "failed",
+    WAITING: "waiting",
+    RUNNING: "searching",
+    PAUSED: "paused",
+    DONE: "done",
+    FAILED: "failed",
 }
 
 
@@ -56,7 +55,7 @@ def theme() -> gr.Theme:
     return gr.themes.Default(font=FONTS, font_mono=["ui-monospace", "monospace"])
 
 
-def build(studio: Studio) -> gr.Blocks:
+def build(studio: Service) -> gr.Blocks:
     """The page."""
     with gr.Blocks(title="kvw", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as blocks:
         gr.HTML(
@@ -79,6 +78,7 @@ def build(studio: Studio) -> gr.Blocks:
 
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
 LOUD: dict[str, Any] = {"api_visibility": "private"}
 
 
@@ -90,7 +90,7 @@ def refused(function: Callable[..., Made]) -> Callable[..., Made]:
         try:
             return function(*arguments)
         except (KvwError, OSError) as error:
-            why = str(error if isinstance(error, KvwError) else cli.refused(error))
+            why = str(error if isinstance(error, KvwError) else from_os_error(error))
         except Exception:  # a defect, which has to be seen
             log.exception("the page")
             why = "a defect of kvw; what went wrong is in the window that it was started in"
@@ -104,7 +104,7 @@ def words(text: str) -> str:
     return html.escape(text)
 
 
-def new_voice(studio: Studio) -> gr.State:
+def new_voice(studio: Service) -> gr.State:
     """A form for a search; gives the number of the search that it began last."""
     with gr.Row():
         with gr.Column():
@@ -166,7 +166,7 @@ def new_voice(studio: Studio) -> gr.State:
     return number
 
 
-def searches(studio: Studio) -> gr.State:
+def searches(studio: Service) -> gr.State:
     """The queue; gives the number of the search that is shown."""
     chosen = gr.Radio([], label="The newest first; one is at work at a time", elem_id="queue")
     status = gr.HTML(elem_id="status")
@@ -231,9 +231,9 @@ def searches(studio: Studio) -> gr.State:
     gr.Timer(EVERY).tick(look, [selected, shown], outputs, **QUIET)
     chosen.input(look, [chosen, shown], outputs, **QUIET)
     for button, action in (
-        (pause, lambda number: queue.ask(number, jobs.PAUSE)),
+        (pause, lambda number: queue.ask(number, PAUSE)),
         (resume, queue.resume),
-        (finish, lambda number: queue.ask(number, jobs.FINISH)),
+        (finish, lambda number: queue.ask(number, FINISH)),
         (remove, queue.remove),
     ):
         button.click(asked(action), [selected, shown], outputs, **QUIET)
@@ -246,14 +246,14 @@ def allowed(job: Job | None, grown: Curve) -> tuple[bool, ...]:
     """Whether a job can be paused, resumed, finished, extended, removed."""
     if not job:
         return (False,) * 5
-    ends, idle = bool(job.asked), job.state in (jobs.PAUSED, jobs.FAILED)
+    ends, idle = bool(job.asked), job.state in (PAUSED, FAILED)
     begun = grown.last >= 0
     return (
-        job.state in (jobs.RUNNING, jobs.WAITING) and not ends,
+        job.state in (RUNNING, WAITING) and not ends,
         idle,
-        begun and (idle or (job.state == jobs.RUNNING and not ends)),
-        begun and (idle or job.state == jobs.DONE),
-        job.state != jobs.RUNNING,
+        begun and (idle or (job.state == RUNNING and not ends)),
+        begun and (idle or job.state == DONE),
+        job.state != RUNNING,
     )
 
 
@@ -268,13 +268,13 @@ def described(job: Job | None, run: Path | None, grown: Curve, stock: float | No
         rank = f", the best stock voice {stock:.2f}" if stock is not None else ""
         share = f"{grown.stopped / (grown.last + 1):.0%} stopped early"
         lines.append(f"{grown.last + 1} candidates, {share}, {grown.seconds:.0f} s of audio; {best}{rank}")
-    if job.state == jobs.FAILED:
+    if job.state == FAILED:
         goes = "“Resume” goes on where it ended." if run else "“Resume” begins it again."
         lines.append(f'<span class="bad">{words(job.reason)}</span>')
         lines.append(goes)
-    elif job.state == jobs.RUNNING:
+    elif job.state == RUNNING:
         lines += [f"<small>{words(line.strip())}</small>" for line in job.said[-1:]]
-    elif job.state == jobs.DONE and run and (run / SUMMARY).is_file():
+    elif job.state == DONE and run and (run / SUMMARY).is_file():
         summary = (run / SUMMARY).read_text("utf-8", "replace").splitlines()
         kept = [line for line in summary if not line.startswith("Result: ")]  # “Results” has it
         lines.append(f"<pre>{words(chr(10).join(kept))}</pre>")
@@ -287,10 +287,10 @@ def plotted(grown: Curve, stock: float | None) -> str:
         return ""
     drawn = grown.draw(stock)
     told = f"best score {grown.points[-1][1]:.2f} after {grown.drawn_last + 1} candidates"
-    return f'<img src="{uri(drawn, "image/png")}" alt="{told}">'
+    return f'<img src="{data_uri(drawn, "image/png")}" alt="{told}">'
 
 
-def results(studio: Studio, tab: gr.Tab) -> None:
+def results(studio: Service, tab: gr.Tab) -> None:
     """Runs, their reports, and their voices to download."""
     run = gr.Dropdown([*studio.runs()], value=None, label="Run", elem_id="run")
     with gr.Row(equal_height=True):
@@ -318,7 +318,7 @@ def results(studio: Studio, tab: gr.Tab) -> None:
     export.click(refused(written), [run, formats, name, gender], files, **LOUD)
 
 
-def speaking(studio: Studio, tab: gr.Tab) -> None:
+def speaking(studio: Service, tab: gr.Tab) -> None:
     """Any text in any voice."""
     with gr.Row():
         voice = gr.Dropdown([*studio.voices()], value=None, label="Voice", elem_id="voice")
@@ -343,7 +343,7 @@ def speaking(studio: Studio, tab: gr.Tab) -> None:
     say.click(refused(spoken), [voice, blend, text, speed], heard, **LOUD)
 
 
-def comparing(studio: Studio, tab: gr.Tab) -> None:
+def comparing(studio: Service, tab: gr.Tab) -> None:
     """Two voices on one text, and, if one wants, which is which only after one has chosen."""
     with gr.Row():
         first_voice = gr.Dropdown([*studio.voices()], value=None, label="Voice A", elem_id="voice_a")

@@ -10,22 +10,22 @@ import json
 import sys
 from pathlib import Path
 
-from kvw import cli
-from kvw import folder as folders
-from kvw.disk import write_whole
-from kvw.types import KvwError
-from kvw.web.jobs import EXIT
+from kvw.cli.main import invoke
+from kvw.errors import KvwError
+from kvw.runtime.files import write_whole
+from kvw.runtime.locks import alone
+from kvw.web.job import EXIT_FILE
 
 
 def main(folder: Path, arguments: list[str]) -> int:
     """Runs kvw with ``arguments`` for the job in ``folder``, and returns its exit status."""
     try:
-        with folders.alone(folder, "a search"):
+        with alone(folder, "a search"):
             code = 1  # of a defect
             try:
-                code = cli.run(arguments)
+                code = invoke(arguments)
             finally:
-                write_whole(folder / EXIT, json.dumps(code).encode())
+                write_whole(folder / EXIT_FILE, json.dumps(code).encode())
     except KvwError as error:  # another one of the same job, or a full disk
         sys.stderr.write(f"kvw: {error}\n")
         return error.code

@@ -12,8 +12,8 @@ from importlib import import_module
 
 import torch
 
-from kvw.inputs import DEMO
-from kvw.worker import limit_threads
+from kvw.config.paths import DEMO
+from kvw.runtime.workers import limit_threads
 
 TEXTS = (
     DEMO.with_suffix(".txt").read_text("utf-8").strip(),

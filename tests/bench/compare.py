@@ -25,25 +25,29 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from kvw import __version__, composition
-from kvw.archive import Archive
-from kvw.candidate import Candidate, Evaluation
-from kvw.chain import SearchStage
-from kvw.cli import CONF, quoted
-from kvw.config import plain
-from kvw.disk import write_whole
-from kvw.executor import LocalExecutor
-from kvw.gate import OPEN
-from kvw.heldout import HeldOut
-from kvw.inputs import read_inputs
-from kvw.prepare import HELDOUT_SEED
-from kvw.progress import duration
-from kvw.search import Budget, Observer, rank, search
-from kvw.settings import FitnessSettings, prior_of
-from kvw.speech.embedded import stock_voices
-from kvw.table import aligned
+from kvw import __version__
+from kvw.config.arguments import quoted
+from kvw.config.fitness import FitnessSpec, prior_of
+from kvw.config.inputs import read_inputs
+from kvw.config.paths import CONF
+from kvw.config.schema import plain
+from kvw.config.stages import make_stages, stage_nodes
+from kvw.evaluation import OPEN, Evaluation
+from kvw.executors.local import LocalExecutor
+from kvw.fitness.heldout import HeldOut
+from kvw.runtime.files import write_whole
+from kvw.runtime.workers import limit_threads
+from kvw.search.archive import Archive
+from kvw.search.budget import Budget
+from kvw.search.candidate import Candidate
+from kvw.search.loop import search
+from kvw.search.observer import Observer
+from kvw.search.ranking import rank
+from kvw.search.stage import SearchStage
+from kvw.speech.embedded.stock_voices import stock_voices
+from kvw.tasks.prepare import HELDOUT_SEED
+from kvw.text import aligned, duration
 from kvw.types import Voice
-from kvw.worker import limit_threads
 from tests.conftest import ROOT, SHARED
 
 TARGETS = {
@@ -57,7 +61,7 @@ TARGETS = {
 
 WALK, PRESET, FLOOR = "random_walk", "quick", "random_search"
 PROBE = "She carried nine yellow lemons home from the market."
-GATE = "{_target_: kvw.gate.Margin, margin: 0.95}"
+GATE = "{_target_: kvw.fitness.rules.Margin, margin: 0.95}"
 CONTENDERS = {
     WALK: ["strategy=random_walk"],
     PRESET: ["experiment=quick"],
@@ -126,14 +130,14 @@ def compose(arguments: Sequence[str]) -> tuple[DictConfig, list[SearchStage]]:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra.compose("kvw", overrides=quoted(list(arguments)), return_hydra_config=True)
         HydraConfig.instance().set_config(cfg)
-        return cfg, composition.stages(composition.nodes(cfg), "")
+        return cfg, make_stages(stage_nodes(cfg), "")
 
 
-def settings_of(cfg: DictConfig, bank: dict[str, Voice]) -> FitnessSettings:
+def settings_of(cfg: DictConfig, bank: dict[str, Voice]) -> FitnessSpec:
     """The fitness of a config."""
     node = plain(cfg.fitness)
     prior = prior_of(list(bank.values()), node)
-    return FitnessSettings(plain(cfg.synth), node, "cpu", cfg.language.letter, cfg.seed, read_inputs(cfg), prior)
+    return FitnessSpec(plain(cfg.synth), node, "cpu", cfg.language.letter, cfg.seed, read_inputs(cfg), prior)
 
 
 def run(cell: Cell) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from resemblyzer import VoiceEncoder
 
-from kvw import features
-from kvw.gate import OPEN, Gate
-from kvw.speaker import SpeakerEncoder
-from kvw.speech import Script, Segment
-from kvw.table import aligned
+from kvw.evaluation import OPEN, Gate
+from kvw.fitness import acoustics
+from kvw.fitness.speaker import SpeakerEncoder
+from kvw.speech.synthesizer import Script, Segment
+from kvw.text import aligned
 from kvw.types import VOICE_SHAPE, Voice, Wave
 from tests.conftest import default_fitness
 from tests.reference import own_embedding, separate_calls
@@ -37,7 +37,7 @@ class Documents:
     def __init__(self, speak: Speak, target: Wave, texts: tuple[str, str], device: str) -> None:
         self.speak, self.texts = speak, texts
         self.encoder = VoiceEncoder(device, verbose=False)
-        self.target, self.statistics = own_embedding(self.encoder, target), features.statistics(target)
+        self.target, self.statistics = own_embedding(self.encoder, target), acoustics.statistics(target)
 
     def rejected(self, voice: Voice) -> None:
         """Target similarity alone."""
@@ -57,7 +57,7 @@ class Documents:
         """Self similarity, for which the original embeds the first wave once more, and feature similarity."""
         np.inner(own_embedding(self.encoder, wave), own_embedding(self.encoder, other))
         values = np.array(list(separate_calls(wave).values()))
-        features.kvoicewalk_similarity(values, self.statistics)
+        acoustics.kvoicewalk_similarity(values, self.statistics)
 
 
 class Replay:
@@ -125,7 +125,7 @@ def scoring_table(encoder: SpeakerEncoder, documents: Documents, waves: dict[str
 
     rows: list[Row] = [
         ("similarity", lambda: encoder([wave]), lambda: own_embedding(documents.encoder, wave)),
-        ("features", lambda: features.statistics(wave), lambda: separate_calls(wave)),
+        ("features", lambda: acoustics.statistics(wave), lambda: separate_calls(wave)),
         ("scoring, accepted", lambda: fitness([voice], OPEN), all_of_it),
     ]
     return table(rows, compared(rows, SCORING_ROUNDS))

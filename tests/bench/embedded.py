@@ -10,17 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
-from kvw import audio, store
-from kvw.chain import SearchStage
-from kvw.executor import Executor, LocalExecutor, ProcessExecutor
-from kvw.fitness import HybridFitness
-from kvw.gate import OPEN
-from kvw.inputs import DEMO
-from kvw.search import Budget, search
-from kvw.space import Elementwise
-from kvw.speaker import SpeakerEncoder
-from kvw.speech import Script
-from kvw.speech.embedded import EmbeddedSynthesizer, stock_voices
+from kvw.audio.recordings import read_recording
+from kvw.config.paths import DEMO
+from kvw.evaluation import OPEN, Executor
+from kvw.executors.local import LocalExecutor
+from kvw.executors.processes import ProcessExecutor
+from kvw.fitness.hybrid import HybridFitness
+from kvw.fitness.speaker import SpeakerEncoder
+from kvw.runs.store import Store
+from kvw.search.budget import Budget
+from kvw.search.loop import search
+from kvw.search.stage import SearchStage
+from kvw.spaces.elementwise import Elementwise
+from kvw.speech.embedded.stock_voices import stock_voices
+from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer
+from kvw.speech.synthesizer import Script
 from kvw.types import SAMPLE_RATE, Voice
 from strategies.random_walk import RandomWalk
 from tests.bench.documents import UNBEATABLE, Documents, Row, compared, interleaved, scoring_table, table
@@ -38,7 +42,7 @@ def make(texts: tuple[str, str]) -> HybridFitness:
     return default_fitness(
         synthesizer=EmbeddedSynthesizer(),
         encoder=SpeakerEncoder(),
-        target=[audio.read_target(DEMO)],
+        target=[read_recording(DEMO)],
         target_text=texts[0],
         other_text=texts[1],
     )
@@ -48,7 +52,7 @@ def tables(texts: tuple[str, str]) -> Iterator[str]:
     """Costs of candidates and scoring, the framework's share, and what processes gain."""
     fitness, bank = make(texts), stock_voices()
     synthesizer, voice, scripts = fitness.ear.synthesizer, bank["af_grace"], fitness.scripts
-    demo = audio.read_target(DEMO)
+    demo = read_recording(DEMO)
 
     def speak(voice: Voice, text: str) -> np.ndarray:
         return synthesizer([voice], scripts[text != texts[0]], 0)[0]
@@ -131,7 +135,7 @@ def framework(fitness: HybridFitness, scripts: Sequence[Script], bank: dict[str,
 
     steps = 40
     with tempfile.TemporaryDirectory() as folder:
-        record = store.Store.create(Path(folder) / "run.db", {})
+        record = Store.create(Path(folder) / "run.db", {})
         record.heard_through([script.segments[0].row for script in scripts])
         fitness.ear.memory = Remembering()
         started = time.perf_counter()

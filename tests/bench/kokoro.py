@@ -13,14 +13,16 @@ import numpy as np
 import torch
 from kokoro import KModel
 
-from kvw import audio, config
-from kvw.gate import OPEN
-from kvw.inputs import DEMO
-from kvw.speaker import SpeakerEncoder
-from kvw.speech import opening
-from kvw.speech.kokoro import KokoroSynthesizer, grapheme_to_phoneme
+from kvw.audio.recordings import read_recording
+from kvw.config.paths import DEMO
+from kvw.evaluation import OPEN
+from kvw.fitness.speaker import SpeakerEncoder
+from kvw.runtime.environment import pick_device
+from kvw.runtime.workers import limit_threads
+from kvw.speech.kokoro.g2p import grapheme_to_phoneme
+from kvw.speech.kokoro.synthesizer import KokoroSynthesizer
+from kvw.speech.segmentation import opening
 from kvw.types import SAMPLE_RATE, VOICE_SHAPE, Voice, Wave
-from kvw.worker import limit_threads
 from tests import random_kokoro
 from tests.bench.documents import UNBEATABLE, Documents, Row, compared, scoring_table, table
 from tests.conftest import default_fitness
@@ -60,7 +62,7 @@ class Stock:
 
 def tables(texts: tuple[str, str]) -> Iterator[str]:
     """Parity, costs of synthesis, scoring and whole candidates, memory, and what a search comes to; on a GPU if any."""
-    device = config.pick_device("auto")
+    device = pick_device("auto")
     text, other = (opening(whole, CHARACTERS) for whole in texts)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch about how Kokoro is written
@@ -77,7 +79,7 @@ def tables(texts: tuple[str, str]) -> Iterator[str]:
         )
         ratios = [snr(stock(voice, text), synthesizer([voice], script, SEED)[0]) for voice in voices(3)]
         yield f"parity with kokoro's own model: {min(ratios):.0f} dB\n"
-        demo, encoder = audio.read_target(DEMO), SpeakerEncoder(device)
+        demo, encoder = read_recording(DEMO), SpeakerEncoder(device)
         documents = Documents(stock, demo, (text, other), device)
         given = {"encoder": encoder, "target": [demo], "target_text": text, "other_text": other}
         fitness = default_fitness(synthesizer=synthesizer, **given)

@@ -15,13 +15,12 @@ from unittest import mock
 
 import numpy as np
 
-from kvw import ledger as ledgers
-from kvw.gate import OPEN
-from kvw.ledger import Ledger
-from kvw.speech.embedded import stock_voices
-from kvw.table import aligned
+from kvw.evaluation import OPEN
+from kvw.executors.scheduler import Scheduler
+from kvw.runtime.workers import limit_threads
+from kvw.speech.embedded.stock_voices import stock_voices
+from kvw.text import aligned
 from kvw.types import Voice
-from kvw.worker import limit_threads
 from tests import nodes
 from tests.bench.__main__ import say
 from tests.bench.documents import interleaved
@@ -47,9 +46,9 @@ def main() -> None:
 def overhead() -> Iterator[str]:
     """What the ledger takes of the driver, without Ray: workers that sleep."""
     sleepers = Simulation(SLEEPERS, seconds=0.2, real=True)
-    ledger = Ledger(sleepers, deadline=60.0, wait=60.0)
+    ledger = Scheduler(sleepers, deadline=60.0, wait=60.0)
     rows = [("", "driver, each", "took", "if nobody waited", "ratio")]
-    with mock.patch.object(ledgers.time, "monotonic", sleepers.monotonic):
+    with mock.patch.object(time, "monotonic", sleepers.monotonic):
         ledger(range(SLEEPERS))
         for calls in (1, JOBS // SLEEPERS):
             began, spent = time.perf_counter(), time.process_time()
@@ -67,7 +66,7 @@ def overhead() -> Iterator[str]:
 
 def on_machines() -> Iterator[str]:
     """The rest, on three machines of one CPU."""
-    from kvw.cluster import RayExecutor
+    from kvw.executors.ray_executor import RayExecutor
 
     logging.getLogger("kvw").setLevel(logging.ERROR)
     fitness, voices = partial(make, tuple(SHORT.values())), moved(CANDIDATES)

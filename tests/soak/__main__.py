@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from unittest import mock
 
-from kvw.table import aligned
+from kvw.text import aligned
 from tests.soak.harness import Row, folder
 
 Figures: TypeAlias = dict[str, Any]

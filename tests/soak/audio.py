@@ -1,4 +1,4 @@
-"""Hostile recordings, made to measure, and the verdict of :mod:`kvw.audio` on each: right, in bounded time and memory.
+"""Hostile recordings, made to measure, and kvw's verdict on each: right, in bounded time and memory.
 
 Large files are sparse or repeat encoded packets. Each is judged in a forked child, which a file can kill or exhaust.
 """
@@ -24,15 +24,15 @@ import av
 import numpy as np
 import soundfile
 
-from kvw import audio
-from kvw.types import KvwError
+from kvw.audio.recordings import read_recording
+from kvw.config.paths import DEMO
+from kvw.errors import KvwError
 
 CPU_SECONDS = 2.0
 MIB = 300
 WALL_SECONDS = 20.0
 GOOD = "good"
 
-DEMO = Path(audio.__file__).parent / "data" / "demo.flac"
 HOURS = 3 * 3600
 """Seconds of what is too long."""
 GIB = 2**30
@@ -110,7 +110,7 @@ def _told(path: Path) -> tuple[str, str, str]:
         Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
     before, start = _memory("VmRSS"), time.process_time()
     try:
-        audio.read_target(path)
+        read_recording(path)
         verdict = GOOD
     except KvwError as error:
         verdict = f"refused: {error}" if str(error).isprintable() else f"not one line: {error!r}"

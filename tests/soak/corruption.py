@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kvw.folder import RECORD
-from kvw.store import DamagedError
-from kvw.types import EXIT_BAD_INPUT, EXIT_CORRUPT
+from kvw.errors import EXIT_BAD_INPUT, EXIT_CORRUPT
+from kvw.runs.folders import RECORD
+from kvw.runs.schema import DamagedError
 from tests.soak.harness import (
     GENERATIONS,
     At,
@@ -133,9 +133,9 @@ def voices(flips: int = 250, cuts: int = 100, seed: int = 0) -> list[Row]:
     voice = bank(510)["af_a"]
 
     def save(inside: Path) -> None:
-        from kvw import voices as files
+        from kvw.voices.files import save_voice
 
-        files.save(inside / "best.pt", voice, facts)  # imports torch, in a child
+        save_voice(inside / "best.pt", voice, facts)  # imports torch, in a child
 
     rows = []
     with folder() as inside:
@@ -154,14 +154,14 @@ def voices(flips: int = 250, cuts: int = 100, seed: int = 0) -> list[Row]:
 
 
 def _judge_voice(whole: Files, damaged: Files) -> tuple[str, str]:
-    from kvw import voices as files
+    from kvw.voices.files import facts_of, load_voice
 
     def read() -> tuple[str, str]:
         with folder() as inside:
             put(inside, whole)
-            voice, facts = files.load(inside / "best.pt"), files.facts_of(inside / "best.pt")
+            voice, facts = load_voice(inside / "best.pt"), facts_of(inside / "best.pt")
             put(inside, damaged)
-            read, said = files.load(inside / "best.pt"), files.facts_of(inside / "best.pt")
+            read, said = load_voice(inside / "best.pt"), facts_of(inside / "best.pt")
         if not np.array_equal(read, voice):
             return "silent: other numbers", "silent"
         return "", ("identical" if said == facts else "other facts beside the same voice")

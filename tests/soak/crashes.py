@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from kvw.types import EXIT_INTERRUPTED
+from kvw.errors import EXIT_INTERRUPTED
 from tests.soak.harness import (
     At,
     Child,

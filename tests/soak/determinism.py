@@ -10,21 +10,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kvw import audio
-from kvw.candidate import Evaluation
-from kvw.executor import Executor, LocalExecutor, ProcessExecutor
-from kvw.fitness import HybridFitness
-from kvw.gate import OPEN, Gate
-from kvw.speaker import SpeakerEncoder
-from kvw.speech.embedded import EmbeddedSynthesizer, stock_voices
+from kvw.audio.recordings import read_recording
+from kvw.config.paths import DEMO
+from kvw.evaluation import OPEN, Evaluation, Executor, Gate, Utterance
+from kvw.executors.local import LocalExecutor
+from kvw.executors.processes import ProcessExecutor
+from kvw.fitness.hybrid import HybridFitness
+from kvw.fitness.speaker import SpeakerEncoder
+from kvw.fitness.utterances import DictCache
+from kvw.runtime.workers import limit_threads
+from kvw.speech.embedded.stock_voices import stock_voices
+from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer
 from kvw.types import Voice
-from kvw.utterance import Notes, Utterance
-from kvw.worker import limit_threads
 from tests.conftest import SHORT, default_fitness
 from tests.measures import ready
 from tests.soak.harness import Row, row
@@ -39,7 +40,7 @@ def fitness() -> HybridFitness:
     """The default fitness with short texts; workers make it too."""
     limit_threads(1)
     synthesizer, encoder = _models()
-    demo = audio.read_target(Path(audio.__file__).parent / "data" / "demo.flac")
+    demo = read_recording(DEMO)
     return default_fitness(synthesizer=synthesizer, encoder=encoder, target=[demo], **SHORT)
 
 
@@ -57,7 +58,7 @@ def candidates(count: int, seed: int = 0) -> list[Voice]:
     return found
 
 
-class Dying(Notes):
+class Dying(DictCache):
     """A memory that ends a worker process when it is told the third thing."""
 
     def __init__(self, known: Mapping[str, Utterance], executor: ProcessExecutor) -> None:
@@ -116,7 +117,7 @@ def bit_equal(count: int = 100, workers: Sequence[int] = (1, 2)) -> list[Row]:
     ahead = list(range(count))
     back, mixed = ahead[::-1], random.Random(1).sample(ahead, count)
     with closing(LocalExecutor(fitness=fitness, scorers=0)) as executor:
-        executor.memory = known = Notes()
+        executor.memory = known = DictCache()
         expected = {"open": evaluations(executor, voices, ahead, count, OPEN)}
     heard = sorted(seen.target_similarity for seen in expected["open"] if seen.complete)
     gates = {"open": OPEN, "gated": Gate(20.0, {"target": heard[len(heard) // 2] / 0.98})}
@@ -139,7 +140,7 @@ def bit_equal(count: int = 100, workers: Sequence[int] = (1, 2)) -> list[Row]:
         with closing(LocalExecutor(fitness=fitness, scorers=0)) as executor:
             judge(what, executor, order, size, gate)
     with closing(LocalExecutor(fitness=fitness, scorers=0)) as executor:
-        executor.memory = Notes(half(known, 2))
+        executor.memory = DictCache(half(known, 2))
         judge("local, shuffled, half is known", executor, mixed, 7, "open")
         judge("local, all is known", executor, back, 1, "gated")
     with closing(LocalExecutor(fitness=fitness, scorers=1)) as executor:

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kvw.archive import Archive
-from kvw.candidate import Candidate
-from kvw.folder import RECORD
-from kvw.runs import Run
-from kvw.search import Observer
+from kvw.runs.folders import RECORD
+from kvw.runs.reader import Run
+from kvw.search.archive import Archive
+from kvw.search.candidate import Candidate
+from kvw.search.observer import Observer
 from tests.soak.harness import Case, Child, Count, Row, chosen, folder, main, row, run
 
 GROWTH = 0.05

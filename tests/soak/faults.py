@@ -30,23 +30,33 @@ from unittest import mock
 import numpy as np
 import torch
 
-import kvw.executor
-import kvw.search
-from kvw import audio, features
-from kvw.archive import Archive
-from kvw.candidate import Candidate, Evaluation
-from kvw.executor import LocalExecutor, ProcessExecutor
-from kvw.fitness import HybridFitness
-from kvw.folder import RECORD
-from kvw.gate import OPEN, Gate, Lossless, Margin, Rule
-from kvw.search import MOST_FAILING, Budget, Observer, Result, search
-from kvw.speaker import SpeakerEncoder
-from kvw.speech import Script
-from kvw.stages import Stage, Trial
-from kvw.store import Store, read_rows
-from kvw.types import EXIT_TOO_MANY_FAILURES, SAMPLE_RATE, STYLE_WIDTH, KvwError, Voice, Wave
-from kvw.utterance import Notes
-from kvw.worker import limit_threads
+import kvw.executors.local
+import kvw.executors.processes
+import kvw.search.loop
+from kvw.audio.recordings import read_recording
+from kvw.config.paths import DEMO
+from kvw.errors import EXIT_TOO_MANY_FAILURES, KvwError
+from kvw.evaluation import OPEN, Evaluation, Gate
+from kvw.executors.local import LocalExecutor
+from kvw.executors.processes import ProcessExecutor
+from kvw.fitness import acoustics
+from kvw.fitness.hybrid import HybridFitness
+from kvw.fitness.rules import Lossless, Margin, Rule
+from kvw.fitness.speaker import SpeakerEncoder
+from kvw.fitness.stages import Stage
+from kvw.fitness.trial import Trial
+from kvw.fitness.utterances import DictCache
+from kvw.runs.folders import RECORD
+from kvw.runs.schema import read_rows
+from kvw.runs.store import Store
+from kvw.runtime.workers import limit_threads
+from kvw.search.archive import Archive
+from kvw.search.budget import Budget
+from kvw.search.candidate import Candidate
+from kvw.search.loop import MOST_FAILING, SearchResult, search
+from kvw.search.observer import Observer
+from kvw.speech.synthesizer import Script
+from kvw.types import SAMPLE_RATE, STYLE_WIDTH, Voice, Wave
 from tests.soak.harness import (
     COLUMNS,
     GENES,
@@ -241,7 +251,7 @@ def mixed(voice: Voice, script: Script, real: bool) -> Wave:
 def noises(text: str, real: bool) -> np.ndarray[Any, np.dtype[np.float32]]:
     """A noise for each gene: half a second; or slices of real speech, of two seconds."""
     if real:
-        demo = audio.read_target(Path(audio.__file__).parent / "data" / "demo.flac")
+        demo = read_recording(DEMO)
         size, start = 2 * SAMPLE_RATE, 0 if text == "one" else SAMPLE_RATE // 2
         step = (len(demo) - start - size) // GENES
         return np.array([demo[start + step * gene :][:size] for gene in range(GENES)])
@@ -313,7 +323,7 @@ class Gated:
 @contextmanager
 def made(plan: Plan, batch: int = 1, real: bool = False) -> Iterator[HybridFitness]:
     """The fitness of this world; statistics are its own meanwhile."""
-    measure = features.statistics
+    measure = acoustics.statistics
 
     def statistics(wave: Wave) -> Any:
         what = plan.met(sign(wave), "statistics")
@@ -325,7 +335,7 @@ def made(plan: Plan, batch: int = 1, real: bool = False) -> Iterator[HybridFitne
         found = measure(wave) if real else np.std(wave[:8000].reshape(20, -1), axis=1, dtype=np.float64)
         return np.where(np.arange(len(found)) == 7, np.nan, found) if what else found
 
-    with mock.patch("kvw.features.statistics", statistics):
+    with mock.patch("kvw.fitness.acoustics.statistics", statistics):
         yield fitness_of(plan, batch, real)
 
 
@@ -373,7 +383,7 @@ class Watch(Observer):
 
 def run(
     inside: Path, case: Case, steps: int, plan: Plan, batch: int = 1, real: bool = False, watch: Any = None
-) -> Result:
+) -> SearchResult:
     """A search in ``inside``, or what is left of the one that is there."""
     limit_threads(1)
     torch.manual_seed(SEED)
@@ -685,7 +695,7 @@ def _deaths(workers: Sequence[int], start: bool, most: int) -> list[Row]:
             local = LocalExecutor(fitness=deadly, scorers=0)
             expected = local(company, OPEN)
             executor = ProcessExecutor(fitness=deadly, workers=count)
-            executor.memory = Notes()
+            executor.memory = DictCache()
             seen = executor(company, OPEN)
             found.add("company", "" if seen[:2] + seen[3:] == expected[:2] + expected[3:] else f"{seen}")
             crashed = Evaluation("crashed", detail=f"it ended {most} worker processes")

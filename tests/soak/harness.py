@@ -36,24 +36,31 @@ import hydra
 import numpy as np
 from numpy.typing import NDArray
 
-import kvw.disk
-import kvw.folder
-import kvw.store
-from kvw import composition, interrupts
-from kvw.archive import Archive
-from kvw.candidate import Candidate, Evaluation
-from kvw.chain import SearchStage
-from kvw.cli import CONF
-from kvw.config import plain
-from kvw.folder import LOCK, RECORD, held
-from kvw.gate import Gate, each, harmonic_mean
-from kvw.islands import Archipelago
-from kvw.search import Budget, Observer, search
-from kvw.speech import Script, Segment
-from kvw.store import Store, read_rows
+import kvw.runs.folders
+import kvw.runs.schema
+import kvw.runs.store
+import kvw.runtime.files
+from kvw.config.paths import CONF
+from kvw.config.schema import plain
+from kvw.config.stages import make_stage, with_members
+from kvw.errors import KvwError
+from kvw.evaluation import Evaluation, Gate, Utterance, UtteranceCache, gates_for, harmonic_mean
+from kvw.fitness.utterances import utterance_key
+from kvw.runs.folders import RECORD, held
+from kvw.runs.schema import read_rows
+from kvw.runs.store import Store
+from kvw.runtime import signals
+from kvw.runtime.locks import LOCK
+from kvw.search.archive import Archive
+from kvw.search.budget import Budget
+from kvw.search.candidate import Candidate
+from kvw.search.islands import Archipelago
+from kvw.search.loop import search
+from kvw.search.observer import Observer
+from kvw.search.stage import SearchStage
+from kvw.speech.synthesizer import Script, Segment
 from kvw.testing import strategies
-from kvw.types import MAX_PHONEMES, STYLE_WIDTH, Genome, KvwError, Voice
-from kvw.utterance import Memory, Utterance, key
+from kvw.types import MAX_PHONEMES, STYLE_WIDTH, Genome, Voice
 
 SEED = 7
 LIMIT = 4
@@ -139,12 +146,12 @@ class Speech:
     batch = 1
 
     def __init__(self, pause: float = 0.0) -> None:
-        self.memory: Memory | None = None
+        self.memory: UtteranceCache | None = None
         self._pause = pause
 
     def __call__(self, voices: Sequence[Voice], gate: Gate | Sequence[Gate]) -> list[Evaluation]:
         """Evaluates them one by one."""
-        return [self._evaluate(*one) for one in zip(voices, each(gate, len(voices)), strict=True)]
+        return [self._evaluate(*one) for one in zip(voices, gates_for(gate, len(voices)), strict=True)]
 
     def close(self) -> None:
         """Nothing to let go."""
@@ -168,7 +175,7 @@ class Speech:
 
     def _hear(self, voice: Voice, script: Script) -> Utterance:
         assert self.memory is not None
-        name = key(voice, script, SEED, "soak")
+        name = utterance_key(voice, script, SEED, "soak")
         heard = self.memory.recall(name)
         if heard is None:
             WORK.values[0] += 1
@@ -190,7 +197,7 @@ class Speech:
         if heard.statistics is None:
             WORK.values[1] += 1
             heard = dataclasses.replace(heard, statistics=np.abs(heard.embedding[::32].astype(np.float64) - 0.1))
-            self.memory.keep({key(voice, SCRIPTS[0], SEED, "soak"): heard})
+            self.memory.keep({utterance_key(voice, SCRIPTS[0], SEED, "soak"): heard})
         assert heard.statistics is not None
         return heard.statistics
 
@@ -220,8 +227,8 @@ def saved(case: Case, folder: Path) -> Observer:
     """The observer that writes a run's improvements: for a case that asks for it, the real one; in a child alone."""
     if not case.real:
         return Saved(folder)
-    from kvw.formats import raw, torch_zip
-    from kvw.results import Improvements
+    from kvw.runs.artifacts import Improvements
+    from kvw.voices.formats import raw, torch_zip
 
     torch_zip.write = (
         raw.write
@@ -292,9 +299,9 @@ def _case(name: str) -> Case:
         settings, size = SMALL.get(part, ((), 10))
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             cfg = hydra.compose("kvw", overrides=[f"strategy={part}", *settings])
-            node = composition.with_members({"strategy": plain(cfg.strategy), "space": plain(cfg.space)}, None)
+            node = with_members({"strategy": plain(cfg.strategy), "space": plain(cfg.space)}, None)
         limit = None if name.endswith(part) else 2 * size
-        stage = composition.stage(part, node, "")
+        stage = make_stage(part, node, "")
         stages.append(dataclasses.replace(small(stage), step_limit=limit))
     return Case(name, stages, size, name == "random_walk")
 
@@ -661,9 +668,9 @@ def here(action: Callable[[], Any]) -> Outcome:
     logging.getLogger("kvw").handlers[:] = [handler]
     logging.getLogger("kvw").propagate = False
     try:
-        with interrupts.answered():
+        with signals.answered():
             return Outcome(0, action(), warnings=tuple(heard))
-    except interrupts.Interrupted as error:
+    except signals.Interrupted as error:
         return Outcome(error.code, warnings=tuple(heard))
     except KvwError as error:
         return Outcome(error.code, None, str(error), tuple(heard), "\n" not in str(error))

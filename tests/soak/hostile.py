@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kvw.types import KvwError
+from kvw.errors import KvwError
 
 ACTS = (
     ("exec", "compile", "import", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "subprocess.Popen")
@@ -226,7 +226,7 @@ def torch_zips(marker: Path) -> dict[str, bytes]:
 
 def packs() -> dict[str, tuple[str, bytes]]:
     """Other files that hold no voice, with their endings."""
-    from kvw.formats import npy, npz, raw, safetensors
+    from kvw.voices.formats import npy, npz, raw, safetensors
     from tests.test_formats import DATA, ENTRY, A, header_of, with_header, zipped
 
     header = "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }\n"
@@ -287,7 +287,7 @@ def packs() -> dict[str, tuple[str, bytes]]:
 
 def sound() -> dict[str, tuple[str, bytes]]:
     """Voices that look odd and are none the worse: refusing these would be wrong."""
-    from kvw.formats import npy, npz, raw, safetensors
+    from kvw.voices.formats import npy, npz, raw, safetensors
     from tests.test_formats import A
     from tests.test_voices import GOOD
 
@@ -343,7 +343,7 @@ RECORDS = {
 
 def voices(folder: Path) -> list[Row]:
     """Hostile voices, packs and records of voices, and some that are sound; files are made in ``folder``."""
-    from kvw import voices as reader
+    from kvw.voices.files import facts_of, load_pack
 
     warm_up()
     marker = folder / "marker"
@@ -355,39 +355,67 @@ def voices(folder: Path) -> list[Row]:
         path = folder / f"{number}{ending}"
         path.write_bytes(content)
         expected = "refused" if number < len(files) else "loaded"
-        rows.append(tried(name, expected, "loaded", lambda path=path: reader.load_pack(path)))
+        rows.append(tried(name, expected, "loaded", lambda path=path: load_pack(path)))
         path.unlink()
     for name, path in oddities(folder).items():
-        rows.append(tried(name, "refused", "loaded", lambda path=path: reader.load_pack(path)))
+        rows.append(tried(name, "refused", "loaded", lambda path=path: load_pack(path)))
     for name, content in RECORDS.items():
         (folder / "record.json").write_bytes(content)
-        action = lambda: reader.facts_of(folder / "record.pt")  # noqa: E731
+        action = lambda: facts_of(folder / "record.pt")  # noqa: E731
         rows.append(tried(f"record, {name}", "refused", "loaded", action))
     return [*rows, Row("the payloads", "none ran", "ran" if marker.exists() else "none ran", 0)]
 
 
 # Configs
 
-GATE = {"_target_": "kvw.gate.Margin", "margin": 0.9}
-COHERENT = {"_target_": "kvw.space.Coherent", "freeze": None}
+GATE = {"_target_": "kvw.fitness.rules.Margin", "margin": 0.9}
+COHERENT = {"_target_": "kvw.spaces.offset.Coherent", "freeze": None}
 
 TARGETS = (
     ("os.system", "builtins.eval", "builtins.exec", "subprocess.run", "subprocess.Popen", "shutil.rmtree", "pty.spawn")
     + ("importlib.import_module", "functools.partial", "operator.attrgetter", "hydra.utils.get_object", "numpy.load")
     + ("hydra.utils.instantiate", "hydra._internal.utils._locate", "omegaconf.OmegaConf.load", "torch.load", "os")
-    + ("kvw.disk.write_whole", "kvw.cli.entry", "kvw.cli.main", "kvw.cli.run", "kvw.hub.fetch", "kvw.hub.fetch_voices")
-    + ("kvw.speech.espeak_child.main", "kvw.speech.choice.automatic", "kvw.store.Store", "kvw.places.Folder")
     + (
-        "kvw.places.Pack",
-        "kvw.cli.Sweep",
-        "kvw.cli.Console",
-        "kvw.scorers.Scorers",
-        "kvw.audio.write",
-        "kvw.config.build",
+        "kvw.runtime.files.write_whole",
+        "kvw.cli.main.entry",
+        "kvw.cli.main.main",
+        "kvw.cli.main.invoke",
+        "kvw.runtime.hub.fetch",
+        "kvw.voices.download.fetch_voices",
     )
-    + ("kvw.voices.save", "kvw.executor.ProcessExecutor", "kvw.results.Improvements", "kvw.testing.check_strategy")
-    + ("kvw.types.KvwError.__init__.__globals__", "kvw.types.KvwError", "kvw.config.partial", "kvw.config.importlib")
-    + ("kvw.executor.os.system", "kvw.executor.os", "strategies.cma.np.load", "strategies.cma.np", "strategies.cma.Any")
+    + (
+        "kvw.speech.embedded.espeak_child.main",
+        "kvw.speech.select.automatic",
+        "kvw.runs.store.Store",
+        "kvw.tasks.destinations.FolderDestination",
+    )
+    + (
+        "kvw.tasks.destinations.PackDestination",
+        "kvw.cli.sweep.Sweep",
+        "kvw.cli.main.Console",
+        "kvw.fitness.background.Scorers",
+        "kvw.audio.write.write_audio",
+        "kvw.config.nodes.build",
+    )
+    + (
+        "kvw.voices.files.save_voice",
+        "kvw.executors.processes.ProcessExecutor",
+        "kvw.runs.artifacts.Improvements",
+        "kvw.testing.check_strategy",
+    )
+    + (
+        "kvw.errors.KvwError.__init__.__globals__",
+        "kvw.errors.KvwError",
+        "kvw.config.nodes.partial",
+        "kvw.config.nodes.importlib",
+    )
+    + (
+        "kvw.executors.local.os.system",
+        "kvw.executors.local.os",
+        "strategies.cma.np.load",
+        "strategies.cma.np",
+        "strategies.cma.Any",
+    )
     + ("strategies.cma.deap_random", "strategies.cma.CMA.__init__", "strategies.cma.CMA.__class__", "strategies.cma")
     + (
         "strategies",
@@ -429,9 +457,9 @@ TARGETS = (
         "../strategies.cma.CMA",
     )
     + (
-        "kvw.speech.kokoro.hub.fetch",
-        "kvw.space.np.load",
-        "kvw.gate.Rule.__class__",
+        "kvw.speech.kokoro.synthesizer.hub.fetch",
+        "kvw.spaces.base.np.load",
+        "kvw.fitness.rules.Rule.__class__",
         "a" * 10_000,
         "strategies." + "a." * 5000 + "B",
     )
@@ -463,20 +491,20 @@ def nest(value: Any, depth: int, name: str | None = None) -> Any:
 def nodes() -> dict[str, tuple[str, Any]]:
     """Config nodes that are refused, with their keys."""
     evil = {"_target_": "os.system", "command": "touch evil"}
-    fitness = {"_target_": "kvw.fitness.HybridFitness"}
+    fitness = {"_target_": "kvw.fitness.hybrid.HybridFitness"}
     found: dict[str, tuple[str, Any]] = {}
     for place in PLACES:
         for target in TARGETS:
-            if place == "executor" and target == "kvw.executor.ProcessExecutor":
+            if place == "executor" and target == "kvw.executors.processes.ProcessExecutor":
                 continue
-            if place == "synth" and target == "kvw.speech.choice.automatic":
+            if place == "synth" and target == "kvw.speech.select.automatic":
                 continue
             found[f"{place}: {target!a:.60}"] = (place, {"_target_": target})
         for odd in (*ODD_NAMES, float("nan")):
             found[f"{place}: a name {odd!r}"] = (place, {"_target_": odd})
-        for node in (None, [], "kvw.gate.Margin", 5, [COHERENT], {}):
+        for node in (None, [], "kvw.fitness.rules.Margin", 5, [COHERENT], {}):
             found[f"{place}: {node!r} for a node"] = (place, node)
-    others = {"space": COHERENT, "executor": {"_target_": "kvw.executor.LocalExecutor"}, "fitness": fitness}
+    others = {"space": COHERENT, "executor": {"_target_": "kvw.executors.local.LocalExecutor"}, "fitness": fitness}
     for place, node in others.items():
         for key, value in {
             "_args_": [evil],
@@ -502,12 +530,12 @@ def nodes() -> dict[str, tuple[str, Any]]:
         "without recursion": {"_recursive_": False, "x": evil},
         "in a good one": {**GATE, "margin": evil},
         "partial": {**GATE, "_partial_": True},
-        "positional": {"_target_": "kvw.gate.Margin", "_args_": [0.9]},
-        "a whole fitness": {"_target_": "kvw.fitness.HybridFitness", "weights": {}},
+        "positional": {"_target_": "kvw.fitness.rules.Margin", "_args_": [0.9]},
+        "a whole fitness": {"_target_": "kvw.fitness.hybrid.HybridFitness", "weights": {}},
         "another place's": COHERENT,
         "a function of the strategies": {"_target_": "strategies.cma.deap_random", "rng": 1},
-        "a function that fetches": {"_target_": "kvw.speech.choice.automatic", "voice_folder": "/"},
-        "an executor": {"_target_": "kvw.executor.ProcessExecutor", "fitness": "x"},
+        "a function that fetches": {"_target_": "kvw.speech.select.automatic", "voice_folder": "/"},
+        "an executor": {"_target_": "kvw.executors.processes.ProcessExecutor", "fitness": "x"},
         "5000 levels of lists": nest(evil, 5000),
         "5000 levels of dicts": nest(evil, 5000, "a"),
         "40 levels": nest(1, 40),
@@ -515,19 +543,19 @@ def nodes() -> dict[str, tuple[str, Any]]:
     }
     for name, value in within.items():
         found[f"fitness.gates: {name}"] = ("fitness", {**fitness, "gates": {"target": value}})
-    found["stages' space"] = ("stages.os.system.space", {"_target_": "kvw.disk.write_whole"})
+    found["stages' space"] = ("stages.os.system.space", {"_target_": "kvw.runtime.files.write_whole"})
     found["synth within synth"] = (
         "synth",
         {
-            "_target_": "kvw.speech.embedded.EmbeddedSynthesizer",
-            "device": {"_target_": "kvw.speech.choice.automatic", "voice_folder": "/"},
+            "_target_": "kvw.speech.embedded.synthesizer.EmbeddedSynthesizer",
+            "device": {"_target_": "kvw.speech.select.automatic", "voice_folder": "/"},
         },
     )
-    found["task: the config itself"] = ("task", {"_target_": "kvw.speak.speak", "cfg": 1, "speed": 1.0})
+    found["task: the config itself"] = ("task", {"_target_": "kvw.tasks.speak.speak", "cfg": 1, "speed": 1.0})
     found["task: a class"] = ("task", {"_target_": "strategies.cma.CMA"})
-    found["task: another function of the config"] = ("task", {"_target_": "kvw.export.found"})
-    found["task: one that takes more"] = ("task", {"_target_": "kvw.run.run"})
-    found["task: a type"] = ("task", {"_target_": "kvw.speak.speak", "speed": "fast"})
+    found["task: another function of the config"] = ("task", {"_target_": "kvw.tasks.export.found"})
+    found["task: one that takes more"] = ("task", {"_target_": "kvw.tasks.search.new_run"})
+    found["task: a type"] = ("task", {"_target_": "kvw.tasks.speak.speak", "speed": "fast"})
     del found["fitness.gates: _args_ of nobody"]  # a dict of settings may have any keys
     return found
 
@@ -538,12 +566,15 @@ GOOD_NODES = {
     "a strategy": ("strategy", {"_target_": "strategies.random_search.RandomSearch", "sigma": 1.0}),
     "a strategy of parts": (
         "strategy",
-        {"_target_": "strategies.genetic.Genetic", "mutation": {"_target_": "kvw.operators.Mutation"}},
+        {"_target_": "strategies.genetic.Genetic", "mutation": {"_target_": "kvw.search.operators.Mutation"}},
     ),
-    "gates": ("fitness", {"_target_": "kvw.fitness.HybridFitness", "gates": {"target": GATE, "self": None}}),
-    "synth=auto": ("synth", {"_target_": "kvw.speech.choice.automatic", "model": None}),
+    "gates": ("fitness", {"_target_": "kvw.fitness.hybrid.HybridFitness", "gates": {"target": GATE, "self": None}}),
+    "synth=auto": ("synth", {"_target_": "kvw.speech.select.automatic", "model": None}),
     "a huge list": ("strategy", {"_target_": "strategies.random_walk.RandomWalk", "diversity": [0.1] * 200_000}),
-    "a text that looks live": ("fitness", {"_target_": "kvw.fitness.HybridFitness", "probe_text": "${oc.env:HOME}"}),
+    "a text that looks live": (
+        "fitness",
+        {"_target_": "kvw.fitness.hybrid.HybridFitness", "probe_text": "${oc.env:HOME}"},
+    ),
 }
 
 
@@ -596,16 +627,18 @@ def composed() -> dict[str, Any]:
     """The default config, as it is saved."""
     import hydra
 
-    from kvw import cli
-    from kvw.config import plain
+    from kvw.config.paths import CONF
+    from kvw.config.schema import plain
 
-    with hydra.initialize_config_dir(str(cli.CONF), version_base="1.3"):
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         return dict(plain(hydra.compose("kvw")))
 
 
 def configs() -> list[Row]:
     """Hostile config nodes and saved configs, and some that are sound."""
-    from kvw.config import bound, maker, plain, restored
+    from kvw.config.nodes import bound, maker
+    from kvw.config.saved import restored_config
+    from kvw.config.schema import plain
 
     warm_up()
     good = composed()
@@ -618,12 +651,12 @@ def configs() -> list[Row]:
         for name, (where, node) in corpus.items():
             rows.append(tried(name, expected, "loaded", lambda where=where, node=node: use(where, node)))
     for name, config in saved_configs(good).items():
-        rows.append(tried(f"saved, {name}", "refused", "loaded", lambda config=config: restored(config)))
+        rows.append(tried(f"saved, {name}", "refused", "loaded", lambda config=config: restored_config(config)))
     for text in LIVE:
         same = {**good, "target_text": text, "other_text": text, "target_audio": [text], "stages": {text: [text]}}
 
         def come_back(same: dict[str, Any] = same, text: str = text) -> None:
-            cfg = restored(same)
+            cfg = restored_config(same)
             assert plain(cfg) == same and cfg.target_text == text and plain(cfg.stages) == same["stages"]
 
         rows.append(tried(f"saved, the text {text!a}", "loaded", "loaded", come_back))
@@ -842,16 +875,23 @@ def save_all(name: str, folder: Path) -> None:
     """Writes a file for ``name`` wherever kvw would: a recording's text, an exported voice, a run, its output."""
     from omegaconf import OmegaConf
 
-    from kvw import disk, export, mix, places, results, texts
-    from kvw import voices as files
-    from kvw.inputs import Problems, check_numbers
-    from kvw.speak import speak
-    from kvw.transcribe import Transcript
+    from kvw.config.inputs import check_numbers
+    from kvw.config.problems import Problems
+    from kvw.runs import folders
+    from kvw.runtime.filenames import safe_stem
+    from kvw.runtime.files import write_whole
+    from kvw.tasks.destinations import FolderDestination
+    from kvw.tasks.export import Namer
+    from kvw.tasks.speak import speak
+    from kvw.transcription.transcripts import transcript_path, write_transcript
+    from kvw.transcription.whisper import Transcript
+    from kvw.types import EMBEDDED, KOKORO
+    from kvw.voices.reference import NamedVoice
 
     for digest in ("0" * 64, "1" * 64):  # two recordings of one name
-        texts.write(texts.place(name, digest, folder), Transcript("words", "en"), name, digest)
-    stem = files.safe_stem(name)
-    run = results.new_folder(folder / "outputs", f"10-00-00-{stem}-random_walk-0")
+        write_transcript(transcript_path(name, digest, folder), Transcript("words", "en"), name, digest)
+    stem = safe_stem(name)
+    run = folders.new_folder(folder / "outputs", f"10-00-00-{stem}-random_walk-0")
     cfg = OmegaConf.create(
         {"output_name": "out.wav", "language": {"letter": "a", "target_text": "x"}, "target_text": "x"}
     )
@@ -860,12 +900,12 @@ def save_all(name: str, folder: Path) -> None:
     problems = Problems()
     check_numbers(cfg, problems)
     begin = "out" if problems.lines else Path(cfg.output_name).stem
-    disk.write_whole(run / f"{begin}_123_100.00_1.00_{stem}.wav", b"")
-    exported = export.Namer(cfg, None, "f")(mix.Named(name, VOICE, files.KOKORO, ()))
-    given = export.Namer(cfg, name or None, "m")(mix.Named("x", VOICE, files.KOKORO, ()))
-    place = places.Folder(folder / "exported", "kokoro_js")
-    for label in {exported, given, f"{exported}.{files.EMBEDDED}"}:
-        disk.write_whole(place._file(label), b"")
+    write_whole(run / f"{begin}_123_100.00_1.00_{stem}.wav", b"")
+    exported = Namer(cfg, None, "f")(NamedVoice(name, VOICE, KOKORO, ()))
+    given = Namer(cfg, name or None, "m")(NamedVoice("x", VOICE, KOKORO, ()))
+    place = FolderDestination(folder / "exported", "kokoro_js")
+    for label in {exported, given, f"{exported}.{EMBEDDED}"}:
+        write_whole(place._file(label), b"")
     if not {"/", "\\"} & set(name):  # a path is the user's own to choose
         with suppress(KvwError):
             cfg.output_name = str(folder / "spoken" / cfg.output_name)
@@ -880,7 +920,7 @@ def speak_all(corpus: Sequence[str], folder: Path) -> None:
     """Speaks in voices of these names, in one go."""
     from omegaconf import OmegaConf
 
-    from kvw.speak import speak
+    from kvw.tasks.speak import speak
 
     cfg = OmegaConf.create({"target_text": "x", "output_name": str(folder / "out.wav"), "seed": 0})
     spoken(cfg, corpus, speak)
@@ -892,13 +932,13 @@ def spoken(cfg: Any, corpus: Sequence[str], speak: Callable[..., float]) -> None
 
     import numpy as np
 
-    from kvw import mix
+    from kvw.voices.reference import NamedVoice
 
-    found = [mix.Named(name, VOICE, "kokoro", ()) for name in corpus]
+    found = [NamedVoice(name, VOICE, "kokoro", ()) for name in corpus]
     wave = np.full(100, 0.1, np.float32)
     with (
-        mock.patch("kvw.speak.chosen_voices", return_value=found),
-        mock.patch("kvw.speak.synthesizer"),
-        mock.patch("kvw.speak.narrate", return_value=wave),
+        mock.patch("kvw.tasks.speak.chosen_voices", return_value=found),
+        mock.patch("kvw.tasks.speak.synthesizer"),
+        mock.patch("kvw.speech.narrate.narrate", return_value=wave),
     ):
         speak(cfg, speed=1.0)

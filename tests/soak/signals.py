@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from kvw import results
-from kvw.folder import HOLDER, RECORD, held, is_held
-from kvw.store import Store
-from kvw.types import EXIT_IN_USE, EXIT_INTERRUPTED, EXIT_TERMINATED
+from kvw.errors import EXIT_IN_USE, EXIT_INTERRUPTED, EXIT_TERMINATED
+from kvw.runs import folders
+from kvw.runs.folders import RECORD, held
+from kvw.runs.store import Store
+from kvw.runtime.locks import HOLDER, is_held
 from tests.soak.harness import (
     LONGEST,
     At,
@@ -285,7 +286,7 @@ def names(processes: int = 20, rounds: int = 20) -> list[Row]:
         for number in range(rounds):
 
             def begin(me: int, parent: Path = above / "2026-01-01" / str(number)) -> str:
-                inside = results.new_folder(parent, "10-00-00-target-genetic-0")
+                inside = folders.new_folder(parent, "10-00-00-target-genetic-0")
                 with held(inside):
                     Store.create(inside / RECORD, {"me": me}).close()
                 return str(inside)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import kvw.disk
-import kvw.store
-from kvw.types import EXIT_CORRUPT, EXIT_STORAGE
+import kvw.runs.schema
+import kvw.runs.store
+import kvw.runtime.files
+from kvw.errors import EXIT_CORRUPT, EXIT_STORAGE
 from tests.soak.harness import (
     At,
     Outcome,

@@ -1,0 +1,290 @@
+"""Decodes any recording that a person has, or a stranger sent, in bounded memory and time.
+
+PyAV (FFmpeg) decodes every format: unlike libsndfile it reads FLAC of unknown length and prints nothing about odd MP3
+files. FFmpeg silently accepts a file that was cut short, so what the header promises is compared with what came; and it
+believes whatever a file claims to hold, so that is looked at before anything is decoded.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+import soxr
+
+from kvw.audio.refusal import refusal
+from kvw.audio.truncation import check_length, check_size
+from kvw.errors import KvwError
+from kvw.text import printable_line
+from kvw.types import SAMPLE_RATE, Wave
+
+MAX_SECONDS = 600.0
+"""Seconds of audio beyond which a file is refused: never more than this is decoded into memory (58 MB)."""
+
+MAX_CHANNELS = 64
+"""Channels of a file: no recorder writes more. FFmpeg gives up at 512 and then says that there are 0."""
+
+MIN_RATE, MAX_RATE = 1_000, 768_000
+"""Hz: no recorder samples slower or faster."""
+
+MAX_VALUES = 2**27
+"""Samples of all channels, two seconds of work: more than ten minutes of stereo at 96 kHz."""
+
+SEEK_BYTES = 512
+"""Bytes that a seek counts for: FFmpeg can follow empty chunks for ever."""
+
+MAX_STREAMS = 128
+"""Streams of a file that FFmpeg looks at."""
+
+MAX_PART = 2**26
+"""Bytes of a file that may bring no packet, and of one allocation of FFmpeg's: a few bytes can claim any table."""
+
+# The header of these gives the length; of others (MP3, ADTS, MPEG-TS) FFmpeg guesses it from the bit rate.
+LENGTH_IN_HEADER = {"aiff", "asf", "au", "avi", "caf", "flac", "flv", "mov", "matroska", "w64", "wav"}
+
+# A hole in these is damage; elsewhere a recorder may leave out silence, or lose packets of a call.
+WITHOUT_GAPS = {"flac", "ogg"}
+
+
+def _decodes_audio(name: str) -> bool:
+    try:
+        return bool(av.Codec(name, "r").type == "audio")
+    except ValueError:  # it only encodes
+        return False
+
+
+# FFmpeg decodes a few pictures when it opens a video; of audio codecs alone it can't.
+AUDIO_CODECS = ",".join(name for name in sorted(av.codecs_available) if _decodes_audio(name))
+CONVERT = "convert it to WAV or FLAC with an audio editor, or bring another recording"
+
+
+def decode_file(path: Path) -> Wave:
+    """Decodes an audio or video file of any format, rate, sample width and channel count.
+
+    Channels are averaged. A recording that exceeds full scale is scaled down to it.
+
+    Returns:
+        float32 ``(samples,)``, 24 kHz, finite, in [-1, 1], at most :data:`MAX_SECONDS` long, not empty.
+
+    Raises:
+        KvwError: the file is missing, a folder, unreadable, empty, not audio, cut short, damaged, has NaN or infinite
+            samples, or is longer than :data:`MAX_SECONDS`. One line that names the file.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise refusal(path, "expected an audio file, came a folder; name one file inside it")
+        if not stat.S_ISREG(mode):
+            raise refusal(path, "expected an audio file, came a pipe or device; save the recording to a file first")
+        with path.open("rb") as file:
+            check_size(path, file)
+            file.seek(0)
+            return _decode(path, file)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise refusal(path, "expected an audio file, there is none; check the path") from error
+    except OSError as error:
+        raise refusal(path, f"can't be read ({printable_line(error)}); check the path and its permissions") from error
+
+
+class _Source:
+    """A file for FFmpeg to read, which ends after :data:`MAX_PART` bytes that brought no packet."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.tell = file.tell
+        self.idle = 0
+
+    def read(self, size: int) -> bytes:
+        if self.idle > MAX_PART:
+            return b""
+        self.idle += size
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self.idle += SEEK_BYTES
+        return self._file.seek(offset, whence)
+
+
+def _decode(path: Path, file: BinaryIO) -> Wave:
+    """All of a file as a :data:`Wave`, in constant memory beyond the result."""
+    source = _Source(file)
+    # Tables and pictures that a file claims to have; the limit is the process's, and FFmpeg's own is 2 GiB.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(av._core.__file__).av_max_alloc(ctypes.c_size_t(MAX_PART))
+    try:
+        with _open(path, source) as container:
+            claimed = _probe(path, container)
+            if claimed:
+                return _collect(path, _blocks(path, container, source, claimed))
+            _probe_packets(path, container, source)
+        with _open(path, source) as container:
+            return _collect(path, _blocks(path, container, source, 0.0))
+    except (av.error.FFmpegError, ValueError) as error:
+        raise refusal(path, f"expected audio, came a file damaged or cut short; {CONVERT}") from error
+
+
+def _open(path: Path, source: _Source) -> Any:
+    source.seek(0)
+    source.idle = 0
+    options = {
+        "protocol_whitelist": "none",  # a playlist must not make FFmpeg open other files or addresses
+        "codec_whitelist": AUDIO_CODECS,
+        "max_streams": f"{MAX_STREAMS}",
+    }
+    try:
+        return av.open(source, metadata_errors="replace", options=options)  # tags need not be UTF-8
+    except (av.error.FFmpegError, ValueError) as error:
+        raise refusal(
+            path, f"expected audio, came a file that is of no known format or is cut short; {CONVERT}"
+        ) from error
+
+
+def _probe(path: Path, container: Any) -> float:
+    """Refuses by its header what is not to be decoded.
+
+    Returns:
+        Seconds that the header claims; 0 where it leaves them open.
+    """
+    if not container.streams.audio:
+        raise refusal(path, f"expected audio, came a {container.format.long_name} file without any; {CONVERT}")
+    codec = container.streams.audio[0].codec_context
+    if codec is None:
+        raise refusal(path, f"expected audio, came a {container.format.long_name} file of an unknown kind; {CONVERT}")
+    _check_form(path, codec.sample_rate, codec.layout.nb_channels)
+    in_header = container.duration and LENGTH_IN_HEADER & set(container.format.name.split(","))
+    claimed = container.duration / av.time_base if in_header else 0.0
+    if claimed > MAX_SECONDS:
+        raise _too_long(path, f"{claimed / 60:.1f} min")
+    _check_work(path, claimed * codec.sample_rate * codec.layout.nb_channels)
+    return claimed
+
+
+def _probe_packets(path: Path, container: Any, source: _Source) -> None:
+    """Refuses what is too long by the lengths of its packets, a tenth of the work of decoding them."""
+    audio = container.streams.audio[0]
+    seconds, base = 0.0, float(audio.time_base)
+    for packet in _packets(path, container, source):
+        if packet.stream_index == audio.index:
+            seconds += (packet.duration or 0) * base
+        if seconds > MAX_SECONDS:
+            raise _too_long(path, "more")
+
+
+def _packets(path: Path, container: Any, source: _Source) -> Iterator[Any]:
+    """Those of every stream: a video outlasts its audio, and the length in the header is that of the longest."""
+    source.idle = 0
+    for packet in container.demux():
+        if packet.size:  # the last is empty
+            source.idle = 0
+        yield packet
+    if source.idle > MAX_PART:
+        raise refusal(path, f"expected audio, came {MAX_PART >> 20} MiB without any; {CONVERT}")
+
+
+def _blocks(path: Path, container: Any, source: _Source, claimed: float) -> Iterator[tuple[int, Wave]]:
+    """Decoded pieces of the first audio stream: rate in Hz, mono float32 ``(samples,)``."""
+    audio = container.streams.audio[0]
+    reached = heard = audio_end = 0.0
+    audio_start = math.inf
+    values = 0
+    bases: dict[int, float] = {}  # fractions are slow
+    for packet in _packets(path, container, source):
+        stamp = packet.dts if packet.pts is None else packet.pts
+        is_audio = packet.stream_index == audio.index
+        if stamp is not None:
+            base = bases.get(packet.stream_index) or bases.setdefault(packet.stream_index, float(packet.time_base))
+            end = (stamp + (packet.duration or 0)) * base
+            reached = max(reached, end)
+            if is_audio:
+                audio_start, audio_end = min(audio_start, stamp * base), end
+        if is_audio:
+            for frame in packet.decode():
+                channels = frame.layout.nb_channels
+                _check_form(path, frame.sample_rate, channels)
+                values += frame.samples * channels
+                _check_work(path, values)
+                heard += frame.samples / frame.sample_rate
+                yield frame.sample_rate, _mono(frame)
+    check_length(path, claimed, reached)
+    if container.format.name in WITHOUT_GAPS:
+        check_length(path, audio_end - audio_start, heard)
+
+
+def _check_form(path: Path, rate: int, channels: int) -> None:
+    if not 0 < channels <= MAX_CHANNELS:
+        came = channels or "none, or more than FFmpeg can count"
+        raise refusal(path, f"expected 1 to {MAX_CHANNELS} channels, came {came}; mix it down to mono")
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise refusal(path, f"expected a sample rate of {MIN_RATE} to {MAX_RATE} Hz, came {rate} Hz; {CONVERT}")
+
+
+def _check_work(path: Path, values: float) -> None:
+    if values > MAX_VALUES:
+        expected = f"expected at most {MAX_VALUES / 1e6:.0f} million samples of all channels"
+        raise refusal(path, f"{expected}, came {values / 1e6:.0f} million; mix it down to mono at 48 kHz")
+
+
+def _mono(frame: Any) -> Wave:
+    """The mean of a frame's channels, float32, full scale 1."""
+    samples = frame.to_ndarray()
+    channels = samples if frame.format.is_planar else samples.reshape(frame.samples, -1).T
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused, not warned of
+        mono = channels[0].astype(np.float64)
+        for channel in channels[1:]:  # five times as fast as numpy's mean
+            mono += channel
+        mono /= len(channels)
+        if samples.dtype.kind in "iu":
+            limits = np.iinfo(samples.dtype)
+            mono -= (limits.max + limits.min + 1) / 2
+            mono /= (limits.max - limits.min + 1) / 2
+        wave: Wave = mono.astype(np.float32)
+    return wave
+
+
+def _collect(path: Path, blocks: Iterator[tuple[int, Wave]]) -> Wave:
+    """Resamples blocks of one rate as they come, and joins them."""
+    # Filled as it comes: small arrays to join would lie between FFmpeg's large ones and keep the heap from shrinking.
+    wave: Wave = np.empty(int((MAX_SECONDS + 1) * SAMPLE_RATE), np.float32)
+    rate = samples = end = 0
+    for block_rate, block in blocks:
+        if not rate:
+            rate = block_rate
+            resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="VHQ")
+        if block_rate != rate:
+            raise refusal(path, f"expected one sample rate, came {rate} Hz, then {block_rate} Hz; {CONVERT}")
+        if not np.isfinite(block).all():
+            raise _not_finite(path)
+        samples += len(block)
+        if samples > MAX_SECONDS * rate:
+            raise _too_long(path, "more")
+        part = resampler.resample_chunk(block)
+        wave[end : end + len(part)] = part
+        end += len(part)
+    if samples:
+        part = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        wave[end : end + len(part)] = part
+        end += len(part)
+    wave.resize(end, refcheck=False)
+    if not wave.size:
+        raise refusal(path, "expected audio, came a file that holds none; bring another recording")
+    if not np.isfinite(wave).all():  # samples at the end of float32's range, resampled
+        raise _not_finite(path)
+    wave /= max(1.0, wave.max(), -wave.min())
+    return wave
+
+
+def _not_finite(path: Path) -> KvwError:
+    return refusal(path, "expected finite samples, came NaN or infinity; export it again as 16-bit WAV")
+
+
+def _too_long(path: Path, came: str) -> KvwError:
+    return refusal(path, f"expected at most {MAX_SECONDS / 60:g} min of audio, came {came}; cut a clip of 10 to 30 s")

@@ -1,0 +1,86 @@
+"""Writes audio in every format, to a file or into a page as a data URI."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import av
+import numpy as np
+import soundfile
+
+from kvw.audio.refusal import refusal
+from kvw.runtime.files import write_whole
+from kvw.types import SAMPLE_RATE, Wave
+
+BITRATE = 64_000
+"""Bits a second: 8 kB, and 10.7 kB of a data URI."""
+
+FADE = 0.02
+"""Seconds in which what is cut off fades out."""
+
+
+def mp3(wave: Wave, most: float) -> bytes:
+    """The first ``most`` seconds of a wave as MP3, mono, 24 kHz.
+
+    Args:
+        wave: float32 ``(samples,)``, 24 kHz, finite; beyond [-1, 1] it is clipped.
+        most: above 0.
+    """
+    heard = np.clip(wave[: round(most * SAMPLE_RATE)], -1, 1).astype(np.float32)
+    if len(heard) < len(wave):
+        fade = min(len(heard), round(FADE * SAMPLE_RATE))
+        heard[len(heard) - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
+    content = io.BytesIO()
+    with av.open(content, "w", format="mp3") as container:
+        stream = container.add_stream("mp3", rate=SAMPLE_RATE, layout="mono")
+        stream.bit_rate = BITRATE
+        stream.options = {"compression_level": "9"}  # half of the time, and nobody hears it
+        frame = av.AudioFrame.from_ndarray(heard[None], format="fltp", layout="mono")
+        frame.sample_rate = SAMPLE_RATE
+        resampler = av.AudioResampler(
+            format=stream.format, layout="mono", rate=SAMPLE_RATE, frame_size=stream.frame_size
+        )
+        for part in (*resampler.resample(frame), *resampler.resample(None)):
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    return content.getvalue()
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """A file within a page: ``data:audio/mpeg;base64,...``."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+ENDINGS = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+    ".ogg": ("OGG", "VORBIS"),
+}
+"""Formats that audio can be written in, with libsndfile's names, by the ending of a file's name."""
+
+
+def write_audio(path: Path, wave: Wave) -> None:
+    """Writes mono audio at 24 kHz in the format of its name's ending; readers see the old file or the whole new one.
+
+    Args:
+        path: in a folder that exists; ends in one of :data:`ENDINGS`.
+        wave: float32 ``(samples,)``, 24 kHz; beyond [-1, 1] it is clipped.
+
+    Raises:
+        KvwError: another ending; or the wave has NaN or infinite samples.
+        OSError: the file can't be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in ENDINGS:
+        raise refusal(path, f"expected a name in {', '.join(ENDINGS)} to write audio, came {path.suffix or 'none'}")
+    if not np.isfinite(wave).all():
+        raise refusal(path, "expected finite samples to write, came NaN or infinity; the audio was not written")
+    form, subtype = ENDINGS[path.suffix.lower()]
+    encoded, clipped = io.BytesIO(), np.clip(wave, -1.0, 1.0)
+    with soundfile.SoundFile(encoded, "w", SAMPLE_RATE, 1, subtype, format=form) as file:
+        for start in range(0, len(clipped), SAMPLE_RATE):  # libsndfile overflows its stack on minutes of Vorbis at once
+            file.write(clipped[start : start + SAMPLE_RATE])
+    write_whole(path, encoded.getvalue())

@@ -1,0 +1,4 @@
+"""The command line: ``python -m kvw``.
+
+Read :mod:`kvw.cli.main` first.
+"""

@@ -1,0 +1,84 @@
+"""The shared fitness from its settings, in whichever process evaluates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from kvw.config.inputs import Inputs
+from kvw.config.nodes import build
+from kvw.fitness.bank_distance import BankDistance
+from kvw.fitness.hybrid import HybridFitness
+from kvw.fitness.listener import Listener
+from kvw.fitness.speaker import SpeakerEncoder
+from kvw.speech.synthesizer import Script, Synthesizer
+from kvw.types import Voice
+
+
+@dataclass(frozen=True)
+class FitnessSpec:
+    """All that a worker needs to make the fitness; picklable.
+
+    Attributes:
+        synth: config node of the synthesiser.
+        fitness: config node of the fitness.
+        device: torch device.
+        language: Kokoro's language letter.
+        seed: of the synthesiser's noise.
+        inputs: target and texts.
+        prior: of the bank, for a fitness that asks for it; see :func:`prior_of`.
+    """
+
+    synth: dict[str, Any]
+    fitness: dict[str, Any]
+    device: str
+    language: str
+    seed: int
+    inputs: Inputs
+    prior: BankDistance | None = None
+
+    def models(self) -> tuple[Synthesizer, SpeakerEncoder]:
+        """The models, loaded once in a process, whatever number of runs it does."""
+        return _models(tuple(self.synth.items()), self.device, self.language)
+
+    def for_device(self, device: str) -> FitnessSpec:
+        """The same fitness on another torch device."""
+        return replace(self, device=device)
+
+    def scripts(self) -> tuple[Script, ...]:
+        """The texts that voices are scored on, first the target text."""
+        return self().scripts
+
+    def ear(self, seed: int) -> Listener:
+        """Synthesis and speaker embeddings with a noise seed of their own."""
+        return Listener(*self.models(), seed)
+
+    def __call__(self) -> HybridFitness:
+        """Makes the fitness."""
+        synthesizer, encoder = self.models()
+        made: HybridFitness = build(
+            self.fitness,
+            "fitness",
+            synthesizer=synthesizer,
+            encoder=encoder,
+            target=self.inputs.target.clips,
+            target_text=self.inputs.target_text,
+            other_text=self.inputs.other_text,
+            further_texts=self.inputs.other_texts,
+            prior=self.prior,
+            seed=self.seed,
+        )
+        return made
+
+
+def prior_of(bank: Iterable[Voice], fitness: Mapping[str, Any]) -> BankDistance | None:
+    """The bank's prior where the weights of a fitness node name it, else None: workers are not sent what none needs."""
+    weights = fitness.get("weights")
+    return BankDistance(list(bank)) if isinstance(weights, Mapping) and weights.get("prior") is not None else None
+
+
+@lru_cache(maxsize=2)
+def _models(synth: tuple[tuple[str, Any], ...], device: str, language: str) -> tuple[Synthesizer, SpeakerEncoder]:
+    return build(dict(synth), "synth", device=device, language=language), SpeakerEncoder(device)

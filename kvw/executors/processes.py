@@ -1,0 +1,116 @@
+"""``executor=processes``: evaluates in worker processes of this machine, each with models of its own."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+from kvw.errors import KvwError
+from kvw.evaluation import Evaluation, Gate, Utterance, UtteranceCache, gates_for
+from kvw.executors.base import remembered
+from kvw.executors.scheduler import MOST_DEATHS, crashed
+from kvw.fitness.hybrid import HybridFitness
+from kvw.fitness.utterances import DictCache
+from kvw.runtime.workers import begin_worker, limit_threads
+from kvw.types import Voice
+
+log = logging.getLogger(__name__)
+_fitness: HybridFitness
+
+
+def _start(fitness: Callable[[], HybridFitness], threads: int) -> None:
+    """Makes the fitness of a worker process, once."""
+    global _fitness
+    begin_worker(threads)
+    _fitness = fitness()
+
+
+def _evaluate(voice: Voice, gate: Gate, known: Mapping[str, Utterance]) -> tuple[Evaluation, dict[str, Utterance]]:
+    """Evaluates one voice in a worker process; also what was measured anew."""
+    notes = DictCache(known)
+    _fitness.ear.memory = notes
+    (evaluation,) = _fitness([voice], gate)
+    return evaluation, {key: one for key, one in notes.items() if one is not known.get(key)}
+
+
+class ProcessExecutor:
+    """Evaluates in processes of this machine, each with models of its own.
+
+    Pays where a generation has several candidates, and in the ranking of the bank. Where a process dies, those that
+    were at work are evaluated again; a voice that ends :data:`MOST_DEATHS` processes, alone in them, is a failure.
+
+    Args:
+        fitness: makes the fitness; picklable.
+        workers: processes, 1 or more.
+        threads: CPU threads of each, 1 or more.
+
+    Raises:
+        ValueError: fewer than one worker or thread.
+    """
+
+    def __init__(self, *, fitness: Callable[[], HybridFitness], workers: int = 2, threads: int = 1) -> None:
+        if workers < 1:
+            raise ValueError(f"executor.workers: expected 1 or more; got {workers}")
+        limit_threads(threads)
+        self.batch = workers
+        self.memory: UtteranceCache | None = None
+        self._own = fitness()  # here first: a setting that is wrong is an error, not a dead worker
+        self._fitness, self._threads = fitness, threads
+        self._pool, self._works = self._start(), False
+
+    def _start(self) -> ProcessPoolExecutor:
+        # spawn: a fork of a process that has started torch's threads can hang, and CUDA does not survive one
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self.batch, context, initializer=_start, initargs=(self._fitness, self._threads))
+
+    def __call__(self, voices: Sequence[Voice], gate: Gate | Sequence[Gate]) -> list[Evaluation]:
+        """Evaluates them in the pool, whoever is free taking the next.
+
+        Raises:
+            KvwError: processes die whatever they are given.
+        """
+        found: dict[int, Evaluation] = {}
+        jobs = dict(enumerate(zip(voices, gates_for(gate, len(voices)), strict=True)))
+        self._evaluate(jobs, found)
+        for number, job in jobs.items():
+            for _ in range(MOST_DEATHS):  # without company it is known who ends a process
+                if number not in found:
+                    self._evaluate({number: job}, found)
+            if not (found or self._works):  # is it this voice that ends them, or would any?
+                self._evaluate({n: other for n, other in jobs.items() if n > number}, found)
+            self._works = self._works or bool(found)
+            if not self._works:
+                raise KvwError(
+                    "executor=processes: every worker process died, for want of memory perhaps; "
+                    "use fewer executor.workers, or executor=local to see its error"
+                )
+            if number not in found:
+                found[number] = crashed(MOST_DEATHS)
+        return [found[number] for number in range(len(voices))]
+
+    def _evaluate(self, jobs: Mapping[int, tuple[Voice, Gate]], found: dict[int, Evaluation]) -> None:
+        """Adds what comes of ``jobs`` to ``found``; none of those that were at work when a process died."""
+        try:
+            begun = {self._pool.submit(_evaluate, *job, self._known(job[0])): n for n, job in jobs.items()}
+            for one in as_completed(begun):
+                evaluation, utterances = one.result()
+                if self.memory is not None and utterances:
+                    self.memory.keep(utterances)
+                found[begun[one]] = evaluation
+        except BrokenProcessPool:
+            log.warning("A worker process died, for want of memory perhaps; another takes its place")
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = self._start()
+
+    def _known(self, voice: Voice) -> dict[str, Utterance]:
+        """What is remembered of a voice."""
+        return remembered(self.memory, self._own.ear, self._own.scripts, voice) if self.memory is not None else {}
+
+    def close(self) -> None:
+        """Ends the processes, also those at work: nobody waits for what they find."""
+        for process in list((self._pool._processes or {}).values()):  # Python 3.14 has terminate_workers for it
+            process.terminate()
+        self._pool.shutdown(cancel_futures=True)

@@ -1,0 +1,269 @@
+"""The shared fitness: stages from cheap to dear, gates between them, one weighted harmonic mean.
+
+The shape is the documents' (KVoiceWalk's ``score_voice`` and ``hybrid_similarity``): speak the target text and compare
+the speaker with the target's; only if that is near enough to the incumbent's, speak another text and compare the voice
+with itself, then compare acoustic statistics with the target's. A gate after a stage decides who goes on: read
+:mod:`kvw.fitness.rules`, then :mod:`kvw.fitness.stages`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kvw.errors import KvwError
+from kvw.evaluation import OPEN, Evaluation, Gate, gates_for
+from kvw.fitness import acoustics
+from kvw.fitness.bank_distance import BankDistance
+from kvw.fitness.listener import Listener
+from kvw.fitness.rules import Rule
+from kvw.fitness.speaker import SpeakerEncoder
+from kvw.fitness.stages import BankSimilarity, FeatureSimilarity, SelfSimilarity, Stage, TargetSimilarity
+from kvw.fitness.trial import Trial
+from kvw.speech.segmentation import opening
+from kvw.speech.synthesizer import Script, Synthesizer
+from kvw.types import Voice, Wave, mean_embedding
+
+STAGES = ("prior", "probe", "target", "self", "others", "feature")
+"""Every stage there is, from cheap to dear: the order in which they run."""
+
+NEEDED = ("target", "self", "feature")
+"""The stages that always run."""
+
+FORMULAS = {"capped": acoustics.capped_similarity, "kvoicewalk": acoustics.kvoicewalk_similarity}
+
+
+class HybridFitness:
+    """The documents' hybrid score with early exit, and stages that can be added to it.
+
+    ``prior`` keeps a voice near the bank, without speech; ``probe`` is the target similarity of a short text, a cheap
+    look before ``target``; ``self`` is the voice's stability over the other texts; ``others`` is the target similarity
+    over those, so that ``target`` and ``others`` together average it over all texts; ``feature`` is acoustic.
+
+    Args:
+        synthesizer: what speaks.
+        encoder: what hears who speaks.
+        target: the speaker's recordings, at least one: embeddings and acoustic statistics are averaged over them.
+        target_text: the text that is compared with the target.
+        other_text: the text that self similarity compares with.
+        seed: of the synthesiser's noise.
+        weights: of the stages in the harmonic mean, by their names in :data:`STAGES`. A stage without one (or with
+            null) does not run; one that weighs 0 runs for its gate alone. ``target``, ``self`` and ``feature`` always
+            run.
+        gates: the rule after a stage, by the stage's name; a stage without one (or with null) stops nobody.
+        formula: of the feature similarity: ``capped`` (each statistic's relative error counts 1 at most) or
+            ``kvoicewalk`` (the original's).
+        most_characters: of each text, its first sentences of so many characters together are spoken; None for all.
+        probe_text: the text of the stage ``probe``.
+        more_texts: how many of ``further_texts``, from the first, are other texts too.
+        further_texts: texts of several lengths: each is heard through a row of its own.
+        prior_limit: distance from the bank up to which the stage ``prior`` finds nothing wrong; see
+            :class:`kvw.fitness.bank_distance.BankDistance`.
+        prior: of the bank; the stage ``prior`` needs it.
+
+    Attributes:
+        ear: what speaks and hears.
+        scripts: every text that is spoken: the target text, the other ones, the probe's.
+
+    Raises:
+        ValueError: weights or gates are missing, unknown, negative or all zero; the formula has an unknown name; there
+            are fewer further texts than ``more_texts``, or two of the texts are the same; a stage lacks its text or
+            the bank; ``prior_limit`` is not above 0; ``most_characters`` is below 20; no speech is heard in a recording
+            of the target.
+        KvwError: a text has nothing that can be pronounced.
+    """
+
+    def __init__(
+        self,
+        *,
+        synthesizer: Synthesizer,
+        encoder: SpeakerEncoder,
+        target: Sequence[Wave],
+        target_text: str,
+        other_text: str,
+        seed: int,
+        weights: Mapping[str, float | None],
+        gates: Mapping[str, Rule | None] | None,
+        formula: str = "capped",
+        most_characters: int | None = None,
+        probe_text: str | None = None,
+        more_texts: int = 0,
+        further_texts: Sequence[str] = (),
+        prior_limit: float = 2.0,
+        prior: BankDistance | None = None,
+    ) -> None:
+        if formula not in FORMULAS:
+            raise ValueError(f"formula: expected {' or '.join(FORMULAS)}; got {formula!r}")
+        if not 0 <= more_texts <= len(further_texts):
+            raise ValueError(f"more_texts: expected 0 to {len(further_texts)}, all texts there are; got {more_texts}")
+        if most_characters is not None and most_characters < 20:
+            raise ValueError(f"most_characters: expected 20 or more, or null for whole texts; got {most_characters}")
+        if not 0 < prior_limit < math.inf:
+            raise ValueError(f"prior_limit: expected a number above 0, such as 2; got {prior_limit}")
+        self.weights = checked_weights(weights)
+        self.gates = checked_gates(gates or {}, self.weights)
+        self.ear = Listener(synthesizer, encoder, seed)
+        texts = (target_text, other_text, *further_texts[:more_texts])
+        if most_characters is not None:
+            texts = tuple(opening(text, most_characters) for text in texts)
+        script, *others = map(synthesizer.script, texts)
+        if len({script.text, *(other.text for other in others)}) <= len(others):
+            raise ValueError("texts: expected target text, other text and further ones to differ; two are the same")
+        self.scripts: tuple[Script, ...] = (script, *others)
+        heard = [embedding for embedding in encoder(target) if embedding is not None]
+        if not target or len(heard) < len(target):
+            raise ValueError(f"target: expected speech in each recording; it is heard in {len(heard)} of {len(target)}")
+        embedding = mean_embedding(heard)
+        statistics = np.mean([acoustics.statistics(wave) for wave in target], axis=0)
+        self._feature = FeatureSimilarity(self.ear, script, statistics, FORMULAS[formula])
+        stages: list[Stage] = [
+            TargetSimilarity("target", self.ear, [script], embedding),
+            SelfSimilarity(self.ear, script, others),
+            TargetSimilarity("others", self.ear, others, embedding),
+            self._feature,
+        ]
+        if "probe" in self.weights:
+            if probe_text is None:
+                raise ValueError("probe_text: expected a short text for the stage probe; got nothing")
+            probe = synthesizer.script(probe_text)
+            self.scripts += (probe,)
+            stages.append(TargetSimilarity("probe", self.ear, [probe], embedding))
+        if "prior" in self.weights:
+            if prior is None:
+                raise ValueError("prior: expected that of the bank for the stage prior; got nothing")
+            stages.append(BankSimilarity(prior, prior_limit))
+        self.stages = [stage for name in self.weights for stage in stages if stage.name == name]
+
+    def __call__(self, voices: Sequence[Voice], gate: Gate | Sequence[Gate] = OPEN) -> list[Evaluation]:
+        """Evaluates voices, stage by stage, each stage on those that passed the one before.
+
+        Args:
+            voices: to evaluate.
+            gate: one for all of them, or one for each; they have the same ``only``.
+
+        Returns:
+            One evaluation a voice, in order.
+
+        Raises:
+            ValueError: ``gate.only`` is no stage of this fitness, or there is another number of gates than of voices.
+        """
+        trials = [Trial(voice, one) for voice, one in zip(voices, gates_for(gate, len(voices)), strict=True)]
+        only = trials[0].gate.only if trials else None
+        stages = [stage for stage in self.stages if only in (None, stage.name)]
+        if not stages:
+            raise ValueError(f"gate.only: expected one of {', '.join(self.weights)}; got {only!r}")
+        for trial in trials:
+            if not np.isfinite(trial.voice).all():
+                trial.fail("not finite", "NaN or infinity in the voice")
+        running = [trial for trial in trials if not trial.status]
+        for stage in stages:
+            attempt(stage, running)
+            rule = self.gates.get(stage.name)
+            for trial in running:
+                if not trial.status and only:
+                    trial.status = "stopped"
+                elif not trial.status and rule:
+                    judge(rule, stage.name, trial, self.weights)
+                trial.stage = stage.name if trial.status else ""
+                if trial.status and trial.statistics:
+                    trial.statistics.begin()  # and leave it: nobody needs it any more
+            running = [trial for trial in running if not trial.status]
+            if stage.name == "target":
+                self._feature.begin(running)
+        return [trial.evaluation(self.weights) for trial in trials]
+
+
+def attempt(stage: Stage, trials: Sequence[Trial]) -> None:
+    """Lets a stage measure trials; those for which it raises, or finds what is no number, are named failures.
+
+    Where it raises for several, it is called for each of them alone.
+
+    Raises:
+        KvwError: the stage's own, about what no candidate can help.
+    """
+    try:
+        stage(trials)
+    except KvwError:
+        raise
+    except Exception as error:
+        if len(trials) > 1:
+            for trial in trials:
+                if not trial.status:
+                    attempt(stage, [trial])
+            return
+        for trial in trials:
+            trial.fail("raised", told(error))
+    for trial in trials:
+        part = number(trial.parts.get(stage.name, 0.0 if trial.status else None))
+        if not math.isfinite(part):
+            trial.parts.pop(stage.name, None)
+            trial.fail("not finite", f"the stage {stage.name} finds NaN, infinity or no number")
+        elif stage.name in trial.parts:
+            trial.parts[stage.name] = part
+
+
+def judge(rule: Rule, stage: str, trial: Trial, weights: Mapping[str, float]) -> None:
+    """Lets a rule stop a trial; where it raises that is a named failure.
+
+    Raises:
+        KvwError: the rule's own, about what no candidate can help.
+    """
+    try:
+        if not rule(stage, trial.parts, weights, trial.gate):
+            trial.status = "stopped"
+    except KvwError:
+        raise
+    except Exception as error:
+        trial.fail("raised", f"the gate after {stage}: {told(error)}")
+
+
+def number(part: Any) -> float:
+    """What a stage finds, as a number; NaN where it is none."""
+    try:
+        return float(part)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def told(error: Exception) -> str:
+    """An error in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def checked_weights(weights: Mapping[str, float | None]) -> dict[str, float]:
+    """The weights of the stages that run, in their order.
+
+    Raises:
+        ValueError: as for :class:`HybridFitness`.
+    """
+    given = dict(weights)
+    chosen = {name: weight for name in STAGES if (weight := given.get(name)) is not None}
+    numbers = all(isinstance(weight, (int, float)) and 0 <= weight < math.inf for weight in chosen.values())
+    if not set(NEEDED) <= set(chosen) or not set(given) <= set(STAGES) or not numbers:
+        optional = ", ".join(name for name in STAGES if name not in NEEDED)
+        raise ValueError(
+            f"weights: expected a number of 0 or more for each of {', '.join(NEEDED)}, and if wanted for {optional}; "
+            f"got {given}"
+        )
+    if sum(chosen.values()) <= 0:
+        raise ValueError("weights: expected at least one above 0; got none")
+    return chosen
+
+
+def checked_gates(gates: Mapping[str, Rule | None], stages: Mapping[str, float]) -> dict[str, Rule]:
+    """The rules that there are.
+
+    Raises:
+        ValueError: as for :class:`HybridFitness`.
+    """
+    given = dict(gates)
+    rules = {name: rule for name, rule in given.items() if rule is not None}
+    able = [name for name in stages if name != STAGES[-1]]
+    if not set(rules) <= set(able) or not set(given) <= set(STAGES) or not all(map(callable, rules.values())):
+        raise ValueError(
+            f"gates: expected a rule, or null, for {', '.join(able)}, which run, with more to come; got {given}"
+        )
+    return rules

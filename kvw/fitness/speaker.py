@@ -1,0 +1,148 @@
+"""Speaker embeddings: Resemblyzer's, so that every similarity is comparable with KVoiceWalk's figures.
+
+An embedding is the mean of some windows of 1.6 s, each read by an LSTM. Read :class:`SpeakerEncoder` first; the values
+are those of ``resemblyzer/voice_encoder.py`` (``embed_utterance``) and ``resemblyzer/audio.py``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import librosa
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
+
+from kvw.types import SAMPLE_RATE, Embedding, Wave
+
+with warnings.catch_warnings():
+    # resemblyzer asks for scipy.ndimage.morphology, which leaves in scipy 2; kvw requires scipy<2 for it
+    warnings.filterwarnings("ignore", message=".*scipy.ndimage.morphology", category=DeprecationWarning)
+    # webrtcvad, where pip built it, asks for pkg_resources; kvw requires setuptools<81 for it
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+    from resemblyzer import VoiceEncoder, audio
+
+
+_RATE = 1.3  # windows a second
+_MIN_COVERAGE = 0.75  # of its last window that a wave must fill; both are embed_utterance's defaults
+
+
+class SpeakerEncoder:
+    """Embeds waves as :mod:`resemblyzer` does: what :attr:`measure` finds in each, finished by :meth:`embed`.
+
+    It is pickled as a name: a process that unpickles one loads it once.
+
+    Args:
+        device: a torch device, ``"cpu"`` or such as ``"cuda"``.
+
+    Attributes:
+        device: it.
+        joined: whether the windows of all waves go through the network in one call: the default on every device but the
+            CPU. There each wave is a call of its own, so that an embedding is, to the last bit,
+            ``embed_utterance(preprocess_wav(wave, source_sr=24000))``, whatever waves come with it. Joined, it is that
+            but for rounding.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        self._encoder = VoiceEncoder(device, verbose=False).eval()
+        self._encoder.lstm.flatten_parameters()  # else CUDA joins them, with a warning, at every call
+        self.device = torch.device(device)
+        self.joined = self.device.type != "cpu"
+
+    def __reduce__(self) -> tuple[Callable[[str], SpeakerEncoder], tuple[str]]:
+        return _loaded, (str(self.device),)
+
+    def __call__(self, waves: Sequence[Wave]) -> list[Embedding | None]:
+        """Embed each wave.
+
+        Returns:
+            In the order of the waves; None for a wave that holds no speech: empty, silent, not finite, or left with
+            nothing once silence is trimmed (a constant, less than 30 ms, most tones). Resemblyzer itself returns a
+            valid embedding there, with a cosine of 0.4 to real speech. Noise and some tones do pass for speech.
+        """
+        return self.embed([self.measure(wave) for wave in waves])
+
+    @property
+    def measure(self) -> Callable[[Wave], NDArray[np.float32] | None]:
+        """What a wave needs alone, picklable: its windows where they are joined, else the whole embedding."""
+        return windows if self.joined else self.embedding
+
+    def embed(self, measured: Sequence[NDArray[np.float32] | None]) -> list[Embedding | None]:
+        """The embeddings, as from a call, of waves in which :attr:`measure` found these."""
+        heard = [mels for mels in measured if mels is not None]
+        if not self.joined or not heard:
+            return list(measured)
+        ends = np.cumsum([len(mels) for mels in heard])[:-1]
+        embeddings = map(_mean, np.split(self._forward(np.concatenate(heard)), ends))
+        return [None if mels is None else next(embeddings) for mels in measured]
+
+    def embedding(self, wave: Wave) -> Embedding | None:
+        """The embedding of one wave by itself."""
+        mels = windows(wave)
+        return None if mels is None else _mean(self._forward(mels))
+
+    def _forward(self, mels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Windows ``(n, 160, 40)`` to their embeddings ``(n, 256)``."""
+        with torch.inference_mode():
+            return np.asarray(self._encoder(torch.from_numpy(mels).to(self._encoder.device)).cpu().numpy())
+
+
+@cache
+def _loaded(device: str) -> SpeakerEncoder:
+    return SpeakerEncoder(device)
+
+
+def _mean(parts: NDArray[np.float32]) -> Embedding:
+    """The embedding of a wave from those of its windows."""
+    mean = np.mean(parts, axis=0)
+    return np.asarray(mean / np.linalg.norm(mean, 2))
+
+
+def speech_of(wave: Wave) -> NDArray[np.float32] | None:
+    """``resemblyzer.preprocess_wav(wave, 24000)``: what is left of a wave at 16 kHz when its silence is trimmed.
+
+    Returns:
+        float32 ``(samples,)`` at 16 kHz and at least -30 dBFS; None when nothing is left.
+    """
+    wave = np.asarray(wave, dtype=np.float32)
+    if not np.isfinite(wave).all() or not wave.any():
+        return None
+    wave = librosa.resample(wave, orig_sr=SAMPLE_RATE, target_sr=audio.sampling_rate)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # a level too low for float32 becomes infinite
+        wave = audio.normalize_volume(wave, audio.audio_norm_target_dBFS, increase_only=True)
+    return _trim_long_silences(wave) if np.isfinite(wave).all() else None
+
+
+def _trim_long_silences(wave: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """``resemblyzer.audio.trim_long_silences``, which spends most of its time on packing samples one by one."""
+    length = audio.vad_window_length * audio.sampling_rate // 1000
+    wave = wave[: len(wave) - len(wave) % length]
+    pcm = np.round(wave * audio.int16_max).astype(np.int16).reshape(-1, length)
+    detector = audio.webrtcvad.Vad(mode=3)
+    voiced = [detector.is_speech(window.tobytes(), sample_rate=audio.sampling_rate) for window in pcm]
+    if not any(voiced):
+        return None
+    width = audio.vad_moving_average_width
+    padded = np.pad(np.array(voiced, dtype=float), ((width - 1) // 2, width // 2))
+    mask = np.round(np.convolve(padded, np.ones(width), "valid") / width).astype(bool)
+    mask = binary_dilation(mask, np.ones(audio.vad_max_silence_length + 1))
+    return wave[np.repeat(mask, length)] if mask.any() else None
+
+
+def windows(wave: Wave) -> NDArray[np.float32] | None:
+    """The mel spectrograms of the windows that ``embed_utterance`` cuts: float32 ``(n, 160, 40)``; None: no speech."""
+    speech = speech_of(wave)
+    if speech is None:
+        return None
+    wave_slices, mel_slices = VoiceEncoder.compute_partial_slices(len(speech), _RATE, _MIN_COVERAGE)
+    padded = np.pad(speech, (0, max(0, wave_slices[-1].stop - len(speech))))
+    mel = audio.wav_to_mel_spectrogram(padded)
+    return np.array([mel[part] for part in mel_slices])
+
+
+def cosine(first: Embedding, second: Embedding) -> float:
+    """The cosine of two embeddings: [0, 1] but for rounding, as neither has a negative entry."""
+    return float(np.inner(first, second))

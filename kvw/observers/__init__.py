@@ -1,0 +1,4 @@
+"""Observers: what watches a search while it runs.
+
+Their contract is :class:`kvw.search.observer.Observer`.
+"""

@@ -1,0 +1,222 @@
+"""The figures of a report, as PNG. matplotlib is slow to import, so it is imported when one is drawn."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kvw.audio.pitch import contour
+from kvw.types import SAMPLE_RATE, Wave
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from kvw.runs.statistics import History, Map
+
+
+WIDTH = 5.4
+"""Inches: a phone shows a figure in two thirds of that, and its words of 10 points must be readable still."""
+
+DPI = 200
+
+TARGET, RESULT, STOCK, START = "#0072b2", "#d55e00", "#555555", "#009e73"
+"""Colours that colour-blind people tell apart (Okabe and Ito 2008)."""
+
+COLOURS = (RESULT, TARGET, START, "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31")
+MARKERS = "osD^vP*X"
+
+SHOWN_SECONDS = 12.0
+"""Of the recordings whose spectrograms are drawn."""
+
+N_FFT, HOP, MELS = 2048, 480, 96
+"""Samples of a frame (85 ms), samples between frames (20 ms), bands of a spectrogram."""
+
+
+def blank(rows: int, height: float, **options: Any) -> tuple[Figure, Any]:
+    """A figure with rows of axes below each other, each with a grid."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    chart = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(chart)
+    return chart, chart.subplots(rows, 1, squeeze=False, **options)[:, 0]
+
+
+def png(chart: Figure) -> bytes:
+    """The file."""
+    content = io.BytesIO()
+    chart.savefig(content, format="png")
+    return content.getvalue()
+
+
+def plainly(axes: Any, ylabel: str) -> None:
+    """Takes off what a figure can do without."""
+    axes.set_ylabel(ylabel)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def legend(chart: Figure, axes: Any, columns: int) -> None:
+    """A legend above all axes, never over a curve."""
+    handles, labels = axes.get_legend_handles_labels()
+    made = chart.legend(handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=9)
+    for text in made.get_texts():
+        text.set_parse_math(False)  # a file's name may have a $
+
+
+def curve(history: History, stock: float | None) -> bytes:
+    """Score over evaluations and over synthesised seconds: every candidate, and the best so far."""
+    chart, both = blank(2, 5.6, sharey=True)
+    for axes, places, unit in (
+        (both[0], history.steps + 1, "candidates"),
+        (both[1], history.seconds, "seconds of synthesised audio"),
+    ):
+        seen = np.isfinite(history.scores)
+        axes.plot(
+            places[seen], history.scores[seen], ".", color="0.7", markersize=4, label="a candidate", rasterized=True
+        )
+        axes.step(places, history.best, where="post", color=RESULT, linewidth=1.6, label="best so far")
+        better = history.better
+        axes.plot(places[better], history.scores[better], "o", color=RESULT, markersize=4.5, label="improvement")
+        if stock is not None:
+            axes.axhline(stock, color=STOCK, linestyle="--", linewidth=1.2, label="best stock voice")
+        axes.set_xlabel(unit)
+        axes.set_xlim(left=0)
+        plainly(axes, "score")
+    legend(chart, both[0], 2)
+    return png(chart)
+
+
+def growth(points: Sequence[tuple[int, float]], last: int, stock: float | None) -> bytes:
+    """The best score of a search that goes on.
+
+    Args:
+        points: at least one: candidates, and the best score from there on.
+        last: candidates by now.
+        stock: the best stock voice's score.
+    """
+    chart, (axes,) = blank(1, 2.6)
+    places, scores = zip(*points, (last, points[-1][1]), strict=True)
+    axes.step(places, scores, where="post", color=RESULT, linewidth=1.6, label="best so far")
+    if stock is not None:
+        axes.axhline(stock, color=STOCK, linestyle="--", linewidth=1.2, label="best stock voice")
+    axes.set_xlabel("candidates")
+    axes.set_xlim(0, max(last, 2))
+    plainly(axes, "score")
+    legend(chart, axes, 2)
+    return png(chart)
+
+
+def parts(history: History, stock: Mapping[str, float]) -> bytes:
+    """The parts of the score at each improvement, the last one's drawn on to the end; a dash is the stock voice's."""
+    chart, (axes,) = blank(1, 3.3)
+    places = np.append(history.steps[history.better] + 1, history.steps[-1] + 1)
+    for number, (name, values) in enumerate(history.parts.items()):
+        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        drawn = np.append(values, values[-1])
+        axes.step(places, drawn, where="post", color=colour, linewidth=1.3)
+        axes.plot(places[:-1], values, marker, color=colour, markersize=4.5, label=name)
+        if name in stock:
+            axes.axhline(stock[name], color=colour, linestyle="--", linewidth=0.9, alpha=0.8)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("candidates (dashed: the best stock voice)")
+    plainly(axes, "similarity of the best so far")
+    legend(chart, axes, 3)
+    return png(chart)
+
+
+def curves(histories: Mapping[str, History]) -> bytes:
+    """The best score so far of several runs over evaluations and over synthesised seconds."""
+    chart, both = blank(2, 5.2 + 0.2 * len(histories), sharey=True)
+    for axes, unit in ((both[0], "candidates"), (both[1], "seconds of synthesised audio")):
+        for number, (name, history) in enumerate(histories.items()):
+            places = history.steps + 1 if unit == "candidates" else history.seconds
+            style = ("-", "--", ":", "-.")[number // len(COLOURS) % 4]
+            axes.step(
+                places,
+                history.best,
+                style,
+                where="post",
+                color=COLOURS[number % len(COLOURS)],
+                linewidth=1.5,
+                label=name,
+            )
+        axes.set_xlabel(unit)
+        axes.set_xlim(left=0)
+        plainly(axes, "best score so far")
+    legend(chart, both[0], 1)
+    return png(chart)
+
+
+def speech(target: Wave, result: Wave, name: str) -> bytes:
+    """Mel spectrograms of two recordings, and the fundamental frequency of both.
+
+    Args:
+        target: float32 ``(samples,)``, 24 kHz; the first :data:`SHOWN_SECONDS` of each are drawn.
+        result: the same.
+        name: of the second one.
+    """
+    import librosa
+
+    chart, axes = blank(3, 6.4, sharex=True)
+    clips = [
+        (wave[: round(SHOWN_SECONDS * SAMPLE_RATE)], label) for wave, label in ((target, "target"), (result, name))
+    ]
+    longest = max(len(wave) for wave, _ in clips) / SAMPLE_RATE
+    for one, (wave, label), colour in zip(axes, clips, (TARGET, RESULT), strict=False):
+        mel = librosa.feature.melspectrogram(y=wave, sr=SAMPLE_RATE, n_fft=N_FFT, hop_length=HOP, n_mels=MELS)
+        levels = librosa.power_to_db(mel, ref=np.max, top_db=70)
+        seconds = levels.shape[1] * HOP / SAMPLE_RATE
+        one.imshow(levels, origin="lower", aspect="auto", cmap="magma", extent=(0, seconds, 0, MELS))
+        hertz = np.array([250, 1000, 4000])
+        bands = librosa.mel_frequencies(n_mels=MELS + 2, fmin=0, fmax=SAMPLE_RATE / 2)[1:-1]
+        one.set_yticks(np.interp(hertz, bands, np.arange(MELS) + 0.5), ["250", "1k", "4k"])
+        one.set_ylabel("Hz")
+        one.set_title(label, fontsize=10, loc="left", color=colour, parse_math=False)
+        heard = contour(wave)
+        times = np.arange(len(heard)) * HOP / SAMPLE_RATE
+        axes[2].plot(times, heard, color=colour, linewidth=1.5)
+    axes[2].set_xlabel("seconds")
+    axes[2].set_xlim(0, max(longest, 0.1))
+    plainly(axes[2], "pitch (F0), Hz")
+    return png(chart)
+
+
+def chart_of(found: Map) -> bytes:
+    """Where the voices lie: stock voices, the way of the search, and its result."""
+    chart, (axes,) = blank(1, 5.2)
+    for letter, marker, label in (
+        ("f", "o", "stock voice, female"),
+        ("m", "s", "stock voice, male"),
+        ("", "D", "stock voice"),
+    ):
+        some = [place for place, name in zip(found.stock, found.names, strict=True) if gender(name) == letter]
+        if some:
+            axes.plot(*np.array(some).T, marker, color="0.72", markersize=6, label=label, zorder=1)
+    if len(found.way) > 1:
+        axes.plot(
+            *found.way.T, ".-", color=RESULT, linewidth=0.9, markersize=5, alpha=0.6, label="improvements", zorder=2
+        )
+    if found.start is not None:
+        axes.plot(*found.start, "^", color=START, markersize=10, label="start", zorder=3)
+    if len(found.way):
+        axes.plot(*found.way[-1], "*", color=RESULT, markeredgecolor="white", markersize=18, label="result", zorder=4)
+    for name in found.nearest:
+        place = found.stock[found.names.index(name)]
+        axes.annotate(
+            name, place, xytext=(0, 7), textcoords="offset points", fontsize=9, ha="center", parse_math=False, zorder=5
+        )
+    axes.set_xlabel(f"first principal component ({found.explained[0]:.0%} of the variance)")
+    axes.margins(0.1)
+    plainly(axes, f"second ({found.explained[1]:.0%})")
+    legend(chart, axes, 2)
+    return png(chart)
+
+
+def gender(name: str) -> str:
+    """``f`` or ``m`` as a stock voice's name says it; empty where it does not."""
+    return name[1] if len(name) > 3 and name[2] == "_" and name[1] in "fm" else ""

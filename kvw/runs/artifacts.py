@@ -1,0 +1,128 @@
+"""The files of a run's voices: every improvement, what strategies keep, and what the compared voices say."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kvw.audio.write import write_audio
+from kvw.runs.result import scores_of
+from kvw.runtime.files import retry
+from kvw.search.archive import Archive, Entry
+from kvw.search.candidate import Candidate
+from kvw.search.observer import Observer
+from kvw.search.stage import SearchStage
+from kvw.types import Voice, Wave
+from kvw.voices.files import save_voice
+
+
+class Improvements(Observer):
+    """Saves improvements as ``{name}_{step}_{score}_{similarity}_{target}`` and as ``best``, and what strategies keep.
+
+    Args:
+        folder: of the run.
+        name: what the files begin with.
+        target: safe name of the target.
+        facts: what every voice's ``.json`` says.
+        speak: speaks the target text.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, target: str, facts: Mapping[str, Any], speak: Callable[[Voice], Wave]
+    ) -> None:
+        self.folder, self.name, self.target, self.speak = folder, name, target, speak
+        self.facts = dict(facts)
+        self._seen = 0
+
+    def ranked(self, ranking: Sequence[Entry], top: Sequence[Entry]) -> None:
+        """Remembers which stock voices the search starts from, beside a starting voice's own."""
+        begun = self.facts.get("base_voices", [])
+        self.facts["base_voices"] = list(dict.fromkeys([*begun, *(entry.name for entry in top)]))
+        self._stock = {entry.voice.tobytes() for entry in ranking}
+
+    def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
+        """Saves the best candidate if it is new."""
+        if archive.best and archive.improvements > self._seen:
+            self._save_best(archive, archive.best)
+
+    def resumed(self, archive: Archive, uncounted: int) -> None:
+        """Saves the best candidate again: the run may have been killed before it did."""
+        if archive.best:
+            self._save_best(archive, archive.best)
+
+    def _save_best(self, archive: Archive, best: Entry) -> None:
+        self._seen = archive.improvements
+        score, similarity = best.evaluation.score, best.evaluation.target_similarity
+        wave = self.speak(best.voice)
+        for stem in (f"{self.name}_{best.step}_{score:.2f}_{similarity:.2f}_{self.target}", "best"):
+            self.save(best, stem)
+            write_audio(self.folder / f"{stem}.wav", wave)
+
+    def ended(self, stage: SearchStage, reason: str, kept: Mapping[str, Sequence[Entry]]) -> None:
+        """Saves what the stage's strategy keeps, in its order: ``{folder}/{number}_{score}_{similarity}_{target}``.
+
+        What it kept where the run ended before, to go on, gives way.
+        """
+        for name, entries in kept.items():
+            folder = self.folder / name
+            retry(folder, partial(folder.mkdir, exist_ok=True))
+            own = [entry for entry in entries if entry.voice.tobytes() not in self._stock]
+            stems = []
+            for number, entry in enumerate(own, start=1):
+                score, similarity = entry.evaluation.score, entry.evaluation.target_similarity
+                stems.append(f"{number:02}_{score:.2f}_{similarity:.2f}_{self.target}")
+                self.save(entry, f"{name}/{stems[-1]}", notes=dict(entry.notes))
+                write_audio(folder / f"{stems[-1]}.wav", self.speak(entry.voice))
+            for path in folder.glob(f"[0-9][0-9]_*_{glob.escape(self.target)}.*"):
+                if path.stem not in stems:
+                    retry(path, partial(path.unlink, missing_ok=True))
+
+    def save(self, entry: Entry, stem: str, **more: Any) -> None:
+        """Saves a voice with its facts, and ``more`` of them."""
+        step = {"step": entry.step} if entry.step >= 0 else {}
+        facts = {**self.facts, **step, "scores": scores_of(entry.evaluation), **more}
+        save_voice(self.folder / f"{stem}.pt", entry.voice, facts)
+
+
+SPOKEN = "said"
+"""Of a run; it holds ``ROLE_NUMBER.flac``."""
+
+ROLES = ("stock", "start", "best")
+"""The best stock voice, the first candidate, the result."""
+
+
+def spoken_path(run: Path, role: str, number: int) -> Path:
+    """The file of a voice speaking a text.
+
+    Args:
+        run: its folder.
+        role: one of :data:`ROLES`.
+        number: 0 is the target text, which the best says in ``best.wav`` already; then the held-out texts in order.
+    """
+    return run / SPOKEN / f"{role}_{number}.flac"
+
+
+def keep_spoken(run: Path, spoken: Mapping[str, Sequence[Wave | None]]) -> None:
+    """Writes what was spoken in the place of what an earlier end of the run had left.
+
+    Args:
+        run: its folder.
+        spoken: by role, for each text in the order of :func:`spoken_path`; None for what a voice failed to say.
+
+    Raises:
+        StorageError: the storage is full, broken or gone.
+        OSError: the folder can't be written.
+    """
+    folder = run / SPOKEN
+    retry(folder, partial(folder.mkdir, exist_ok=True))
+    for old in folder.glob("*.flac"):
+        retry(old, partial(old.unlink, missing_ok=True))
+    for role, waves in spoken.items():
+        for number, wave in enumerate(waves):
+            if wave is not None and len(wave) and np.isfinite(wave).all():
+                write_audio(spoken_path(run, role, number), wave)

@@ -1,0 +1,73 @@
+"""What evolves: a genome with its DEAP fitness, and the evaluation that the fitness came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from deap import base
+from numpy.typing import ArrayLike, NDArray
+
+from kvw.evaluation import Evaluation
+from kvw.types import Genome
+
+
+class Score(base.Fitness):  # type: ignore[misc] # deap ships no types
+    """A DEAP fitness ``(score, target_similarity)``, both maximised.
+
+    DEAP compares lexicographically, so candidates that were stopped early (score 0) are still ordered among
+    themselves by how near to the target they sounded.
+    """
+
+    weights = (1.0, 1.0)
+
+
+class Candidate:
+    """A genome that behaves as the sequence of floats which deap.tools and deap.cma work on.
+
+    A class of its own and not deap.creator's: those do not survive pickling, and slices of a numpy array are views,
+    which DEAP's crossovers (``a[i:j], b[i:j] = b[i:j], a[i:j]``) would turn into two equal halves. Slices here are
+    copies.
+
+    Args:
+        genome: ``(dim,)``, copied to float64.
+        notes: figures that the strategy wants to be shown beside the candidate, such as its mutation strength.
+
+    Attributes:
+        genome: float64 ``(dim,)``.
+        fitness: DEAP's; valid once evaluated.
+        evaluation: what the fitness came from; None before.
+        notes: see above.
+    """
+
+    __slots__ = ("evaluation", "fitness", "genome", "notes")
+
+    def __init__(self, genome: ArrayLike, notes: dict[str, float] | None = None) -> None:
+        self.genome: Genome = np.array(genome, dtype=np.float64)
+        self.fitness = Score()
+        self.evaluation: Evaluation | None = None
+        self.notes: dict[str, float] = dict(notes or {})
+
+    def evaluate(self, evaluation: Evaluation) -> None:
+        """Takes its evaluation, and the fitness from it."""
+        self.evaluation = evaluation
+        self.fitness.values = (evaluation.score, evaluation.target_similarity)
+
+    def __len__(self) -> int:
+        return len(self.genome)
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self.genome.tolist())
+
+    def __getitem__(self, index: int | slice) -> Any:
+        return self.genome[index].copy() if isinstance(index, slice) else float(self.genome[index])
+
+    def __setitem__(self, index: int | slice, value: float | Sequence[float] | Genome) -> None:
+        self.genome[index] = value
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.genome, dtype=dtype)
+
+    def __repr__(self) -> str:
+        return f"Candidate(dim={len(self)}, fitness={self.fitness.values})"

@@ -1,0 +1,211 @@
+"""The search: rank the stock voices, then let a chain of strategies run until a budget is spent.
+
+Read :func:`search` from the top: it is the order of a search. The turn of the loop is DEAP's own ``eaGenerateUpdate``;
+an executor takes the place of its ``map``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+from deap import algorithms, base
+
+from kvw.errors import EXIT_CORRUPT, EXIT_TOO_MANY_FAILURES, KvwError
+from kvw.evaluation import OPEN, Executor, Gate
+from kvw.search.archive import Archive, Entry, entry_of
+from kvw.search.budget import Budget
+from kvw.search.candidate import Candidate
+from kvw.search.chain import Chain
+from kvw.search.observer import Observer, Record
+from kvw.search.ranking import rank
+from kvw.search.stage import SearchStage
+from kvw.search.state import random_state, set_random_state
+from kvw.search.strategy import Finished
+from kvw.types import Voice, mean_voice
+
+MOST_FAILING = 100
+"""Candidates in a row that may fail: beyond, it is the model or the machine that fails."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        ranking: the bank by target similarity, best first; only the first stage was run.
+        top: the best ``population_limit`` of it, complete, by score.
+        start: the first candidate; None if there was no budget for one, or the first strategy does not begin at the
+            start (see ``total`` of :class:`kvw.search.strategy.Strategy`).
+        archive: of the candidates; ``archive.best`` is the result, None if no candidate could be scored.
+        reason: why the search stopped.
+        seconds: it took.
+    """
+
+    ranking: list[Entry]
+    top: list[Entry]
+    start: Entry | None
+    archive: Archive
+    reason: str
+    seconds: float
+
+    @property
+    def baseline(self) -> Entry:
+        """The best stock voice."""
+        return self.top[0]
+
+    @property
+    def improved(self) -> bool:
+        """Whether a candidate beat the best stock voice."""
+        best = self.archive.best
+        return best is not None and best.evaluation.score > self.baseline.evaluation.score
+
+
+def search(
+    *,
+    bank: Mapping[str, Voice],
+    executor: Executor,
+    stages: Sequence[SearchStage],
+    rng: np.random.Generator,
+    budget: Budget,
+    population_limit: int = 10,
+    starting_voice: Voice | None = None,
+    observers: Sequence[Observer] = (),
+    record: Record | None = None,
+) -> SearchResult:
+    """Searches for the voice that the executor's fitness scores highest.
+
+    Args:
+        bank: stock voices by name, at least one.
+        executor: evaluates voices.
+        stages: strategies and their spaces, one after the other, at least one.
+        rng: the randomness of the strategies.
+        budget: when to stop.
+        population_limit: how many of the bank, the nearest to the target, are seeds; all of a smaller bank.
+        starting_voice: where to start; the mean of the seeds if None.
+        observers: called after the ranking and after each generation, in order.
+        record: of the search, which goes on where that ends, with the other arguments as they were; None for none.
+
+    Raises:
+        KvwError: no stock voice could be scored, nor :data:`MOST_FAILING` candidates in a row, or a strategy breaks its
+            contract.
+    """
+    state = record.latest() if record else None
+    started = time.monotonic() - (state["seconds"] if state else 0.0)
+    # another ranking, of a machine that now has the memory for a voice, would make another space
+    known = record.known_ranking(bank) if record and state else None
+    ranking, top = known or rank(bank, executor, population_limit, observers)
+    for observer in observers:
+        observer.ranked(ranking, top)
+
+    def began(stage: SearchStage, total: int | None) -> None:
+        for observer in observers:
+            observer.began(stage, total)
+
+    def ended(stage: SearchStage, reason: str, kept: Mapping[str, Sequence[Entry]]) -> None:
+        for observer in observers:
+            observer.ended(stage, reason, kept)
+
+    voices = [entry.voice for entry in top]
+    origin = mean_voice(voices) if starting_voice is None else starting_voice
+    archive, start, generation = Archive(bank.values()), None, 0
+    with understood() if state else nullcontext():
+        if state:
+            archive.load_state_dict(state["archive"])
+            start, generation = state["start"] and entry_of(state["start"]), int(state["generation"])
+            for observer in observers:
+                observer.resumed(archive, state["chain"]["uncounted"])
+        chain = Chain(
+            stages,
+            bank=list(bank.values()),
+            top=top,
+            base=origin,
+            rng=rng,
+            archive=archive,
+            began=began,
+            ended=ended,
+            state=state and state["chain"],
+        )
+        if state:
+            set_random_state(rng, state["random"])
+
+    def evaluate_all(_: object, population: Sequence[Candidate]) -> list[tuple[float, ...]]:
+        gates = [gate_of(reference) for reference in chain.references(population)]
+        alike = all(gate == gates[0] for gate in gates)
+        voices = [chain.space.decode(candidate.genome) for candidate in population]
+        evaluations = executor(voices, gates[0] if alike else gates)
+        for candidate, evaluation in zip(population, evaluations, strict=True):
+            candidate.evaluate(evaluation)
+        return [candidate.fitness.values for candidate in population]
+
+    toolbox = base.Toolbox()
+    toolbox.register("map", evaluate_all)
+    toolbox.register("evaluate", executor)  # DEAP hands it to map, which knows it already
+    toolbox.register("generate", chain.generate)
+    toolbox.register("update", chain.update)
+
+    while not (reason := budget.spent(archive, chain, time.monotonic() - started)):
+        try:
+            population, _ = algorithms.eaGenerateUpdate(toolbox, ngen=1, halloffame=archive, verbose=False)
+        except Finished as finished:
+            reason = str(finished)
+            break
+        if generation == 0 and chain.total is None:
+            first = population[0]
+            assert first.evaluation is not None
+            start = Entry("", archive.decode(first.genome), first.evaluation, 0, first.notes)
+        if record:
+            state = {
+                "generation": generation + 1,
+                "seconds": time.monotonic() - started,
+                "start": start and start.state_dict(),
+                "archive": archive.state_dict(),
+                "chain": chain.state_dict(),
+                "random": random_state(rng),
+            }
+            record.commit(generation, population, archive, state)
+        for observer in observers:
+            observer(generation, population, archive)
+        generation += 1
+        check_failing(archive, population)
+    chain.end(reason)
+    return SearchResult(ranking, top, start, archive, reason, time.monotonic() - started)
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Takes up a state within, which may be a stranger's.
+
+    Raises:
+        KvwError: it is not that of this search.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
+        raise KvwError(
+            f"record: expected the state of this search; got another ({error!r:.200}); start a new run", EXIT_CORRUPT
+        ) from error
+
+
+def gate_of(reference: Candidate | None) -> Gate:
+    """The gate that compares with a candidate; open without one, or where that could not be scored."""
+    seen = reference.evaluation if reference else None
+    return Gate(seen.score, seen.parts) if seen and not seen.failed else OPEN
+
+
+def check_failing(archive: Archive, population: Sequence[Candidate]) -> None:
+    """Ends a search in which nothing can be scored any more.
+
+    Raises:
+        KvwError: :data:`MOST_FAILING` candidates in a row have failed.
+    """
+    last = population[-1].evaluation
+    if archive.failing >= MOST_FAILING and last:
+        raise KvwError(
+            f"the last {archive.failing} candidates could not be scored; that of step {archive.steps - 1} is "
+            f"{last.status} ({last.detail}); check the weights, the device and the settings of the strategy",
+            EXIT_TOO_MANY_FAILURES,
+        )

@@ -1,0 +1,56 @@
+"""The ranking of the stock voices, with which every search begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from kvw.errors import EXIT_TOO_MANY_FAILURES, KvwError
+from kvw.evaluation import OPEN, Gate
+from kvw.search.archive import Entry
+from kvw.search.observer import Observer
+from kvw.types import Voice
+
+if TYPE_CHECKING:
+    from kvw.evaluation import Executor
+
+RANKING_BATCH = 4
+"""Stock voices that are evaluated between two signs of life, or as many as the executor evaluates at once."""
+
+
+def rank(
+    bank: Mapping[str, Voice], executor: Executor, limit: int, observers: Sequence[Observer] = ()
+) -> tuple[list[Entry], list[Entry]]:
+    """Orders stock voices by target similarity and evaluates the first ``limit`` of them in full.
+
+    Returns:
+        every voice, best target similarity first; and the complete ones, best score first.
+
+    Raises:
+        KvwError: no stock voice could be scored.
+    """
+    total = len(bank) + min(limit, len(bank))
+
+    def evaluate(voices: Mapping[str, Voice], gate: Gate, before: int) -> list[Entry]:
+        names, entries = list(voices), list[Entry]()
+        while len(entries) < len(names):
+            size = max(RANKING_BATCH, executor.batch)  # which may have grown meanwhile
+            some = names[len(entries) : len(entries) + size]
+            seen = executor([voices[name] for name in some], gate)
+            entries += [Entry(name, voices[name], one) for name, one in zip(some, seen, strict=True)]
+            for observer in observers:
+                observer.ranking(before + len(entries), total)
+        return entries
+
+    ranking = evaluate(bank, Gate(only="target"), 0)
+    ranking.sort(key=lambda entry: -entry.evaluation.target_similarity)
+    top = evaluate({entry.name: entry.voice for entry in ranking[:limit]}, OPEN, len(bank))
+    top.sort(key=lambda entry: (-entry.evaluation.score, -entry.evaluation.target_similarity))
+    if not top[0].evaluation.complete:
+        why = top[0].evaluation
+        raise KvwError(
+            f"no stock voice could be scored: the nearest one's audio is {why.status} ({why.detail}); "
+            "check the weights, the voices and the texts",
+            EXIT_TOO_MANY_FAILURES,
+        )
+    return ranking, top

@@ -1,0 +1,112 @@
+"""A stage of a search: it makes a space and a strategy, and checks that the strategy keeps its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kvw.errors import KvwError
+from kvw.runtime.filenames import safe_stem
+from kvw.search.archive import Entry
+from kvw.search.candidate import Candidate
+from kvw.search.strategy import Finished, Strategy
+from kvw.spaces.base import Space
+from kvw.types import Voice
+
+
+@dataclass(frozen=True)
+class SearchStage:
+    """A part of a search.
+
+    Attributes:
+        name: for messages.
+        space: makes the space, of ``bank``, ``top`` and ``base``.
+        strategy: makes the strategy, of ``space``, ``seeds`` and ``rng``.
+        step_limit: candidates of this stage; None is what is left of the search's.
+    """
+
+    name: str
+    space: Callable[..., Space]
+    strategy: Callable[..., Strategy]
+    step_limit: int | None = None
+
+    def make(
+        self, bank: Sequence[Voice], top: Sequence[Entry], base: Voice, rng: np.random.Generator
+    ) -> tuple[Space, list[Candidate], Strategy]:
+        """The space, the seeds in it, and the strategy.
+
+        A seed never carries the score of a voice that it does not decode to: where the space can't hold a voice
+        exactly, its seed has no score.
+
+        Args:
+            bank: every stock voice.
+            top: the best voices known, best first.
+            base: the voice to start from.
+            rng: the strategy's randomness.
+
+        Raises:
+            KvwError: a setting is out of its range, or a plugin raises.
+        """
+        space = self.attempt(self.space, bank=bank, top=[entry.voice for entry in top], base=base)
+        seeds = [Candidate(space.encode(entry.voice)) for entry in top]
+        for seed, entry in zip(seeds, top, strict=True):
+            if np.array_equal(space.decode(seed.genome), entry.voice):
+                seed.evaluate(entry.evaluation)
+        return space, seeds, self.attempt(self.strategy, space=space, seeds=seeds, rng=rng)
+
+    def generate(self, strategy: Strategy, dim: int) -> list[Candidate]:
+        """What ``strategy`` proposes.
+
+        Raises:
+            Finished: nothing is left to propose.
+            KvwError: it raised, or what it gave is not a list of candidates with ``dim`` finite genes each.
+        """
+        population = self.attempt(strategy.generate)
+        if not isinstance(population, list) or not population:
+            raise self._breach(f"expected a list of candidates from generate(), at least one; got {population!r:.80}")
+        for candidate in population:
+            if not isinstance(candidate, Candidate):
+                raise self._breach(f"expected kvw.Candidate from generate(); got {type(candidate).__name__}")
+            if candidate.genome.shape != (dim,):
+                raise self._breach(f"expected genomes of {dim} genes in this space; got {candidate.genome.shape}")
+            if not np.isfinite(candidate.genome).all():
+                raise self._breach("expected genomes of finite numbers; got NaN or infinity")
+        return population
+
+    def keep(self, strategy: Strategy) -> dict[str, list[Candidate]]:
+        """What ``strategy`` wants to be saved, by folder; nothing, if it does not say.
+
+        Raises:
+            KvwError: it raised, or what it gave is not that.
+        """
+        kept = self.attempt(getattr(strategy, "keep", dict))
+        fits = isinstance(kept, dict) and all(isinstance(folder, str) for folder in kept)
+        if not fits or not all(isinstance(one, Candidate) for candidates in kept.values() for one in candidates):
+            raise self._breach(f"expected lists of candidates by folder from keep(); got {kept!r:.80}")
+        for folder in kept:
+            if safe_stem(folder) != folder:
+                plain = safe_stem(folder)
+                raise self._breach(f"expected a plain folder name from keep(), such as {plain}; got {folder!r:.80}")
+        return dict(kept)
+
+    def attempt(self, function: Callable[..., Any], *args: Any, **more: Any) -> Any:
+        """What ``function`` of the space's or the strategy's returns.
+
+        Raises:
+            KvwError: it raised anything but that and :class:`Finished`.
+        """
+        try:
+            return function(*args, **more)
+        except (KvwError, Finished):
+            raise
+        except Exception as error:
+            where = getattr(function, "__qualname__", "its constructor")
+            raise self._breach(
+                f"{where} raised {type(error).__name__}: {error}; debug=true shows the traceback"
+            ) from error
+
+    def _breach(self, what: str) -> KvwError:
+        return KvwError(f"strategy {self.name}: {what}")

@@ -1,0 +1,24 @@
+"""KVoiceWalk's space: every number of a voice is a gene of its own."""
+
+from __future__ import annotations
+
+from kvw.spaces.base import FreeColumns, Voices, spread
+from kvw.types import MAX_PHONEMES, Genome, Voice
+
+
+class Elementwise:
+    """The documents' space: every one of the 510 x 256 numbers is a gene of its own."""
+
+    def __init__(self, *, bank: Voices, top: Voices, base: Voice, freeze: str | None = None) -> None:
+        self._free = FreeColumns(base, freeze)
+        self.dim = MAX_PHONEMES * self._free.width
+        self.scale = spread([self.encode(voice) for voice in top])
+        self.origin = self.encode(base)
+
+    def decode(self, genome: Genome) -> Voice:
+        """Reshapes ``(130560,)``, or half of it, to the free columns, rounded to float32."""
+        return self._free.write(genome)
+
+    def encode(self, voice: Voice) -> Genome:
+        """Flattens the free columns to ``(130560,)``, or half of it; exact."""
+        return self._free.read(voice).reshape(-1)

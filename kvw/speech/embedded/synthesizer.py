@@ -1,0 +1,118 @@
+"""The embedded synthesiser: real speech with no download, in voices of Kokoro's shape.
+
+It is not Kokoro, and a voice of one means nothing to the other. espeak-ng speaks a text once
+(:mod:`kvw.speech.embedded.espeak`), a vocoder speaks it again (:mod:`kvw.speech.embedded.vocoder`) with the pitch, rate
+and timbre that a style row stands for: here is how (:func:`kvw.speech.embedded.style.decode_style`), and the voices to
+start from (:func:`kvw.speech.embedded.stock_voices.stock_voices`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from functools import cache, lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kvw.errors import KvwError
+from kvw.speech.embedded import espeak, vocoder
+from kvw.speech.embedded.style import decode_style
+from kvw.speech.embedded.vocoder import Analysis
+from kvw.speech.segmentation import to_script
+from kvw.speech.synthesizer import Script
+from kvw.types import SAMPLE_RATE, Voice, Wave
+
+log = logging.getLogger(__name__)
+
+PAUSE = SAMPLE_RATE // 4
+"""Samples of silence before, between and after segments: without it, statistics of the audio drown in edge effects."""
+
+_GPU_BATCH = 32
+
+VERSION = 1
+"""Of the sound: raised by every change after which equal arguments give other audio, and by no other."""
+
+
+class EmbeddedSynthesizer:
+    """A :class:`~kvw.speech.synthesizer.Synthesizer` that needs nothing but its own packages.
+
+    On a CPU voices are rendered one at a time (faster than a batch there), so a voice's bits do not depend on what is
+    asked for beside it.
+
+    Args:
+        device: where torch renders.
+        language: one of Kokoro's letters: a (American English), b (British), e, f, h, i, j, p, z.
+
+    Raises:
+        KvwError: an unknown language, or espeak-ng's files are missing.
+    """
+
+    name = "embedded"
+
+    def __init__(self, *, device: str = "cpu", language: str = "a") -> None:
+        if language not in espeak.LANGUAGES:
+            raise KvwError(f"expected a language letter among {', '.join(espeak.LANGUAGES)}, got {language!r}: use one")
+        if language == "j":
+            log.warning(
+                "language=j: synth=embedded reads kana alone, and says 'Chinese letter' for each kanji; "
+                "give the texts in kana"
+            )
+        self._device = torch.device(device)
+        self.batch = 1 if self._device.type == "cpu" else _GPU_BATCH
+        self._espeak_voice = espeak.LANGUAGES[language]
+        self.identity = f"embedded-{language}-{VERSION}-{_fingerprint(self._espeak_voice)}"
+
+    def script(self, text: str) -> Script:
+        """Phonemises ``text``, of any length.
+
+        Raises:
+            KvwError: the text has nothing to pronounce (no letter, no digit), or espeak-ng failed.
+        """
+        return to_script(text, lambda piece: espeak.utter(piece, self._espeak_voice).phonemes)
+
+    def __call__(self, voices: Sequence[Voice], script: Script, seed: int, speed: float = 1.0) -> list[Wave]:
+        """Speaks ``script`` in each voice: one wave a voice, root mean square 0.06 between silences of 0.25 s.
+
+        Bit-identical for equal arguments; ``seed`` (in [-2**63, 2**64)) draws the breath noise. A voice with non-finite
+        numbers in the row that is heard gives a non-finite wave.
+
+        Raises:
+            KvwError: espeak-ng failed.
+        """
+        batches = [voices[start : start + self.batch] for start in range(0, len(voices), self.batch)]
+        return [wave for batch in batches for wave in self._speak(batch, script, seed, speed)]
+
+    def _speak(self, voices: Sequence[Voice], script: Script, seed: int, speed: float) -> list[Wave]:
+        parts: list[list[NDArray[np.float32]]] = [[np.zeros(PAUSE, np.float32)] for _ in voices]
+        with torch.no_grad():
+            for segment in script.segments:
+                rows = torch.from_numpy(np.stack([voice[segment.row, 0] for voice in voices])).to(self._device)
+                waves = vocoder.render(analysis(segment.text, self._espeak_voice), decode_style(rows), seed, speed)
+                for part, wave in zip(parts, waves, strict=True):
+                    part += [wave.cpu().numpy(), part[0]]
+        return [np.concatenate(part) for part in parts]
+
+
+@lru_cache(maxsize=64)
+def analysis(text: str, espeak_voice: str) -> Analysis:
+    """Returns espeak-ng's speech of ``text``, taken apart.
+
+    Raises:
+        KvwError: espeak-ng failed.
+    """
+    return vocoder.analyse(espeak.utter(text, espeak_voice).wave)
+
+
+@cache
+def _fingerprint(espeak_voice: str) -> str:
+    """Returns 12 hex digits over espeak-ng and its data, which the sound depends on beside :data:`VERSION`."""
+    library, data = espeak.espeak_files()
+    dictionary = f"{espeak_voice.partition('-')[0]}_dict"
+    tables = [data / name for name in ("phontab", "phonindex", "phondata", "intonations", dictionary)]
+    digest = hashlib.sha256()
+    for path in [library, *tables]:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,71 @@
+"""Cuts a text into segments that Kokoro can speak: at ends of sentences, else of clauses, else of words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from kvw.errors import KvwError
+from kvw.speech.synthesizer import Script, Segment
+from kvw.types import MAX_PHONEMES
+
+_MAX_CHARACTERS = 1000  # longer texts are cut before they are phonemised: they surely have over 510 phonemes
+_CLOSING = "\"'”’»)\\]」』）》】"
+
+# a danda ends a Hindi sentence; a full-width mark has its space within itself
+_SENTENCE_END = re.compile(rf"[.!?…:;।॥]+[{_CLOSING}]*\s+|[。！？：；…]+[{_CLOSING}]*|\n")
+_CLAUSE_END = re.compile(rf",[{_CLOSING}]*\s+|[，、]")
+_WORD_END = re.compile(r"\s+")
+
+
+def to_script(text: str, phonemes: Callable[[str], str]) -> Script:
+    """Phonemises ``text`` in segments of 1 to 510 phonemes, cut at ends of sentences, else of clauses, else of words.
+
+    Args:
+        text: of any length.
+        phonemes: what is pronounced of a piece of it; empty for nothing.
+
+    Raises:
+        KvwError: nothing in the text can be pronounced.
+    """
+    segments = tuple(_segments(text, phonemes))
+    if not segments:
+        raise KvwError(f"text: expected words that can be pronounced; got {text[:40]!r}; give at least one word")
+    return Script(text, segments)
+
+
+def _segments(text: str, phonemes: Callable[[str], str]) -> Iterator[Segment]:
+    # a synthesiser might read out a lone emoji or "!?" by name, which nobody means by it
+    if not any(character.isalnum() for character in text):
+        return
+    spoken = phonemes(text) if len(text) <= _MAX_CHARACTERS else None
+    if spoken is None or len(spoken) > MAX_PHONEMES:
+        cut = _cut(text)
+        yield from _segments(text[:cut], phonemes)
+        yield from _segments(text[cut:], phonemes)
+    elif spoken:
+        yield Segment(text.strip(), spoken)
+
+
+def _cut(text: str) -> int:
+    """Where to cut ``text``: at the sentence end nearest to its middle, else a clause's, else a word's; else there."""
+    middle = len(text) // 2
+    for boundary in (_SENTENCE_END, _CLAUSE_END, _WORD_END):
+        ends = [match.end() for match in boundary.finditer(text) if match.end() < len(text)]
+        if ends:
+            return min(ends, key=lambda end: abs(end - middle))
+    return middle
+
+
+def opening(text: str, most: int) -> str:
+    """The first sentences of ``text``, of ``most`` characters together.
+
+    Where they leave more than half of that unused, the first clauses, else the first words.
+    """
+    if len(text) <= most:
+        return text
+    for boundary in (_SENTENCE_END, _CLAUSE_END, _WORD_END):
+        ends = [match.end() for match in boundary.finditer(text) if most / 2 <= match.end() <= most]
+        if ends:
+            return text[: ends[-1]].strip()
+    return text[:most]

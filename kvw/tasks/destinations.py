@@ -1,0 +1,161 @@
+"""Where exported voices go: a folder with a file for each, or a pack that holds them all.
+
+Read :class:`Destination` first; :func:`open_destinations` makes them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from kvw.errors import KvwError
+from kvw.runtime.files import write_whole
+from kvw.types import Voice
+from kvw.voices.files import load_pack, load_voice, save_voice
+from kvw.voices.formats import files, npy, npz, raw, safetensors, sherpa
+
+log = logging.getLogger(__name__)
+Writer = Callable[[Path, Voice, Mapping[str, Any]], None]
+
+SINGLE: dict[str, tuple[str, Writer]] = {
+    "pt": (".pt", save_voice),
+    "npy": (".npy", lambda path, voice, facts: write_whole(path, npy.write(voice))),
+    "kokoro_js": (".bin", lambda path, voice, facts: write_whole(path, raw.write_bare(voice))),
+    "safetensors": (".safetensors", lambda path, voice, facts: write_whole(path, safetensors.write(voice, facts))),
+}
+"""Formats with a file for each voice: its ending, and what writes it."""
+
+PACKS = {"npz": "voices.bin", "sherpa": "voices.sherpa.bin"}
+"""Formats with one file for all voices: its name."""
+
+
+class Destination(Protocol):
+    """Where voices of one format go."""
+
+    path: Path
+
+    def held(self, name: str) -> Voice | None:
+        """The voice that has this name there, if one has.
+
+        Raises:
+            KvwError: something else has it.
+        """
+
+    def put(self, name: str, voice: Voice, facts: Mapping[str, Any]) -> None:
+        """Adds a voice, or writes over the one of its name.
+
+        Raises:
+            KvwError: there is no room.
+            ValueError: the format can't hold it.
+        """
+
+    def close(self) -> None:
+        """Writes what is not written yet."""
+
+
+class FolderDestination:
+    """A folder with a file for each voice.
+
+    Args:
+        path: of the folder; it is made.
+        form: of :data:`SINGLE`.
+    """
+
+    def __init__(self, path: Path, form: str) -> None:
+        self.path, self.form, self.count = path, form, 0
+        self.ending, self._write = SINGLE[form]
+        path.mkdir(parents=True, exist_ok=True)
+
+    def held(self, name: str) -> Voice | None:
+        """Reads the file of that name."""
+        file = self._file(name)
+        if self.form == "pt" and not file.exists() and (beside := file.with_suffix(".json")).exists():
+            raise KvwError(f"{beside}: expected no such file, as {file.name} would get a record there; move it away")
+        return load_voice(file) if file.exists() else None
+
+    def put(self, name: str, voice: Voice, facts: Mapping[str, Any]) -> None:
+        """Writes the file at once."""
+        self._write(self._file(name), voice, facts)
+        self.count += 1
+
+    def close(self) -> None:
+        """Says what was written."""
+        log.info("%s: %d new files (%s)", self.path / f"*{self.ending}", self.count, self.form)
+
+    def _file(self, name: str) -> Path:
+        return self.path / f"{name}{self.ending}"
+
+
+class PackDestination:
+    """A file of several voices, which is written when it is closed.
+
+    Args:
+        path: of the file; one that exists is read, and voices are added behind its own.
+        form: of :data:`PACKS`.
+
+    Raises:
+        KvwError: it exists and is no pack of that format.
+    """
+
+    def __init__(self, path: Path, form: str) -> None:
+        self.path, self.form, self.new = path, form, 0
+        self.voices: dict[str, Voice] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            if files.format_of(path) != {"npz": "npz", "sherpa": "raw"}[form]:
+                raise KvwError(
+                    f"{path}: expected a pack of the format {form} to add to; got another; give task.out=FILE"
+                )
+            self.voices = load_pack(path)
+
+    def held(self, name: str) -> Voice | None:
+        """Looks among its own and the new ones."""
+        return self.voices.get(name)
+
+    def put(self, name: str, voice: Voice, facts: Mapping[str, Any]) -> None:
+        """Keeps the voice until the pack is closed."""
+        if len(self.voices) >= raw.MAX_VOICES and name not in self.voices:
+            raise KvwError(f"{self.path}: expected at most {raw.MAX_VOICES} voices; got more; give task.out=FILE")
+        self.voices[name] = voice
+        self.new += 1
+
+    def close(self) -> None:
+        """Writes the pack if it has new voices."""
+        if self.new:
+            self._write()
+        log.info("%s: %d voices, %d of them written now (%s)", self.path, len(self.voices), self.new, self.form)
+        if self.form == "sherpa":
+            log.info("sherpa-onnx takes it with a model whose metadata say n_speakers=%d", len(self.voices))
+
+    def _write(self) -> None:
+        if self.form == "npz":
+            return write_whole(self.path, npz.write(self.voices))
+        content = sherpa.write(self.voices)
+        write_whole(self.path.with_suffix(sherpa.NAMES_ENDING), sherpa.write_names(self.voices))
+        return write_whole(self.path, content)
+
+
+def open_destinations(formats: Sequence[str], out: Path) -> list[Destination]:
+    """The places of ``formats``; folders that are missing are made.
+
+    Args:
+        formats: of :data:`SINGLE` and :data:`PACKS`.
+        out: a folder; or, by its ending, the file of a pack, in whose folder the other formats go.
+
+    Raises:
+        KvwError: a file for several packs or for none; or one that is there and isn't such a pack.
+    """
+    packs = [form for form in formats if form in PACKS]
+    is_file = out.suffix in (".bin", ".npz") and not out.is_dir()
+    if is_file and (len(packs) != 1 or (out.suffix == ".npz" and packs != ["npz"])):
+        raise KvwError(f"task.out: expected a folder for {', '.join(formats)}; got a pack's file {out}; give a folder")
+    folder = out.parent if is_file else out
+    folder.mkdir(parents=True, exist_ok=True)
+    return [
+        FolderDestination(folder, form)
+        if form in SINGLE
+        else PackDestination(out if is_file else folder / PACKS[form], form)
+        for form in formats
+    ]

@@ -1,0 +1,292 @@
+"""``task=doctor``: what is on this machine, what is missing, and the command that mends it. Asks no network.
+
+Read :data:`CHECKS` first. What a check needs is imported where it runs: the doctor has to start where it is missing.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import logging
+import platform
+import shlex
+import shutil
+import sys
+import tempfile
+import textwrap
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from kvw.errors import EXIT_ITEMS_FAILED, KvwError
+from kvw.text import aligned
+
+log = logging.getLogger(__name__)
+SPACY_MODEL = "en_core_web_sm"
+
+RUN_BYTES = 100e6
+"""Free space, in bytes, that a folder needs that kvw writes to."""
+
+MODEL_BYTES = 1e9
+"""The same for the hub's cache: Kokoro has 0.35 GB, the small Whisper 0.5 GB."""
+
+
+class Missing(Exception):
+    """What a check does not find.
+
+    Args:
+        found: what there is instead.
+        mend: the command for just that; None for the check's own.
+    """
+
+    def __init__(self, found: str, mend: str | None = None) -> None:
+        super().__init__(found)
+        self.mend = mend
+
+
+class Check(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        name: what is looked for.
+        find: says what it found; whatever it raises is what is missing.
+        mend: the command that mends it.
+        required: whether no search can run without it.
+    """
+
+    name: str
+    find: Callable[[DictConfig], str]
+    mend: str
+    required: bool = False
+
+
+def doctor(cfg: DictConfig) -> float:
+    """Prints a table: what is checked, what was found, and the command that mends what is missing.
+
+    Returns:
+        how many checks found what they look for.
+
+    Raises:
+        KvwError: something is missing without which no search can run, also none with the embedded synthesiser.
+    """
+    rows = [(check, *examine(check, cfg)) for check in CHECKS]
+    table = [("check", "found", "mended by"), *((check.name, found, mend) for check, found, mend in rows)]
+    for line in aligned(table, left=3):
+        log.info("%s", line)
+    lacking = [check for check, _, mend in rows if mend]
+    if broken := ", ".join(check.name for check in lacking if check.required):
+        raise KvwError(f"no search can run: {broken}; the table has a command for each", EXIT_ITEMS_FAILED)
+    kokoro = {"Kokoro", "stock voices"}.isdisjoint(check.name for check in lacking)
+    log.info("A search can run here%s", "" if kokoro else ", with the embedded synthesiser: Kokoro is not complete")
+    return float(len(rows) - len(lacking))
+
+
+def examine(check: Check, cfg: DictConfig) -> tuple[str, str]:
+    """What a check found, and the command that mends it: empty where nothing is missing."""
+    try:
+        return check.find(cfg), ""
+    except Exception as error:  # a broken package may raise anything
+        kind = "" if isinstance(error, (Missing, KvwError)) else f"{type(error).__name__}: "
+        mend = error.mend if isinstance(error, Missing) else None
+        return textwrap.shorten(f"{kind}{error}", 100, placeholder=" ..."), mend or check.mend
+
+
+def install(*arguments: str) -> str:
+    """The command that installs packages: pip's, or uv's, which makes environments without pip."""
+    tool = "python -m pip" if importlib.util.find_spec("pip") else "uv pip"
+    return f"{tool} install {' '.join(map(shlex.quote, arguments))}"
+
+
+def reinstall(*packages: str) -> str:
+    """The command that installs packages anew, and nothing that they need."""
+    return install("--force-reinstall", "--no-deps", *packages)
+
+
+def python(cfg: DictConfig) -> str:
+    """Kokoro and its phonemisers allow no other."""
+    if not (3, 10) <= sys.version_info[:2] < (3, 13):
+        raise Missing(f"{platform.python_version()}, which kokoro does not run on: 3.10 to 3.12")
+    return platform.python_version()
+
+
+def packages(cfg: DictConfig) -> str:
+    """Every package that kvw requires, in a version that it allows: ``setuptools<81`` and ``scipy<2`` among them."""
+    from packaging.requirements import Requirement
+
+    required = [Requirement(line) for line in importlib.metadata.requires("kvw") or []]
+    required = [one for one in required if one.marker is None or one.marker.evaluate({"extra": ""})]
+    wrong = {}
+    for requirement in required:
+        try:
+            version = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            version = ""
+        if not version or not requirement.specifier.contains(version, prereleases=True):
+            wrong[str(requirement)] = f"{requirement.name} {version or 'is missing'}"
+    if wrong:
+        raise Missing(", ".join(wrong.values()), install(*wrong))
+    return f"all {len(required)}"
+
+
+def torch_device(cfg: DictConfig) -> str:
+    """Torch, and the device that the config chooses."""
+    import torch
+
+    from kvw.runtime.environment import pick_device
+
+    try:
+        device = pick_device(cfg.device)
+    except KvwError as error:
+        raise Missing(str(error), "python -m kvw task=doctor device=auto") from error
+    name = f" ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else ""
+    return f"{torch.__version__}, {device}{name}"
+
+
+def resemblyzer(cfg: DictConfig) -> str:
+    """Resemblyzer embeds a spectrogram; to embed a recording would take librosa's seconds of imports as well."""
+    import torch
+
+    with warnings.catch_warnings():  # of what is gone in the versions that kvw does not allow
+        warnings.simplefilter("ignore")
+        from resemblyzer import VoiceEncoder
+
+    torch.set_num_threads(1)  # on a busy machine several wait for each other, for many seconds
+    with torch.inference_mode():
+        (embedding,) = VoiceEncoder("cpu", verbose=False)(torch.ones(1, 160, 40))
+    if not embedding.isfinite().all():
+        raise Missing("embeds a spectrogram as NaN")
+    return f"embeds speech in {len(embedding)} numbers"
+
+
+def compiler(cfg: DictConfig) -> str:
+    """A C compiler: needed only where Resemblyzer's webrtcvad, which has no wheels, is not there yet."""
+    try:
+        import webrtcvad  # noqa: F401
+    except ImportError as error:
+        found = next(filter(shutil.which, ("cc", "gcc", "clang", "cl")), "none")
+        raise Missing(f"{found}, and webrtcvad is not built: {error}") from error
+    return "not needed: webrtcvad is built"
+
+
+def espeak(cfg: DictConfig) -> str:
+    """espeak-ng speaks a word of the language."""
+    from kvw.speech.embedded.espeak import LANGUAGES, utter
+
+    spoken = utter("radio", LANGUAGES[cfg.language.letter])
+    if not spoken.phonemes:
+        raise Missing("speaks nothing")
+    return f"speaks: {spoken.phonemes}"
+
+
+def kokoro(cfg: DictConfig) -> str:
+    """Kokoro's weights and configuration: the config's, or the hub's."""
+    from kvw.runtime import hub
+
+    files = {}
+    for key, name in (("synth.model", hub.MODEL), ("synth.config", hub.CONFIG)):
+        given = OmegaConf.select(cfg, key)
+        files[given or name] = Path(given) if given else hub.find(name)
+    lacking = [name for name, path in files.items() if path is None or not path.is_file()]
+    if lacking:
+        raise Missing(f"lacks {', '.join(lacking)}")
+    return ", ".join(files)
+
+
+def stock_voices(cfg: DictConfig) -> str:
+    """The stock voices, every one of which loads."""
+    from kvw.voices.files import load_bank, single_files
+
+    folder = Path(cfg.voices_folder)
+    if not (folder.is_file() or single_files(folder)):
+        raise Missing(f"none in {folder}")
+    bank = load_bank(folder)
+    return f"{len(bank.voices)} of {bank.synthesizer} in {folder}"
+
+
+def spacy_model(cfg: DictConfig) -> str:
+    """spaCy's English model, without which espeak phonemises English for Kokoro."""
+    try:
+        return f"{SPACY_MODEL} {importlib.metadata.version(SPACY_MODEL)}"
+    except importlib.metadata.PackageNotFoundError as error:
+        if cfg.language.letter not in "ab":
+            return f"not needed for language={cfg.language.letter}"
+        raise Missing(f"lacks {SPACY_MODEL}: espeak does its work, a little less well") from error
+
+
+def whisper(cfg: DictConfig) -> str:
+    """The Whisper that the config names: a folder, or a size in the hub's cache."""
+    from kvw.transcription.whisper import find_model
+
+    model = OmegaConf.select(cfg, "transcriber.model")
+    if model is None:
+        return "another transcriber, which is not checked"
+    try:
+        folder = find_model(model)
+    except KvwError as error:
+        came = str(error).partition("; ")[2]
+        raise Missing(came, "python -m kvw task=doctor transcriber.model=small") from error
+    if folder is None:
+        fetch = f"import faster_whisper; faster_whisper.download_model('{model}')"
+        raise Missing(f"lacks {model}", f'python -c "{fetch}"')
+    return str(model)
+
+
+def hub_cache(cfg: DictConfig) -> str:
+    """Where models are fetched to."""
+    from huggingface_hub import constants
+
+    return roomy(Path(constants.HF_HUB_CACHE), MODEL_BYTES)
+
+
+def outputs(cfg: DictConfig) -> str:
+    """Where runs leave their folders."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return roomy(Path(HydraConfig.get().run.dir), RUN_BYTES)
+
+
+def folder_of(key: str, cfg: DictConfig) -> str:
+    """The folder of one of the config's keys."""
+    place = Path(cfg[key])
+    return roomy(place.parent if place.is_file() else place, RUN_BYTES)  # voices_folder can be a pack
+
+
+def roomy(folder: Path, needed: float) -> str:
+    """A folder, or the place where it would be made, that can be written and has ``needed`` bytes free."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if not there.is_dir():
+        raise Missing(f"{there} is a file")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise Missing(f"{there} can't be written: {error.strerror}") from error
+    if free < needed:
+        raise Missing(f"{folder} has {free / 1e9:.2f} GB free, {needed / 1e9:g} are needed")
+    return f"{folder}, {free / 1e9:.0f} GB free"
+
+
+WEBRTCVAD = "webrtcvad-wheels"
+
+CHECKS = (
+    Check("Python", python, "uv venv --python 3.11", required=True),
+    Check("packages", packages, install("."), required=True),
+    Check("torch, device", torch_device, install("torch>=2.10"), required=True),
+    Check("Resemblyzer", resemblyzer, reinstall("resemblyzer", WEBRTCVAD, "setuptools<81"), required=True),
+    Check("C compiler", compiler, install(WEBRTCVAD)),
+    Check("espeak", espeak, reinstall("espeakng-loader"), required=True),
+    Check("Kokoro", kokoro, "python -m kvw dry_run=true"),
+    Check("stock voices", stock_voices, "python -m kvw task=voices"),
+    Check("spaCy model", spacy_model, f"python -m spacy download {SPACY_MODEL}"),
+    Check("Whisper", whisper, reinstall("faster-whisper")),
+    Check("outputs", outputs, "python -m kvw task=doctor hydra.run.dir=FOLDER", required=True),
+    Check("texts_folder", partial(folder_of, "texts_folder"), "python -m kvw task=doctor texts_folder=FOLDER"),
+    Check("voices_folder", partial(folder_of, "voices_folder"), "python -m kvw task=doctor voices_folder=FOLDER"),
+    Check("hub's cache", hub_cache, "export HF_HOME=FOLDER"),
+)
+"""In the order of the table."""

@@ -1,0 +1,229 @@
+"""What comes before a search: settings checked, strategies rehearsed, stock voices and models loaded."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+
+from kvw.config.fitness import FitnessSpec, prior_of
+from kvw.config.inputs import Inputs
+from kvw.config.nodes import build, maker
+from kvw.config.problems import Problems
+from kvw.config.saved import restored_config
+from kvw.config.schema import plain
+from kvw.config.stages import make_stages, stage_nodes
+from kvw.errors import KvwError
+from kvw.evaluation import Evaluation, Executor
+from kvw.fitness.heldout import HeldOut
+from kvw.runtime.environment import fingerprint, pick_device
+from kvw.search.archive import Entry
+from kvw.search.stage import SearchStage
+from kvw.search.state import freeze, state_dict
+from kvw.search.strategy import Finished
+from kvw.speech import select
+from kvw.speech.synthesizer import Script
+from kvw.types import EMBEDDED, KOKORO, Voice
+from kvw.voices.files import load_bank, single_files, synthesizer_of
+
+log = logging.getLogger(__name__)
+
+HELDOUT_SEED = 1_000_003
+"""Added to the seed for held-out audio: its noise is not the noise that the search heard."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A search whose settings have been checked and whose models are loaded.
+
+    Attributes:
+        cfg: its config, with the synthesiser and the stages that were chosen; ``stages`` of a search is never empty.
+        stages: made of it.
+        totals: candidates of each stage, where its strategy says how many.
+        bank: stock voices.
+        settings: of the fitness.
+        executor: ready.
+    """
+
+    cfg: DictConfig
+    stages: list[SearchStage]
+    totals: list[int | None]
+    bank: dict[str, Voice]
+    settings: FitnessSpec
+    executor: Executor
+
+    @cached_property
+    def scripts(self) -> tuple[Script, ...]:
+        """The texts that voices are scored on, first the target text."""
+        return self.settings.scripts()
+
+    @property
+    def rows(self) -> list[int]:
+        """The rows of a voice, in [0, 509], that those are heard through."""
+        return [segment.row for script in self.scripts for segment in script.segments]
+
+    @property
+    def uncounted(self) -> int:
+        """Candidates that count against no limit."""
+        return sum(total or 0 for total in self.totals)
+
+    def heldout(self) -> HeldOut:
+        """The judge."""
+        inputs = self.settings.inputs
+        ear = self.settings.ear(self.cfg.seed + HELDOUT_SEED)
+        return HeldOut(ear, inputs.heldout_texts, inputs.target.heldout)
+
+    def fingerprint(self) -> dict[str, str]:
+        """What the last bits of its results depend on."""
+        nodes = [plain(self.cfg[key]) for key in ("stages", "fitness", "synth")]
+        own = fingerprint(self.settings.device, self.executor.batch, nodes)
+        return own | getattr(self.executor, "fingerprint", {})  # of those that evaluate, where that is elsewhere
+
+
+@contextmanager
+def prepared(cfg: DictConfig, inputs: Inputs) -> Iterator[Prepared]:
+    """Checks the settings of a search, and loads its models.
+
+    Raises:
+        KvwError: bad input; nothing has been written.
+    """
+    problems = Problems()
+    device = problems.attempt(pick_device, cfg.device)
+    nodes = problems.attempt(stage_nodes, cfg)
+    stages = problems.attempt(make_stages, nodes or {}, "stages" if cfg.stages else "")
+    problems.attempt(maker, plain(cfg.fitness), "fitness")
+    for key in ("judges", "tracking"):
+        if cfg[key]:
+            problems.attempt(maker, plain(cfg[key]), key)
+    make_executor = problems.attempt(maker, plain(cfg.executor), "executor")
+    problems.raise_any()
+
+    reseed(cfg.seed)
+    synth = plain(cfg.synth)
+    if synth["_target_"] == select.AUTOMATIC:
+        synth = build(synth, "synth", voice_folder=Path(cfg.voices_folder))
+    bank = stock_voices(cfg, synth, inputs)
+    totals = rehearse(stages, list(bank.values()), cfg.population_limit)
+    check_limits(stages, totals, cfg.step_limit)
+    log.info("Loading the models")
+    prior = prior_of(bank.values(), plain(cfg.fitness))
+    settings = FitnessSpec(synth, plain(cfg.fitness), device, cfg.language.letter, cfg.seed, inputs, prior)
+    files = {key: absolute(synth[key]) for key in ("model", "config") if synth.get(key)}
+    chosen = {**plain(cfg), "synth": {**synth, **files}, "stages": nodes, "interpolate_start": False}
+    if not has_own_bank(cfg, synth):
+        chosen["voice_folder"] = chosen["voices_folder"] = absolute(cfg.voices_folder)
+    executor = make_executor(fitness=settings)
+    try:
+        yield Prepared(restored_config(chosen), stages, totals, bank, settings, executor)
+    finally:
+        executor.close()
+
+
+def absolute(path: str) -> str:
+    """A path for whoever goes on with the run from another folder."""
+    return str(Path(path).absolute())
+
+
+def rehearse(stages: Sequence[SearchStage], bank: list[Voice], limit: int) -> list[int | None]:
+    """Makes the spaces, the strategies and a first generation once, of unranked voices.
+
+    What is wrong with a setting or a plugin shows before minutes of ranking, not after.
+
+    Returns:
+        the candidates of each stage, where its strategy says how many; see :class:`kvw.search.strategy.Strategy`.
+
+    Raises:
+        KvwError: a setting is out of its range, or a strategy breaks its contract.
+    """
+    known = Evaluation("complete", 50.0, 0.5, {"target": 0.5, "self": 0.5, "feature": 0.5})
+    top = [Entry("", voice, known) for voice in bank[:limit]]
+    totals = []
+    for stage in stages:
+        space, _, strategy = stage.make(bank, top, bank[0], np.random.default_rng(0))
+        with suppress(Finished):
+            stage.generate(strategy, space.dim)
+        stage.attempt(freeze, stage.attempt(state_dict, strategy))
+        totals.append(getattr(strategy, "total", None))
+    return totals
+
+
+def check_limits(stages: Sequence[SearchStage], totals: Sequence[int | None], step_limit: int) -> None:
+    """Checks that every stage gets its turn.
+
+    Args:
+        stages: of the search.
+        totals: as from :func:`rehearse`.
+        step_limit: of the search.
+
+    Raises:
+        KvwError: a stage has a follower, but neither a number of candidates nor a limit.
+    """
+    spent = 0
+    for stage, total in zip(stages[:-1], totals, strict=False):
+        if total is None and stage.step_limit is None:
+            raise KvwError(
+                f"{stage.name}: expected a step_limit, since another strategy follows and it never ends by itself; "
+                f"give strategy.step_limit, or stages.{stage.name}.step_limit in an experiment"
+            )
+        spent += 0 if total is not None else stage.step_limit or 0
+    if spent >= step_limit:
+        log.warning("step_limit %d is spent before the last stage, %s, has its turn", step_limit, stages[-1].name)
+
+
+def stock_voices(cfg: DictConfig, synth: dict[str, Any], inputs: Inputs) -> dict[str, Voice]:
+    """The bank that belongs to the synthesiser.
+
+    ``voice_folder`` is Kokoro's unless it holds embedded voices; the embedded synthesiser has a bank of its own.
+
+    Raises:
+        KvwError: there are no voices, or they are another synthesiser's.
+    """
+    folder, wanted = Path(cfg.voices_folder), owner(synth)
+    if has_own_bank(cfg, synth):
+        bank = select.embedded_voices()
+    else:
+        loaded = load_bank(folder)
+        if loaded.synthesizer != wanted:
+            raise KvwError(
+                f"voice_folder: expected voices of the {wanted} synthesiser; {folder} holds {loaded.synthesizer}'s; "
+                f"give synth={loaded.synthesizer}, or another voice_folder"
+            )
+        bank = loaded.voices
+    if inputs.starting_voice is not None and inputs.starting_synthesizer != wanted:
+        raise KvwError(
+            f"starting_voice: expected a voice of the {wanted} synthesiser; {cfg.starting_voice} is "
+            f"{inputs.starting_synthesizer}'s; give synth={inputs.starting_synthesizer}, or another voice"
+        )
+    if cfg.population_limit > len(bank):
+        log.warning("population_limit is %d, the stock voices are %d: all are used", cfg.population_limit, len(bank))
+    return bank
+
+
+def owner(synth: Mapping[str, Any]) -> str:
+    """Whose voices a synthesiser speaks."""
+    return EMBEDDED if synth["_target_"] == select.EMBEDDED else KOKORO
+
+
+def has_own_bank(cfg: DictConfig, synth: Mapping[str, Any]) -> bool:
+    """Whether the stock voices are the embedded synthesiser's own, in no folder."""
+    folder = Path(cfg.voices_folder)
+    if owner(synth) != EMBEDDED or folder != Path("voices"):
+        return False
+    present = single_files(folder)
+    return not present or synthesizer_of(present[0]) != EMBEDDED
+
+
+def reseed(seed: int) -> None:
+    """Seeds the global generators, which libraries use: several jobs of a sweep share one process."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - deap.cma draws from it
+    torch.manual_seed(seed)

@@ -1,0 +1,125 @@
+"""Going on with a run, from its folder alone."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack, closing
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from kvw.config.inputs import check_numbers, restored_inputs
+from kvw.config.problems import Problems
+from kvw.config.saved import restored_config
+from kvw.config.stages import asked, chosen
+from kvw.errors import KvwError
+from kvw.runs import folders
+from kvw.runs.schema import guard_types
+from kvw.runs.store import Store
+from kvw.runtime.environment import differences
+from kvw.tasks.prepare import Prepared, prepared
+from kvw.tasks.search import digests, outputs, run_search
+
+log = logging.getLogger(__name__)
+
+MAY_CHANGE = ("step_limit", "minutes", "stop_score", "patience", "report", "debug")
+"""Keys that may differ where a run goes on, beside those of :data:`GROUPS`: none changes what is evaluated."""
+
+GROUPS = ("executor", "judges", "tracking")
+"""Groups that may differ, with their settings."""
+
+PLACES = ("voice_folder", "voices_folder", "synth.model", "synth.config")
+"""Keys that may differ too, since what is there is checked: files lie elsewhere on another machine."""
+
+
+def resume(cfg: DictConfig) -> float:
+    """Goes on with the run that ``cfg.resume`` names, with its own config and inputs, as if it had never stopped.
+
+    Args:
+        cfg: of which the budgets and :data:`GROUPS` count, where the command line names them.
+
+    Returns:
+        as :func:`run`.
+
+    Raises:
+        KvwError: there is no such run, it is at work, it is damaged, or the command line asks for what can't change.
+    """
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise KvwError("resume: expected one run; -m is for new ones; leave it out, and go on with one after the other")
+    folder = folders.named(cfg.resume, outputs())
+    with folders.held(folder), closing(Store(folder / folders.RECORD)) as record, ExitStack() as stack:
+        with guard_types(record.path, "what the run is"):
+            begun, inputs = changed(record, cfg), restored_inputs(record.facts["inputs"])
+            ready = stack.enter_context(prepared(begun, inputs))
+            check_same(record, ready)
+            heldout = ready.heldout()
+        return run_search(ready, heldout, folder, record)
+
+
+def changed(record: Store, cfg: DictConfig) -> DictConfig:
+    """The saved config of a run with what the command line changes.
+
+    Raises:
+        KvwError: that is something else than these.
+    """
+    begun, choices = restored_config(record.facts["config"]), record.facts["choices"]
+
+    def differs(key: str) -> bool:
+        if key in choices and choices[key] == chosen(key):
+            return False
+        return bool(OmegaConf.select(cfg, key) != OmegaConf.select(begun, key))
+
+    told = dict.fromkeys(override.lstrip("+~").partition("=")[0] for override in HydraConfig.get().overrides.task)
+    free = (*MAY_CHANGE, *PLACES, "resume", "task")
+    fixed = [key for key in told if key not in free and key.partition(".")[0] not in GROUPS and differs(key)]
+    if fixed:
+        raise KvwError(
+            f"{', '.join(fixed)}: expected a run to go on as it began; {', '.join((*MAY_CHANGE, *GROUPS))}, and where "
+            "voices and weights lie, can change; leave it out, or start a new run"
+        )
+    for key in ("resume", *MAY_CHANGE, *PLACES):
+        if key in told:
+            OmegaConf.update(begun, key, OmegaConf.select(cfg, key))
+    if "voice_folder" in told:
+        begun.voices_folder = cfg.voices_folder
+    for group in GROUPS:
+        if asked(group) and chosen(group) != choices.get(group):
+            begun[group] = cfg[group]
+    for key in told:
+        if "." in key and key.partition(".")[0] in GROUPS:
+            OmegaConf.update(begun, key, OmegaConf.select(cfg, key))
+    problems = Problems()
+    check_numbers(begun, problems)
+    problems.raise_any()
+    return begun
+
+
+def check_same(record: Store, ready: Prepared) -> None:
+    """Checks that what a run takes from outside of its folder is as it was, and says whether its numbers can be.
+
+    Raises:
+        KvwError: the stock voices or the synthesiser differ.
+    """
+    then, now = record.facts["bank"], digests(ready.bank)
+    differing = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+    if differing:
+        raise KvwError(
+            f"voice_folder: expected the {len(then)} stock voices that this run began with; "
+            f"{', '.join(differing[:5])} {'differs' if len(differing) == 1 else 'differ'} in "
+            f"{ready.cfg.voices_folder}; bring them back, or start a new run"
+        )
+    synthesizer, _ = ready.settings.models()
+    about = record.facts["facts"]
+    if not all(isinstance(name, str) for name in about["base_voices"]):
+        raise TypeError("base_voices are not names")
+    identity = about["synthesiser_identity"]
+    if synthesizer.identity != identity:
+        raise KvwError(
+            f"synth: expected the synthesiser that this run began with, {identity}; got {synthesizer.identity}; bring "
+            "its weights and its version of kvw back, or start a new run with starting_voice="
+            f"{record.path.parent / 'best.pt'}"
+        )
+    others = differences(record.facts["fingerprint"], ready.fingerprint())
+    if others:
+        log.warning("The numbers of this run may differ in their last bits from here on: %s", "; ".join(others))

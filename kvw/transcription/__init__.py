@@ -1,0 +1,1 @@
+"""Transcription: what a recording says, heard by Whisper and kept as text."""

@@ -1,0 +1,245 @@
+"""What a recording says, by faster-whisper on CTranslate2.
+
+Read :class:`Whisper` first; :mod:`kvw.transcription.transcripts` keeps what it hears. Like :mod:`kvw.runtime.hub`, it
+asks for no network that is not there.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import soxr
+from huggingface_hub import constants
+
+from kvw.errors import KvwError, error_line
+from kvw.runtime import hub
+from kvw.types import SAMPLE_RATE, Wave
+
+log = logging.getLogger(__name__)
+
+LETTERS = {"en": "a", "es": "e", "fr": "f", "hi": "h", "it": "i", "ja": "j", "pt": "p", "zh": "z"}
+"""Kokoro's letter for each of Whisper's language codes that it has one for."""
+
+RATE = 16_000
+"""Hz: what Whisper hears."""
+
+FILES = ("config.json", "model.bin", "tokenizer.json")
+
+VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
+"""With one of these, the files of a converted model."""
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What a recording says.
+
+    Attributes:
+        text: its words on one line.
+        language: Whisper's code, such as ``en``; None where someone typed the text.
+        probability: of that language, in [0, 1].
+    """
+
+    text: str
+    language: str | None = None
+    probability: float | None = None
+
+    @property
+    def letter(self) -> str | None:
+        """Kokoro's letter for the language; None where it has none, or nobody knows."""
+        return LETTERS.get(self.language or "")
+
+
+Transcriber: TypeAlias = Callable[[Wave], Transcript]
+"""What the config's ``transcriber`` makes; the text is empty where it hears no words."""
+
+
+class Whisper:
+    """A :data:`Transcriber`: OpenAI's Whisper, by faster-whisper.
+
+    ``small`` (244 M parameters, 0.5 GB) transcribes 13 minutes of audio in 2, in int8 on eight CPU threads.
+    ``large-v3`` (1,550 M parameters, 3.1 GB) takes about four times as long, and gets fewer words wrong: 7.2 % on
+    English test sets where ``small.en`` gets 8.3 %; 4.3 % where it gets 6.6 % on the harder half of LibriSpeech. (The
+    READMEs of faster-whisper and openai/whisper; Hugging Face's ``Steveeeeeeen/whisper-leaderboard-evals``.)
+
+    Args:
+        model: a size, which is fetched once into the hub's cache, or the path of a converted model's folder.
+        device: ``auto``, ``cuda``, ``cuda:N`` or ``cpu``; CTranslate2 has no MPS: ``mps`` is the CPU.
+        compute_type: one of CTranslate2's; None is ``int8`` on a CPU, ``float16`` on CUDA.
+        language: Whisper's code; None detects it in the first 30 s of speech.
+        beam_size: hypotheses that are followed, 1 or more.
+        voice_activity: whether what is not speech is left out first: Whisper makes words up in silence.
+
+    Raises:
+        KvwError: the model can't be had or read; the device or its libraries are missing; another setting is not one.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str = "small",
+        device: str = "auto",
+        compute_type: str | None = None,
+        language: str | None = None,
+        beam_size: int = 5,
+        voice_activity: bool = True,
+    ) -> None:
+        if beam_size < 1:
+            raise KvwError(f"transcriber.beam_size: expected 1 or more; got {beam_size}")
+        folder = fetch_model(model)
+        self._model = load_model(folder, device, compute_type)
+        languages = self._model.supported_languages
+        if language is not None and language not in languages:
+            raise KvwError(f"transcriber.language: expected null or one of {', '.join(languages)}; got {language!r}")
+        self._options: dict[str, Any] = {"language": language, "beam_size": beam_size, "vad_filter": voice_activity}
+
+    def __call__(self, wave: Wave) -> Transcript:
+        """What ``wave`` (24 kHz) says.
+
+        Raises:
+            KvwError: CTranslate2 fails, as it does without memory.
+        """
+        speech = soxr.resample(wave, SAMPLE_RATE, RATE, quality="VHQ")
+        try:
+            segments, info = self._model.transcribe(speech, **self._options)
+            text = "".join(segment.text for segment in segments)
+        except RuntimeError as error:
+            raise KvwError(f"Whisper fails: {error_line(error)}; try a smaller transcriber.model") from error
+        return Transcript(" ".join(text.split()), info.language, float(info.language_probability))
+
+
+def load_model(folder: Path, device: str, compute_type: str | None) -> Any:
+    """A converted model as ``faster_whisper.WhisperModel``, ready to run.
+
+    Raises:
+        KvwError: the device or the compute type is not there; a file is damaged, or of another model.
+    """
+    kind, index = processor(device)
+    try:
+        return _load(folder, kind, index, compute_type)
+    except KvwError:
+        raise
+    except Exception as error:  # CTranslate2 and tokenizers have no errors of their own
+        if device == "auto" and kind == "cuda":
+            log.warning("Whisper runs on the CPU, CUDA fails: %s", error_line(error))
+            return load_model(folder, "cpu", compute_type)
+        advice = "give another transcriber.model" if kind == "cpu" else "use transcriber.device=cpu"
+        raise KvwError(f"transcriber: {folder} fails on {kind}: {error_line(error)}; {advice}") from error
+
+
+def processor(device: str) -> tuple[str, int]:
+    """CTranslate2's name and number of a device: ``("cpu", 0)``, ``("cuda", 1)``.
+
+    Raises:
+        KvwError: there is no such device.
+    """
+    import ctranslate2  # type: ignore[import-untyped]
+
+    there = ctranslate2.get_cuda_device_count()
+    kind, _, number = device.partition(":")
+    if kind == "auto":
+        return ("cuda" if there else "cpu"), 0
+    if device in ("cpu", "mps"):
+        return "cpu", 0
+    if not re.fullmatch(r"cuda(:\d+)?", device) or int(number or 0) >= there:
+        raise KvwError(
+            f"transcriber.device: expected auto, cpu or one of {there} CUDA devices; got {device!r}; "
+            "use transcriber.device=cpu"
+        )
+    return kind, int(number or 0)
+
+
+def _load(folder: Path, kind: str, index: int, compute_type: str | None) -> Any:
+    import ctranslate2
+    from faster_whisper import WhisperModel  # type: ignore[import-untyped]
+
+    types = ctranslate2.get_supported_compute_types(kind, index)
+    fast = "float16" if kind == "cuda" else "int8"
+    chosen = compute_type or (fast if fast in types else "float32")
+    if chosen not in types:
+        raise KvwError(f"transcriber.compute_type: expected null, {', '.join(sorted(types))} on {kind}; got {chosen!r}")
+    model = WhisperModel(str(folder), device=kind, device_index=index, compute_type=chosen, local_files_only=True)
+    bands, wanted = len(model.feature_extractor.mel_filters), model.model.n_mels
+    if bands != wanted:  # faster-whisper takes 80 where no file says otherwise; large-v3 has 128
+        raise KvwError(
+            f"transcriber.model: expected {wanted} mel bands in {folder / 'preprocessor_config.json'}; got {bands}; "
+            "put the one of the original model there"
+        )
+    if kind == "cuda":  # CTranslate2 looks for its libraries when they are first used
+        model.encode(np.zeros((bands, model.feature_extractor.nb_max_frames), dtype=np.float32))
+    return model
+
+
+def find_model(model: str) -> Path | None:
+    """The folder of a model that is here, None for a size that is not in the hub's cache; never uses the network.
+
+    Raises:
+        KvwError: it is no size and no folder, or a folder that lacks a file.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    sizes = repositories()
+    if model in sizes:
+        weights = try_to_load_from_cache(sizes[model], "model.bin")
+        folder = Path(weights).parent if isinstance(weights, str) else None
+        return folder if folder and not lacking(folder) else None
+    folder = Path(model)
+    if not folder.is_dir():
+        raise KvwError(
+            f"transcriber.model: expected a size ({', '.join(filter(str.isalpha, sizes))}, ...), or the folder of a "
+            f"converted model; got {model!r}; check the path"
+        )
+    if lacks := lacking(folder):
+        raise KvwError(
+            f"transcriber.model: expected a converted model; {folder} lacks {', '.join(lacks)}; convert it by "
+            "ct2-transformers-converter with --copy_files tokenizer.json preprocessor_config.json"
+        )
+    return folder
+
+
+def fetch_model(model: str) -> Path:
+    """The folder of a model, downloaded into the hub's cache where it is not here.
+
+    Raises:
+        KvwError: as :func:`find_model`; or the hub can't be reached, or the download fails.
+    """
+    if folder := find_model(model):
+        return folder
+    repository = repositories()[model]
+    wanted = (*FILES, "vocabulary.*", "preprocessor_config.json")
+    by_hand = (
+        f"by hand: put {', '.join(wanted)} (if there is one) of {constants.ENDPOINT}/{repository} into a folder, "
+        "and give transcriber.model=FOLDER"
+    )
+    if not hub.reachable():
+        raise KvwError(
+            f"transcriber.model: expected Whisper {model} in the hub's cache, but {hub.silence()}; {by_hand}"
+        )
+    from huggingface_hub import snapshot_download
+
+    log.info("Fetching Whisper %s from %s, once", model, repository)
+    try:
+        return Path(snapshot_download(repository, allow_patterns=list(wanted)))
+    except Exception as error:  # requests, httpx or OSError, by the version of huggingface_hub
+        raise KvwError(
+            f"transcriber.model: Whisper {model}: {error_line(error)}; run it again, or {by_hand}"
+        ) from error
+
+
+def repositories() -> dict[str, str]:
+    """Sizes of Whisper, and where on the hub faster-whisper has them."""
+    # available_models() has the sizes alone
+    from faster_whisper.utils import _MODELS  # type: ignore[import-untyped]
+
+    return dict(_MODELS)
+
+
+def lacking(folder: Path) -> list[str]:
+    """What a converted model's folder lacks; faster-whisper would ask the hub for a tokenizer that is not there."""
+    lacks = [name for name in FILES if not (folder / name).is_file()]
+    return lacks if any((folder / name).is_file() for name in VOCABULARIES) else [*lacks, VOCABULARIES[0]]

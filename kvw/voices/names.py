@@ -1,0 +1,76 @@
+"""Names of Kokoro voices: language letter, gender letter, ``_``, and the voice's own name, as in ``af_heart``.
+
+Kokoro's servers read the language from the first letter and take ``+ - ( )`` for operators, so a voice that leaves kvw
+has a name of this form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+
+from kvw.errors import KvwError
+
+LETTERS = "abefhijpz"
+"""Kokoro's languages."""
+
+_LONGEST = 60  # characters of a voice's own name
+NAME = re.compile(rf"[{LETTERS}][fm]_[a-z0-9_]{{1,{_LONGEST}}}")
+GENDERS = ("f", "m")
+
+STOCK = frozenset(
+    f"{prefix}_{name}"
+    for prefix, names in {
+        "af": "alloy aoede bella heart jessica kore nicole nova river sarah sky",
+        "am": "adam echo eric fenrir liam michael onyx puck santa",
+        "bf": "alice emma isabella lily",
+        "bm": "daniel fable george lewis",
+        "ef": "dora",
+        "em": "alex santa",
+        "ff": "siwis",
+        "hf": "alpha beta",
+        "hm": "omega psi",
+        "if": "sara",
+        "im": "nicola",
+        "jf": "alpha gongitsune nezumi tebukuro",
+        "jm": "kumo",
+        "pf": "dora",
+        "pm": "alex santa",
+        "zf": "xiaobei xiaoni xiaoxiao xiaoyi",
+        "zm": "yunjian yunxi yunxia yunyang",
+    }.items()
+    for name in names.split()
+)
+"""Kokoro's 54 stock voices, which are Apache-2.0."""
+
+
+def is_kokoro_name(name: str) -> bool:
+    """Whether a server takes ``name`` for a voice's."""
+    return NAME.fullmatch(name) is not None
+
+
+def folded(name: str) -> str:
+    """``name`` in the letters that a voice's name may have: ``"Élodie 2"`` gives ``elodie_2``.
+
+    A name that has none of them, as in Chinese, becomes ``voice_`` and six digits that stand for it.
+    """
+    plain = unicodedata.normalize("NFKD", name).casefold().encode("ascii", "ignore").decode()
+    kept = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+    return kept or f"voice_{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:6]}"
+
+
+def kokoro_name(name: str, language: str, gender: str) -> str:
+    """The name of a voice for Kokoro's servers.
+
+    Args:
+        name: any text.
+        language: one of Kokoro's letters.
+        gender: ``f`` or ``m``.
+
+    Raises:
+        KvwError: another letter, which would become part of a path.
+    """
+    if language not in tuple(LETTERS):
+        raise KvwError(f"language.letter: expected one of {', '.join(LETTERS)}; got {language!r:.80}")
+    return f"{language}{gender}_{folded(name)[:_LONGEST].rstrip('_')}"

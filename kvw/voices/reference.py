@@ -1,0 +1,148 @@
+"""Voices by reference: a file, a name among the stock voices, a member of a pack, or a blend of such.
+
+The grammar is that of Kokoro's servers: ``af_bella``, ``af_bella+am_adam``, ``af_bella(2)+am_adam(1)``; weights are
+relative to their sum. Wherever a voice is named in a config, this reads it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from kvw.errors import KvwError
+from kvw.text import nearest
+from kvw.types import EMBEDDED, Voice
+from kvw.voices.files import facts_of, load_bank, load_voice, name_of, single_files, synthesizer_of
+
+Further: TypeAlias = Callable[[], Mapping[str, Voice]]
+"""Gives voices of the embedded synthesiser by name, beside those on the disk."""
+
+_WEIGHTED = re.compile(r"(?P<name>.+?)\s*(?:\((?P<weight>[^()]*)\))?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class NamedVoice:
+    """A voice that a reference stands for.
+
+    Attributes:
+        name: of the file, the stock voice or the pack's member; for a blend the names with their weights.
+        voice: float32 ``(510, 1, 256)``.
+        synthesizer: whose voice it is.
+        bases: the voices that it was made of, as far as its record says; itself if there is no record.
+        facts: what the ``.json`` beside its file says; empty for others.
+        path: of its file, None for others.
+    """
+
+    name: str
+    voice: Voice
+    synthesizer: str
+    bases: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+
+
+def resolve(reference: str, folder: Path, further: Further = dict) -> NamedVoice:
+    """The voice that ``reference`` stands for.
+
+    Args:
+        reference: the path of a voice; ``PACK:NAME``; the name of a voice in ``folder``, or of a further one; or
+            several of these, each with a weight in brackets if wanted, joined by ``+``.
+        folder: of the stock voices; a pack of voices too.
+        further: the embedded synthesiser's stock voices; called only for a name that ``folder`` does not have.
+
+    Raises:
+        KvwError: there is no such voice, it is a bad one, a weight is no number above 0, or a blend's voices belong to
+            several synthesisers.
+    """
+    if _is_file(reference):  # whatever signs its name holds
+        return _single(reference, folder, further)
+    terms = [_weighted(term.strip(), reference) for term in reference.split("+")]
+    parts = [_single(name, folder, further) for name, _ in terms]
+    if len(parts) == 1:
+        return parts[0]
+    owners = {part.synthesizer: part.name for part in parts}
+    if len(owners) > 1:
+        kinds = ", ".join(f"{name} ({owner})" for owner, name in owners.items())
+        raise KvwError(f"{reference}: expected voices of one synthesiser to blend; got {kinds}; they can't be mixed")
+    total = sum(weight for _, weight in terms)
+    bases = tuple(dict.fromkeys(base for part in parts for base in part.bases))
+    mixed = sum(weight / total * part.voice.astype(np.float64) for part, (_, weight) in zip(parts, terms, strict=True))
+    name = "+".join(f"{part.name}({weight:g})" for part, (_, weight) in zip(parts, terms, strict=True))
+    return NamedVoice(name, np.asarray(mixed, dtype=np.float32), parts[0].synthesizer, bases)
+
+
+def resolve_all(references: Sequence[str], folder: Path, further: Further = dict) -> list[NamedVoice]:
+    """The voices of several references.
+
+    Raises:
+        KvwError: as :func:`resolve`; every bad one is a line.
+    """
+    found, wrong = [], []
+    for reference in references:
+        try:
+            found.append(resolve(reference, folder, further))
+        except KvwError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise KvwError("\n".join(wrong))
+    return found
+
+
+def _is_file(name: str) -> bool:
+    with suppress(OSError, ValueError):  # a long blend is too long for a path
+        return Path(name).is_file()
+    return False
+
+
+def _weighted(term: str, reference: str) -> tuple[str, float]:
+    match = _WEIGHTED.fullmatch(term)
+    weight = math.nan
+    with suppress(ValueError):
+        weight = float(match["weight"] or "1") if match else weight
+    if match is None or not 0 < weight < math.inf:
+        raise KvwError(f"{reference}: expected voices as in af_bella(2)+am_adam(1), weights above 0; got {term!r}")
+    return match["name"], weight
+
+
+def _single(name: str, folder: Path, further: Further) -> NamedVoice:
+    if _is_file(name):
+        return _file(Path(name))
+    pack, colon, member = name.rpartition(":")
+    if colon and _is_file(pack):
+        return _member(Path(pack), member)
+    if folder.is_file():
+        return _member(folder, name)
+    known = {name_of(file): file for file in single_files(folder)}
+    if name in known:
+        return _file(known[name])
+    stock = further()
+    if name in stock:
+        return NamedVoice(name, stock[name], EMBEDDED, (name,))
+    hint = nearest(name, [*known, *stock])
+    missing = "" if known else f"; {folder} holds no voices: python -m kvw task=voices fetches Kokoro's"
+    raise KvwError(
+        f"{name}: expected a voice file, a voice's name, or a blend as af_bella(2)+am_adam(1); "
+        f"there is no such voice{hint}{missing}"
+    )
+
+
+def _file(path: Path) -> NamedVoice:
+    voice = load_voice(path)
+    name, facts = name_of(path), facts_of(path)
+    known = facts.get("base_voices")
+    bases = tuple(map(str, known)) if known and isinstance(known, (list, dict)) else (name,)
+    return NamedVoice(name, voice, synthesizer_of(path), bases, facts, path)
+
+
+def _member(pack: Path, name: str) -> NamedVoice:
+    bank = load_bank(pack)
+    if name not in bank.voices:
+        raise KvwError(f"{pack}: there is no voice {name!r} in it{nearest(name, bank.voices)}")
+    return NamedVoice(name, bank.voices[name], bank.synthesizer, (name,))
