@@ -37,28 +37,28 @@ lint: venv
 	.venv/bin/lint-imports
 
 soak: venv
-	.venv/bin/python -m tests.soak
+	.venv/bin/python -m tests.stress
 
 bench: venv
-	.venv/bin/python -m tests.bench
+	.venv/bin/python -m tests.benchmarks
 
 bench-ray: .venv/ready-extras
-	.venv/bin/python -m tests.bench.ray
+	.venv/bin/python -m tests.benchmarks.ray
 
 # finished searches are kept in outputs/compare
 compare: venv
-	.venv/bin/python -m tests.bench.compare random_walk quick random_search
+	.venv/bin/python -m tests.benchmarks.compare random_walk quick random_search
 
 compare-all: venv
-	.venv/bin/python -m tests.bench.compare
+	.venv/bin/python -m tests.benchmarks.compare
 
 # finished searches are kept in outputs/gallery
 gallery: venv
-	.venv/bin/python -m tests.gallery
+	.venv/bin/python -m tests.tools.gallery
 
 # of the README, with a Chromium that is there
 screenshots: .venv/ready-extras
-	.venv/bin/python -m tests.screenshots
+	.venv/bin/python -m tests.tools.screenshots
 
 venv: .venv/ready
 

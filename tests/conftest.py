@@ -47,7 +47,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def kokoro_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
     """Kokoro's architecture with random weights: the weights, and their configuration."""
-    from tests import random_kokoro
+    from tests.support import random_kokoro
 
     weights, config = random_kokoro.make(tmp_path_factory.mktemp("kokoro"))
     yield weights, config

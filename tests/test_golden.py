@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import golden
+from tests.support import golden
 
 
 def test_the_embedded_synthesiser_says_what_it_said() -> None:

@@ -3,7 +3,7 @@
 Read :data:`STATISTICS` first, then :func:`statistics`, then the two similarities. The statistics and the second
 formula are KVoiceWalk's (``utilities/fitness_scorer.py``: ``extract_features`` and ``hybrid_similarity``), which calls
 one librosa routine after the other. Here they share what those routines compute in common: one STFT, one mel
-spectrogram. The values are those of the separate calls: tests/test_features.py holds them side by side.
+spectrogram. The values are those of the separate calls: tests/fitness/test_acoustics.py holds them side by side.
 """
 
 from __future__ import annotations

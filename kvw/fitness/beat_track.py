@@ -1,7 +1,7 @@
 """Beats of an onset envelope: ``librosa.beat.beat_track``, whose import compiles for three seconds, for one case of it.
 
-Source: Ellis, "Beat Tracking by Dynamic Programming", 2007, as librosa 0.11 has it; tests/test_features.py holds both
-side by side.
+Source: Ellis, "Beat Tracking by Dynamic Programming", 2007, as librosa 0.11 has it; tests/fitness/test_acoustics.py
+compares both.
 """
 
 from __future__ import annotations

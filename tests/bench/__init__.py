@@ -1,1 +1,0 @@
-"""Benchmarks; :mod:`tests.bench.__main__` prints them."""

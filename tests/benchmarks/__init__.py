@@ -1,0 +1,1 @@
+"""Benchmarks; :mod:`tests.benchmarks.__main__` prints them."""

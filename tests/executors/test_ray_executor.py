@@ -1,0 +1,266 @@
+"""``executor=ray`` on simulated machines: the search of the local executor, whatever dies, and mistakes in one line."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from functools import partial
+
+import numpy as np
+import pytest
+
+from kvw.errors import KvwError
+from kvw.evaluation import OPEN, Gate
+from kvw.executors.local import LocalExecutor
+from kvw.fitness.utterances import DictCache
+from tests.conftest import SHORT
+from tests.stress import determinism
+from tests.support import nodes
+from tests.tasks.test_resume import equal
+from tests.tasks.test_search import members, start
+
+pytestmark = pytest.mark.extras
+
+FAULTS = [*["actor"] * 5, "machine", *["actor"] * 5, "driver", *["actor"] * 5, "machine", *["actor"] * 5]
+STEPS = 160
+SMALL = ("synth=embedded", "population_limit=3", "fitness=averaged", "strategy=genetic", "strategy.size=12")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with nodes.cluster(machines=2) as found:
+        yield found
+
+
+@pytest.fixture
+def ray_executor(cluster):
+    """Makes executors on the cluster, of the default fitness with short texts."""
+    from kvw.executors.ray_executor import RayExecutor
+
+    made = []
+
+    def make(**given):
+        made.append(RayExecutor(**{"fitness": determinism.fitness, "address": cluster.address, "wait": 30.0, **given}))
+        return made[-1]
+
+    yield make
+    for executor in made:
+        executor.close()
+
+
+def command(folder, *arguments):
+    """Starts a search."""
+    texts = [f"{key}={text}" for key, text in SHORT.items()]
+    held_out = folder / "held out.txt"
+    held_out.write_text("Nobody was there.\n")
+    return subprocess.Popen(
+        [sys.executable, "-m", "kvw", *texts, "heldout_texts=held out.txt", *arguments],
+        cwd=folder,
+        stdout=(folder / "out.txt").open("a"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def utterances(folder):
+    """How many are recorded."""
+    for path in folder.glob("outputs/*/*/run.db"):
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+            return db.execute("SELECT count(*) FROM utterances").fetchone()[0]
+    return 0
+
+
+def advanced(driver, folder, count):
+    """Whether a search that goes on has recorded so many utterances."""
+    assert driver.poll() is None, (folder / "out.txt").read_text()
+    return utterances(folder) >= count
+
+
+def test_twenty_dead_actors_two_dead_machines_and_a_dead_driver_cost_time_and_nothing_else(cluster, tmp_path):
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    for folder in (undisturbed, disturbed):
+        folder.mkdir()
+    began = time.monotonic()
+    assert command(undisturbed, *SMALL, f"step_limit={STEPS}", "executor.scorers=0").wait() == 0
+    alone = time.monotonic() - began
+
+    began = time.monotonic()
+    given = ("executor=ray", f"executor.address={cluster.address}", "executor.fallback=null")
+    driver = command(disturbed, *SMALL, f"step_limit={STEPS}", *given)
+    apart = utterances(undisturbed) * 0.6 / len(FAULTS)
+    for number, fault in enumerate(FAULTS, start=1):
+        nodes.until(partial(advanced, driver, disturbed, number * apart), 200)
+        if fault == "actor":
+            nodes.until(cluster.kill_actor, 200)
+        elif fault == "machine":
+            cluster.kill_machine()
+            cluster.add()
+        else:
+            driver.kill()
+            driver.wait()
+            driver = command(disturbed, "resume=last", *given[1:])
+    code = driver.wait()
+    logging.getLogger("kvw").info("local %.0f s, with faults %.0f s", alone, time.monotonic() - began)
+    said = (disturbed / "out.txt").read_text()
+    assert code == 0, said
+    assert said.count("is evaluated again") >= 18, "a driver that is killed tells no more"
+    one, other = (next(folder.glob("outputs/*/*")) for folder in (undisturbed, disturbed))
+    assert equal(one, other)
+    assert b"crashed" not in (other / "run.db").read_bytes()
+
+
+def test_evaluations_are_those_of_the_local_executor_while_actors_die_and_join(cluster, ray_executor):
+    voices = determinism.candidates(24)
+    voices[3] = voices[3].copy()
+    voices[3][400] = np.nan  # in a row that nobody hears
+    gates = [Gate(20.0, {"target": 0.5 + 0.01 * number}) for number in range(24)]
+    local = LocalExecutor(fitness=determinism.fitness, scorers=0)
+    local.memory = known = DictCache()
+    expected = local(voices, OPEN)
+    gated = local(voices, gates)
+    local.close()
+
+    executor = ray_executor()
+    assert executor(voices, gates) == gated
+    executor.memory = DictCache(determinism.half(known, 3))
+    assert list(map(repr, executor(voices, OPEN))) == list(map(repr, expected))
+    assert {key: repr(one) for key, one in executor.memory.items()} == {key: repr(one) for key, one in known.items()}
+    executor.memory = None
+    seen, limit = [], time.monotonic() + 60
+
+    def go_on():
+        while executor.batch < 3 and time.monotonic() < limit:
+            seen.append(executor(voices, gates))
+
+    going_on = threading.Thread(target=go_on)
+    going_on.start()
+    nodes.until(cluster.kill_actor)
+    cluster.add()
+    going_on.join()
+    assert all(one == gated for one in seen)
+    assert executor.batch == 3, "the machine that came has an actor now"
+    cluster.kill_machine()
+    assert executor(voices, gates) == gated
+
+
+def test_whole_voices_travel_where_the_fitness_looks_at_them(ray_executor, bank, embedded, encoder, demo):
+    executor = ray_executor(fitness=near_bank, actors=1)
+    voices = determinism.candidates(4)
+    local = LocalExecutor(fitness=near_bank, scorers=0)
+    seen = executor(voices, OPEN)
+    assert list(map(repr, seen)) == list(map(repr, local(voices, OPEN)))
+    assert len({one.parts["prior"] for one in seen if "prior" in one.parts}) > 1
+
+
+def near_bank():
+    """A fitness with a prior."""
+    from kvw.audio.recordings import read_recording
+    from kvw.config.paths import DEMO
+    from kvw.fitness.bank_distance import BankDistance
+    from kvw.fitness.speaker import SpeakerEncoder
+    from kvw.speech.embedded.stock_voices import stock_voices
+    from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer
+    from tests.conftest import WEIGHTS, default_fitness
+
+    stock = list(stock_voices().values())
+    return default_fitness(
+        synthesizer=EmbeddedSynthesizer(),
+        encoder=SpeakerEncoder("cpu"),
+        target=[read_recording(DEMO)],
+        weights={"prior": 0.1, **WEIGHTS},
+        prior=BankDistance(stock),
+        prior_limit=0.5,
+        **SHORT,
+    )
+
+
+def nothing():
+    """A fitness that is made at once."""
+    from types import SimpleNamespace
+
+    synthesizer = SimpleNamespace(identity="none", batch=1)
+    ear = SimpleNamespace(synthesizer=synthesizer, speaker="none cpu", encoder=None)
+    return SimpleNamespace(ear=ear, scripts=())
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"gpus": 1}, [r"executor\.gpus", "0 GPUs", "got 1"]),
+        ({"gpus": 0.5}, [r"executor\.gpus", "got 0.5"]),
+        ({"actors": 99}, [r"executor\.actors", "room for", "got 99", r"executor\.actors=null"]),
+        ({"threads": 2}, [r"executor\.threads", "got 2"]),
+    ],
+)
+def test_asking_for_more_than_there_is_is_one_line(ray_executor, given, words):
+    refused(ray_executor, nothing, words, **given)
+
+
+def test_a_machine_with_other_versions_or_weights_is_one_line(ray_executor, monkeypatch):
+    from kvw.executors import ray_executor
+    from kvw.runtime.environment import comparable
+
+    versions = comparable()
+    monkeypatch.setattr(ray_executor, "comparable", lambda: versions | {"numpy": "0.1", "python": "3.9"})
+    refused(ray_executor, nothing, [f"numpy {versions['numpy']}, the driver 0.1", "python 3", "on node", "install"])
+
+
+def refused(make, fitness, words, **given):
+    """Checks that it is one line, soon, with words in it."""
+    began = time.monotonic()
+    with pytest.raises((KvwError, ValueError)) as caught:
+        make(fitness=fitness, **given)
+    assert time.monotonic() - began < 20
+    said = str(caught.value)
+    assert "\n" not in said
+    for word in words:
+        assert re.search(word, said), said
+
+
+def test_a_cluster_that_is_not_there_is_one_line(ray_executor):
+    with socket.create_server((nodes.LOOPBACK, 0)) as deaf:
+        port = deaf.getsockname()[1]
+        refused(ray_executor, nothing, ["join", "longer than|reach|connect"], address=f"{nodes.LOOPBACK}:{port}")
+    refused(ray_executor, nothing, ["does not answer", "ray start --head"], address=f"{nodes.LOOPBACK}:{port}")
+    for address in ("ray://a:1", "nowhere", "a:b", ":1", "a:0"):
+        refused(ray_executor, nothing, ["HOST:PORT"], address=address)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "expected"),
+    [
+        ("actors", 0, "1 or more, or null; got 0"),
+        ("gpus", 1.5, "a whole number, or null; got 1.5"),
+        ("gpus", -1, "got -1"),
+        ("threads", 0, "1 or more; got 0"),
+        ("scorers", -1, "0 or more, or null; got -1"),
+        ("wait", -1, "0 or more; got -1"),
+        ("deadline", 0, "above 0; got 0"),
+        ("fallback", "gpu", "local or null; got gpu"),
+    ],
+)
+def test_a_setting_out_of_its_range_is_named(ray_executor, setting, value, expected):
+    with pytest.raises(ValueError, match=rf"^executor\.{setting}: expected .*{expected}$"):
+        ray_executor(fitness=nothing, **{setting: value})
+
+
+def test_without_a_cluster_this_machine_is_one_and_ctrl_c_ends_all_of_it(tmp_path):
+    process = start(tmp_path, "executor=ray", "executor.actors=1")
+    group = process.pid
+    assert len(nodes.processes("ray::Actor")) >= 1
+    began = time.monotonic()
+    os.killpg(group, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    assert time.monotonic() - began < 10
+    assert "go on with: python -m kvw resume=" in out
+    nodes.until(lambda: not members(group))
