@@ -1,7 +1,8 @@
 """The gallery: what KVoiceWalk's walk and the recommended preset make of the demo recording, and how voices fail.
 
 ``python -m tests.tools.gallery`` runs the searches of :data:`SEARCHES` once: finished runs are kept in
-``outputs/gallery``, and one that was stopped resumes. Then it makes ``outputs/gallery/index.html`` of them. Read :func:`make` first.
+``outputs/gallery``, and one that was stopped resumes. Then it makes ``outputs/gallery/index.html`` of them. Read
+:func:`make` first.
 """
 
 from __future__ import annotations
