@@ -1,6 +1,9 @@
 """kvw evolves Kokoro-82M voices towards a target speaker. Its public names are here; each is imported when it is asked.
 
-A strategy's author needs :class:`Candidate`, :class:`Finished`, and the protocols :class:`Space` and :class:`Strategy`.
+- :func:`evolve` a voice, :func:`speak` with it, :class:`Result`, the :func:`demo` recording;
+- :func:`load_voice`, :func:`save_voice`, and the runs of a folder as a database: :func:`open_runs`;
+- for a strategy's author: :class:`Candidate`, :class:`Finished`, the protocols :class:`Space` and :class:`Strategy`;
+- :class:`KvwError`, the error of all of them.
 """
 
 from __future__ import annotations
@@ -9,19 +12,45 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kvw.api import Result, demo, evolve, speak
+    from kvw.errors import KvwError
+    from kvw.runs.reader import open_runs
     from kvw.search.candidate import Candidate
     from kvw.search.strategy import Finished, Strategy
     from kvw.spaces.base import Space
+    from kvw.voices.files import load_voice, save_voice
 
 __version__ = "0.1.0"
-__all__ = ["Candidate", "Finished", "Space", "Strategy", "__version__"]
 
 _HOMES = {
     "Candidate": "kvw.search.candidate",
     "Finished": "kvw.search.strategy",
+    "KvwError": "kvw.errors",
+    "Result": "kvw.api",
     "Space": "kvw.spaces.base",
     "Strategy": "kvw.search.strategy",
+    "demo": "kvw.api",
+    "evolve": "kvw.api",
+    "load_voice": "kvw.voices.files",
+    "open_runs": "kvw.runs.reader",
+    "save_voice": "kvw.voices.files",
+    "speak": "kvw.api",
 }
+__all__ = [
+    "Candidate",
+    "Finished",
+    "KvwError",
+    "Result",
+    "Space",
+    "Strategy",
+    "__version__",
+    "demo",
+    "evolve",
+    "load_voice",
+    "open_runs",
+    "save_voice",
+    "speak",
+]
 
 
 def __getattr__(name: str) -> Any:

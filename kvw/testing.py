@@ -18,11 +18,10 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-import hydra
 import numpy as np
-from hydra.core.global_hydra import GlobalHydra
 
-from kvw.config.paths import CONF, user_plugins
+from kvw.config.invocation import compose, options
+from kvw.config.paths import user_plugins
 from kvw.config.schema import plain
 from kvw.config.stages import make_stage, with_members
 from kvw.evaluation import Evaluation
@@ -41,22 +40,14 @@ FAILING = 2
 """The generation of which every candidate fails."""
 
 
-def names(group: str) -> list[str]:
-    """The choices of a config group, those in the working directory's ``conf`` among them."""
-    user_plugins()
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        hydra.compose("kvw")
-        return list(GlobalHydra.instance().config_loader().get_group_options(group))
-
-
 def strategies() -> list[str]:
     """Every strategy that ``strategy=`` can name."""
-    return names("strategy")
+    return options("strategy")
 
 
 def spaces() -> list[str]:
     """Every space that ``space=`` can name."""
-    return names("space")
+    return options("space")
 
 
 def check_strategy(name: str, space: str | None = None) -> None:
@@ -71,11 +62,9 @@ def check_strategy(name: str, space: str | None = None) -> None:
         KvwError: it refuses that space, or a generation is none.
     """
     user_plugins()
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = hydra.compose("kvw", overrides=[f"strategy={name}", *([f"space={space}"] if space else [])])
-        node = {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}
-        node = with_members(node, node["space"] if space else None)
-    stage = make_stage(name, node, "")
+    cfg = compose(f"strategy={name}", *([f"space={space}"] if space else [])).cfg
+    node = {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}
+    stage = make_stage(name, with_members(node, node["space"] if space else None), "")
     rehearse(name, stage, failing=FAILING, generations=GENERATIONS)
     rehearse(name, stage, failing=0, generations=2)
 

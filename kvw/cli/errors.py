@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Any
-
-import hydra
-from omegaconf import OmegaConf
 
 from kvw.config.arguments import with_executor, with_task
-from kvw.config.paths import CONF
+from kvw.config.invocation import keys
+from kvw.config.paths import conf_folders
 from kvw.errors import EXIT_BAD_INPUT, EXIT_STORAGE, KvwError
 from kvw.runtime.files import GONE
 from kvw.text import nearest
@@ -34,7 +30,9 @@ def explained(error: Exception, arguments: list[str]) -> str:
         names = re.findall(r"^\t([\w-]+)$", message, re.MULTILINE)
         return f"{match[1]}: there is no {match[1]} {match[2]!r}{nearest(match[2], names)}"
     if match := re.search(r"Could not override '([^']+)'", message):
-        known = keys(with_executor(with_task(arguments)))
+        groups = {path.name for folder in conf_folders() for path in folder.glob("*/")}
+        given = with_executor(with_task(arguments))
+        known = keys(*(argument for argument in given if argument.partition("=")[0] in groups))
         within = [name for name in known if name.endswith(f".{match[1]}")]
         return f"{match[1]}: kvw has no such key{nearest(within[0] if within else match[1], known)}"
     if match := re.search(
@@ -43,18 +41,3 @@ def explained(error: Exception, arguments: list[str]) -> str:
         return f"{match[3]}: expected {match[2]}; got {match[1]!r}"
     line = " ".join(message.split("\nSee ")[0].split())
     return f"{line} (the form is key=value; python -m kvw --help lists the keys)"
-
-
-def keys(arguments: list[str]) -> list[str]:
-    """Every key of the config that ``arguments`` choose, with its groups' settings."""
-    groups = {path.name for folder in (CONF, Path.cwd() / "conf") for path in folder.glob("*/")}
-    chosen = [argument for argument in arguments if argument.partition("=")[0] in groups]
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = hydra.compose("kvw", overrides=chosen)
-
-    def names(node: Any, prefix: str) -> list[str]:
-        children = node.items() if isinstance(node, dict) else ()
-        return [prefix, *(name for key, value in children for name in names(value, f"{prefix}.{key}".lstrip(".")))]
-
-    found = names(OmegaConf.to_container(cfg, resolve=False), "")[1:]
-    return [name for name in found if not name.endswith("_target_")]

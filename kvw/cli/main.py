@@ -16,9 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import hydra
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -28,9 +26,10 @@ from kvw.cli.errors import explained, from_os_error
 from kvw.cli.help import page
 from kvw.cli.sweep import record, sweeps
 from kvw.config.arguments import MULTIRUN, quoted, with_executor, with_task
+from kvw.config.invocation import Invocation, register
 from kvw.config.nodes import bound
-from kvw.config.paths import CONF, UserConf, user_plugins
-from kvw.config.schema import Config, plain
+from kvw.config.paths import CONF, conf_folders, user_plugins
+from kvw.config.schema import plain
 from kvw.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_ITEMS_FAILED, KvwError
 from kvw.runtime import signals
 from kvw.runtime.log_handlers import Console
@@ -41,9 +40,7 @@ log = logging.getLogger(__name__)
 failures: list[KvwError] = []
 """What went wrong in this run; in a sweep, in the jobs that ran in this process."""
 
-Plugins.instance().register(UserConf)
-
-ConfigStore.instance().store("kvw_schema", Config)
+register()
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="kvw")
@@ -54,48 +51,59 @@ def main(cfg: DictConfig) -> float:
         its figure, for sweepers: a search's best score; 0.0 for a job that failed, whose error goes to
         :data:`failures`: raised here it would end the whole of a multirun.
     """
-    prepare_process()
+    job = invocation_of(cfg)
+    prepare_process(job.job)
     score = 0.0
     error: KvwError | None = None
-    multirun = HydraConfig.get().mode == RunMode.MULTIRUN
-    if multirun:
-        told = " ".join(HydraConfig.get().overrides.task)
-        log.info("Job %s: %s", HydraConfig.get().job.num, textwrap.shorten(told, 160, placeholder=" ..."))
+    if job.multirun:
+        log.info("Job %s: %s", job.job, textwrap.shorten(" ".join(job.overrides), 160, placeholder=" ..."))
     try:
-        score = float(bound(plain(cfg.task), "task")(cfg))
+        score = float(bound(plain(cfg.task), "task")(job))
     except KvwError as raised:
         error = raised
     except OSError as raised:
         error = from_os_error(raised)
     except Exception as raised:  # a defect: it has to be seen, and must not end a sweep
-        if not multirun:
+        if not job.multirun:
             raise
-        log.exception("Job %s: a defect", HydraConfig.get().job.num)
+        log.exception("Job %s: a defect", job.job)
         error = KvwError(f"{type(raised).__name__}: {raised}")
     if error:
         failures.append(error)
         if cfg.debug:
             log.error("debug=true", exc_info=error)
-    if multirun:
-        finish(error, dry=cfg.dry_run)
+    if job.multirun:
+        finish(job, error)
     else:
         with suppress(OSError):  # Hydra makes the output folder for every task
-            Path(HydraConfig.get().runtime.output_dir).rmdir()
+            job.folder.rmdir()
     return score
 
 
-def finish(error: KvwError | None, *, dry: bool) -> None:
-    """Ends a job of a sweep: it leaves a record for the table, or nothing if it was a dry run that went well."""
+def invocation_of(cfg: DictConfig) -> Invocation:
+    """Everything that a task needs to know of the command line, read from Hydra's globals once."""
     hydra = HydraConfig.get()
-    folder = Path(hydra.runtime.output_dir)
+    return Invocation(
+        cfg,
+        choices={str(group): name for group, name in hydra.runtime.choices.items()},
+        overrides=tuple(hydra.overrides.task),
+        outputs=Path(hydra.run.dir),
+        folder=Path(hydra.runtime.output_dir),
+        multirun=hydra.mode == RunMode.MULTIRUN,
+        job=hydra.job.num if hydra.mode == RunMode.MULTIRUN else 0,
+    )
+
+
+def finish(job: Invocation, error: KvwError | None) -> None:
+    """Ends a job of a sweep: leaves a record for the sweep's table, or nothing after a dry run without an error."""
     line = "; ".join(str(error).splitlines()) if error else None
     if line:
-        log.error("Job %s failed: %s", hydra.job.num, line)
-    if line or not dry:
-        record(folder, hydra.job.num, hydra.overrides.task, line)
+        log.error("Job %s failed: %s", job.job, line)
+    if line or not job.cfg.dry_run:
+        record(job.folder, job.job, job.overrides, line)
     else:
         with suppress(OSError):
-            folder.rmdir()
+            job.folder.rmdir()
 
 
 def entry() -> None:
@@ -118,8 +126,7 @@ def invoke(arguments: list[str]) -> int:
     sweeps.clear()
     try:
         if not {"--help", "-h"}.isdisjoint(arguments):
-            folders = [CONF, Path.cwd() / "conf"]
-            sys.stdout.write(page(arguments, folders))
+            sys.stdout.write(page(arguments, conf_folders()))
             return 0
         user_plugins()
         sys.argv = [sys.argv[0], *quoted(with_executor(with_task(arguments)))]
@@ -146,12 +153,16 @@ def invoke(arguments: list[str]) -> int:
     return EXIT_ITEMS_FAILED if failures or failed else 0
 
 
-def prepare_process() -> None:
-    """Prepares this process for a task: a job of a sweep may run in one of its own, where :func:`invoke` never was."""
+def prepare_process(job: int = 0) -> None:
+    """Prepares this process for a task.
+
+    A job of a sweep may run in a process of its own, where :func:`invoke` was never called; its messages begin with the
+    number ``job``, since several jobs write to one terminal.
+    """
     logger = logging.getLogger("kvw")
     console = Console()
-    if multiprocessing.current_process().name != "MainProcess":  # jobs speak at the same time
-        console.setFormatter(logging.Formatter(f"[{HydraConfig.get().job.num}] %(message)s"))
+    if multiprocessing.current_process().name != "MainProcess":
+        console.setFormatter(logging.Formatter(f"[{job}] %(message)s"))
     logger.handlers = [console]
     logger.setLevel(logging.INFO)
     logger.propagate = False

@@ -209,10 +209,10 @@ def _takes_all(parameters: Mapping[str, inspect.Parameter]) -> bool:
 
 
 def _is_task(target: Any) -> bool:
-    """Whether it is a function ``(cfg, *, ...) -> float``: Hydra's own wrapper of ``kvw.cli.main.main`` is none."""
+    """Whether ``target`` is a function ``(invocation, *, ...) -> float``; Hydra's wrapper of the main function is none."""
     if not inspect.isfunction(target):
         return False
     signature = inspect.signature(target, follow_wrapped=False)
     first, *others = signature.parameters.values() or (None,)
-    alone = first is not None and first.name == "cfg" and all(one.kind is one.KEYWORD_ONLY for one in others)
+    alone = first is not None and first.name == "invocation" and all(one.kind is one.KEYWORD_ONLY for one in others)
     return alone and signature.return_annotation in ("float", float, inspect.Signature.empty)

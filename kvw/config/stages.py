@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hydra import compose
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from kvw.config.invocation import Invocation, compose, options
 from kvw.config.nodes import maker
 from kvw.config.schema import plain
 from kvw.errors import KvwError
@@ -26,35 +23,25 @@ INTERPOLATION = "interpolation"
 """The strategy of ``interpolate_start``."""
 
 
-def chosen(group: str) -> str | None:
-    """The word that chose ``group``."""
-    word: str | None = HydraConfig.get().runtime.choices.get(group)
-    return word
-
-
-def asked(group: str) -> bool:
-    """Whether the command line itself chose ``group``."""
-    return any(override.partition("=")[0] == group for override in HydraConfig.get().overrides.task)
-
-
-def stage_nodes(cfg: DictConfig) -> dict[str, Any]:
-    """The config of each stage of a search, by its name, in their order: what :func:`make_stages` makes them of.
+def stage_nodes(invocation: Invocation) -> dict[str, Any]:
+    """The config node of each stage of a search, by the stage's name, in their order: see :func:`make_stages`.
 
     Raises:
         KvwError: ``then`` names no strategy or goes in a circle, or an experiment is asked for another strategy than
             its own.
     """
+    cfg = invocation.cfg
     if cfg.stages:
-        given = [group for group in ("strategy", "space") if asked(group) and not cfg.resume]
+        given = [group for group in ("strategy", "space") if invocation.asked(group) and not cfg.resume]
         if given or cfg.interpolate_start:
             raise KvwError(
-                f"{given[0] if given else 'interpolate_start'}: experiment={chosen('experiment')} chooses its own "
+                f"{given[0] if given else 'interpolate_start'}: experiment={invocation.strategy} chooses its own "
                 "strategies and spaces; leave it out, or set stages.NAME.strategy and the like"
             )
         return {name: with_members(node, None) for name, node in plain(cfg.stages).items()}
-    space = plain(cfg.space) if asked("space") else None
+    space = plain(cfg.space) if invocation.asked("space") else None
     first = {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}
-    found = {str(chosen("strategy")): with_members(first, space)}
+    found = {str(invocation.choices.get("strategy")): with_members(first, space)}
     if cfg.interpolate_start:
         if INTERPOLATION in found:
             raise KvwError("interpolate_start: strategy=interpolation is that start already; leave one of them out")
@@ -93,14 +80,14 @@ def compose_stage(
     Raises:
         KvwError: there is no such strategy, or a setting is none of its.
     """
-    names = GlobalHydra.instance().config_loader().get_group_options("strategy")
+    names = options("strategy")
     if name not in names:
         raise KvwError(f"{key}: there is no strategy {name!r}{nearest(name, names)}")
     strange = [setting for setting in settings if not setting.startswith(("strategy.", "space.", "space="))]
     if strange:
         raise KvwError(f"{key}: expected settings of {name}, as strategy.size=40 or space=pca; got {strange[0]!r}")
     try:
-        other = compose("kvw", overrides=[f"strategy={name}", *settings])
+        other = compose(f"strategy={name}", *settings).cfg
     except (HydraException, OmegaConfBaseException) as error:
         why = " ".join(str(error).split())
         raise KvwError(f"{key}: {name} can't have {' '.join(settings)}: {why:.200}") from error

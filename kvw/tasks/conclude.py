@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kvw.config.inputs import Inputs
-from kvw.errors import EXIT_TOO_MANY_FAILURES, KvwError
+from kvw.errors import EXIT_TOO_MANY_FAILURES, KvwError, error_line
 from kvw.fitness.heldout import HeldOut
 from kvw.runs import folders
 from kvw.runs.artifacts import Improvements, keep_spoken
@@ -24,41 +26,78 @@ from kvw.types import Wave
 log = logging.getLogger(__name__)
 
 
-def conclude(result: SearchResult, heldout: HeldOut, improvements: Improvements, inputs: Inputs, folder: Path) -> float:
-    """Judges a search on what it never scored, and writes and logs its summary."""
-    best = result.archive.best
-    if not result.archive.steps:
+@dataclass(frozen=True)
+class Outcome:
+    """A search that has ended, and how its voices do on what no search ever heard.
+
+    Attributes:
+        result: of the search; it has a best candidate.
+        similarities: of each voice that a summary compares, by its label: the similarity on each held-out text.
+        waves: what these voices say on the held-out texts; None for a text that a voice failed to say.
+        provenance: where the voice comes from, as JSON values: synthesiser, target, strategy, seed, versions, ...
+        folder: of the run; None where nothing was written.
+    """
+
+    result: SearchResult
+    similarities: dict[str, list[float]]
+    waves: dict[str, list[Wave | None]]
+    provenance: Mapping[str, Any]
+    folder: Path | None = None
+
+    @property
+    def best(self) -> Entry:
+        """The best candidate."""
+        return best_of(self.result)
+
+
+def best_of(result: SearchResult) -> Entry:
+    """The best candidate of a search.
+
+    Raises:
+        KvwError: there is none; the message says why.
+    """
+    archive = result.archive
+    if archive.best:
+        return archive.best
+    if not archive.steps:
         took = duration(result.seconds)
         raise KvwError(
             f"minutes: expected more than the ranking takes; it took {took}: nothing was searched; allow more"
         )
-    if best is None and not result.archive.failures:
+    if not archive.failures:
         raise KvwError("every candidate was a stock voice; allow more steps")
-    if best is None:
-        counts = ", ".join(f"{count} {status}" for status, count in result.archive.failures.items())
-        raise KvwError(
-            f"none of {result.archive.steps} candidates could be scored ({counts}); see {folder / 'run.db'}",
-            EXIT_TOO_MANY_FAILURES,
-        )
+    counts = ", ".join(f"{count} {status}" for status, count in archive.failures.items())
+    raise KvwError(f"none of {archive.steps} candidates could be scored ({counts})", EXIT_TOO_MANY_FAILURES)
+
+
+def judge(result: SearchResult, heldout: HeldOut, provenance: Mapping[str, Any], folder: Path | None = None) -> Outcome:
+    """Judges the voices that a summary compares on held-out texts and audio.
+
+    Raises:
+        KvwError: no candidate could be scored.
+    """
+    best_of(result)
     log.info("Judging on held-out texts and audio")
+    heard: dict[int, list[tuple[float, Wave | None]]] = {}
     rows = compared(result)
-    by_step: dict[int, list[float]] = {}
-    waves: dict[int, list[Wave | None]] = {}
     for label, entry in rows.items():
-        if entry.step not in by_step:  # the start may be the result
-            heard = heldout.hear(entry.voice)
-            by_step[entry.step] = [similarity for similarity, _ in heard]
-            waves[entry.step] = [wave for _, wave in heard]
-            log.info("  %s: %.3f", label, np.mean(by_step[entry.step]))
-    judged = {label: by_step[entry.step] for label, entry in rows.items()}
-    improvements.save(best, "best", heldout=float(np.mean(by_step[best.step])))
-    entries = {"stock": result.baseline, "start": result.start, "best": best}
+        if entry.step not in heard:  # the start may be the result
+            heard[entry.step] = heldout.hear(entry.voice)
+            log.info("  %s: %.3f", label, np.mean([similarity for similarity, _ in heard[entry.step]]))
+    similarities = {label: [similarity for similarity, _ in heard[entry.step]] for label, entry in rows.items()}
+    waves = {label: [wave for _, wave in heard[entry.step]] for label, entry in rows.items()}
+    return Outcome(result, similarities, waves, provenance, folder)
+
+
+def conclude(outcome: Outcome, heldout: HeldOut, improvements: Improvements, inputs: Inputs) -> None:
+    """Writes what a run ends with: held-out figures, what the voices say, and the summary, which is logged too."""
+    folder, result, archive = improvements.folder, outcome.result, outcome.result.archive
+    rows = compared(result)
+    own = list(rows)[-1]
+    improvements.save(outcome.best, "best", heldout=float(np.mean(outcome.similarities[own])))
     with forgiven("what the voices say is not kept for a report"):
-        spoken = {role: entry for role, entry in entries.items() if entry}
-        first = {role: speech(entry, improvements) for role, entry in spoken.items() if role != "best"}  # best.wav
-        keep_spoken(folder, {role: [first.get(role), *waves[entry.step]] for role, entry in spoken.items()})
+        keep_spoken(folder, spoken_of(outcome, improvements))
     lengths = [script.phonemes for script in heldout.scripts]
-    archive = result.archive
     about = {
         "Target": inputs.target.summary,
         "Held-out": f"mean of {len(lengths)} texts of {min(lengths)} to {max(lengths)} phonemes, "
@@ -68,22 +107,32 @@ def conclude(result: SearchResult, heldout: HeldOut, improvements: Improvements,
         f"{archive.stopped / archive.steps:.0%} stopped early, {archive.failed} failed; {result.reason}",
         "Result": f"{folder / 'best.pt'} and best.wav",
     }
-    text = summary(result, judged, about)
+    text = summary(result, outcome.similarities, about)
     write_whole(folder / folders.SUMMARY, f"{text}\n".encode())
-    write_whole(folder / folders.RESULT, result_json(result, judged, improvements.facts).encode())
+    write_whole(folder / folders.RESULT, result_json(result, outcome.similarities, improvements.facts).encode())
     log.info("\n%s", text)
-    return best.evaluation.score
 
 
-def speech(entry: Entry, improvements: Improvements) -> Wave | None:
-    """The voice speaking the target text; None of a candidate that could not be scored."""
-    return None if entry.evaluation.failed else improvements.speak(entry.voice)
+def spoken_of(outcome: Outcome, improvements: Improvements) -> dict[str, list[Wave | None]]:
+    """What each compared voice says, by its role: the target text, then the held-out texts.
+
+    The best candidate's target text is left out, since ``best.wav`` has it; so is that of a voice that failed.
+    """
+    result = outcome.result
+    labels = {id(entry): label for label, entry in compared(result).items()}
+    entries = {"stock": result.baseline, "start": result.start, "best": outcome.best}
+    spoken = {}
+    for role, entry in entries.items():
+        if entry:
+            silent = role == "best" or entry.evaluation.failed
+            spoken[role] = [None if silent else improvements.speak(entry.voice), *outcome.waves[labels[id(entry)]]]
+    return spoken
 
 
 @contextmanager
 def forgiven(what: str) -> Iterator[None]:
-    """Says in one line what goes wrong within: a finished run is not lost over what can be made later."""
+    """Logs an error of its block in one line: a finished run is not lost over files that can be made later."""
     try:
         yield
     except Exception as error:  # a full disk, a plugin, a figure
-        log.warning("%s: %s", what, " ".join(f"{type(error).__name__}: {error}".split())[:300])
+        log.warning("%s: %s", what, error_line(error))

@@ -20,8 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
+from kvw.config.invocation import Invocation
 from kvw.errors import EXIT_ITEMS_FAILED, KvwError
 from kvw.text import aligned
 
@@ -59,12 +60,12 @@ class Check(NamedTuple):
     """
 
     name: str
-    find: Callable[[DictConfig], str]
+    find: Callable[[Invocation], str]
     mend: str
     required: bool = False
 
 
-def doctor(cfg: DictConfig) -> float:
+def doctor(invocation: Invocation) -> float:
     """Prints a table: what is checked, what was found, and the command that mends what is missing.
 
     Returns:
@@ -73,7 +74,7 @@ def doctor(cfg: DictConfig) -> float:
     Raises:
         KvwError: something is missing without which no search can run, also none with the embedded synthesiser.
     """
-    rows = [(check, *examine(check, cfg)) for check in CHECKS]
+    rows = [(check, *examine(check, invocation)) for check in CHECKS]
     table = [("check", "found", "mended by"), *((check.name, found, mend) for check, found, mend in rows)]
     for line in aligned(table, left=3):
         log.info("%s", line)
@@ -85,10 +86,10 @@ def doctor(cfg: DictConfig) -> float:
     return float(len(rows) - len(lacking))
 
 
-def examine(check: Check, cfg: DictConfig) -> tuple[str, str]:
+def examine(check: Check, invocation: Invocation) -> tuple[str, str]:
     """What a check found, and the command that mends it: empty where nothing is missing."""
     try:
-        return check.find(cfg), ""
+        return check.find(invocation), ""
     except Exception as error:  # a broken package may raise anything
         kind = "" if isinstance(error, (Missing, KvwError)) else f"{type(error).__name__}: "
         mend = error.mend if isinstance(error, Missing) else None
@@ -106,14 +107,14 @@ def reinstall(*packages: str) -> str:
     return install("--force-reinstall", "--no-deps", *packages)
 
 
-def python(cfg: DictConfig) -> str:
+def python(invocation: Invocation) -> str:
     """Kokoro and its phonemisers allow no other."""
     if not (3, 10) <= sys.version_info[:2] < (3, 13):
         raise Missing(f"{platform.python_version()}, which kokoro does not run on: 3.10 to 3.12")
     return platform.python_version()
 
 
-def packages(cfg: DictConfig) -> str:
+def packages(invocation: Invocation) -> str:
     """Every package that kvw requires, in a version that it allows: ``setuptools<81`` and ``scipy<2`` among them."""
     from packaging.requirements import Requirement
 
@@ -132,21 +133,21 @@ def packages(cfg: DictConfig) -> str:
     return f"all {len(required)}"
 
 
-def torch_device(cfg: DictConfig) -> str:
+def torch_device(invocation: Invocation) -> str:
     """Torch, and the device that the config chooses."""
     import torch
 
     from kvw.runtime.environment import pick_device
 
     try:
-        device = pick_device(cfg.device)
+        device = pick_device(invocation.cfg.device)
     except KvwError as error:
         raise Missing(str(error), "python -m kvw task=doctor device=auto") from error
     name = f" ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else ""
     return f"{torch.__version__}, {device}{name}"
 
 
-def resemblyzer(cfg: DictConfig) -> str:
+def resemblyzer(invocation: Invocation) -> str:
     """Resemblyzer embeds a spectrogram; to embed a recording would take librosa's seconds of imports as well."""
     import torch
 
@@ -162,7 +163,7 @@ def resemblyzer(cfg: DictConfig) -> str:
     return f"embeds speech in {len(embedding)} numbers"
 
 
-def compiler(cfg: DictConfig) -> str:
+def compiler(invocation: Invocation) -> str:
     """A C compiler: needed only where Resemblyzer's webrtcvad, which has no wheels, is not there yet."""
     try:
         import webrtcvad  # noqa: F401
@@ -172,23 +173,23 @@ def compiler(cfg: DictConfig) -> str:
     return "not needed: webrtcvad is built"
 
 
-def espeak(cfg: DictConfig) -> str:
+def espeak(invocation: Invocation) -> str:
     """espeak-ng speaks a word of the language."""
     from kvw.speech.embedded.espeak import LANGUAGES, utter
 
-    spoken = utter("radio", LANGUAGES[cfg.language.letter])
+    spoken = utter("radio", LANGUAGES[invocation.cfg.language.letter])
     if not spoken.phonemes:
         raise Missing("speaks nothing")
     return f"speaks: {spoken.phonemes}"
 
 
-def kokoro(cfg: DictConfig) -> str:
+def kokoro(invocation: Invocation) -> str:
     """Kokoro's weights and configuration: the config's, or the hub's."""
     from kvw.runtime import hub
 
     files = {}
     for key, name in (("synth.model", hub.MODEL), ("synth.config", hub.CONFIG)):
-        given = OmegaConf.select(cfg, key)
+        given = OmegaConf.select(invocation.cfg, key)
         files[given or name] = Path(given) if given else hub.find(name)
     lacking = [name for name, path in files.items() if path is None or not path.is_file()]
     if lacking:
@@ -196,32 +197,32 @@ def kokoro(cfg: DictConfig) -> str:
     return ", ".join(files)
 
 
-def stock_voices(cfg: DictConfig) -> str:
+def stock_voices(invocation: Invocation) -> str:
     """The stock voices, every one of which loads."""
     from kvw.voices.files import load_bank, single_files
 
-    folder = Path(cfg.voices_folder)
+    folder = Path(invocation.cfg.voices_folder)
     if not (folder.is_file() or single_files(folder)):
         raise Missing(f"none in {folder}")
     bank = load_bank(folder)
     return f"{len(bank.voices)} of {bank.synthesizer} in {folder}"
 
 
-def spacy_model(cfg: DictConfig) -> str:
+def spacy_model(invocation: Invocation) -> str:
     """spaCy's English model, without which espeak phonemises English for Kokoro."""
     try:
         return f"{SPACY_MODEL} {importlib.metadata.version(SPACY_MODEL)}"
     except importlib.metadata.PackageNotFoundError as error:
-        if cfg.language.letter not in "ab":
-            return f"not needed for language={cfg.language.letter}"
+        if invocation.cfg.language.letter not in "ab":
+            return f"not needed for language={invocation.cfg.language.letter}"
         raise Missing(f"lacks {SPACY_MODEL}: espeak does its work, a little less well") from error
 
 
-def whisper(cfg: DictConfig) -> str:
+def whisper(invocation: Invocation) -> str:
     """The Whisper that the config names: a folder, or a size in the hub's cache."""
     from kvw.transcription.whisper import find_model
 
-    model = OmegaConf.select(cfg, "transcriber.model")
+    model = OmegaConf.select(invocation.cfg, "transcriber.model")
     if model is None:
         return "another transcriber, which is not checked"
     try:
@@ -235,23 +236,22 @@ def whisper(cfg: DictConfig) -> str:
     return str(model)
 
 
-def hub_cache(cfg: DictConfig) -> str:
+def hub_cache(invocation: Invocation) -> str:
     """Where models are fetched to."""
     from huggingface_hub import constants
 
     return roomy(Path(constants.HF_HUB_CACHE), MODEL_BYTES)
 
 
-def outputs(cfg: DictConfig) -> str:
+def outputs(invocation: Invocation) -> str:
     """Where runs leave their folders."""
-    from hydra.core.hydra_config import HydraConfig
 
-    return roomy(Path(HydraConfig.get().run.dir), RUN_BYTES)
+    return roomy(invocation.outputs, RUN_BYTES)
 
 
-def folder_of(key: str, cfg: DictConfig) -> str:
+def folder_of(key: str, invocation: Invocation) -> str:
     """The folder of one of the config's keys."""
-    place = Path(cfg[key])
+    place = Path(invocation.cfg[key])
     return roomy(place.parent if place.is_file() else place, RUN_BYTES)  # voices_folder can be a pack
 
 

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 
 from kvw.audio.decode import decode_file
 from kvw.audio.pitch import gender_of
+from kvw.config.invocation import Invocation
 from kvw.config.schema import several
 from kvw.errors import KvwError, some_failed
 from kvw.speech import select
@@ -39,7 +40,13 @@ ANY_OWNER = "safetensors"
 
 
 def export(
-    cfg: DictConfig, *, formats: list[str] | str, name: str | None, gender: str | None, out: str | None, replace: bool
+    invocation: Invocation,
+    *,
+    formats: list[str] | str,
+    name: str | None,
+    gender: str | None,
+    out: str | None,
+    replace: bool,
 ) -> float:
     """Writes ``test_voice``, or every voice of ``voice_folder``, in each of ``formats``.
 
@@ -47,7 +54,7 @@ def export(
     voice's name already, that voice goes into no format.
 
     Args:
-        cfg: the config; ``export_bin`` asks for ``npz`` in ``voice_folder``.
+        invocation: of which the config counts; its ``export_bin`` asks for ``npz`` in ``voice_folder``.
         formats: of :data:`SINGLE` and :data:`PACKS`.
         name: of one voice, whole or its last part; null is made of the voice's own.
         gender: ``f`` or ``m``, for the name; null is guessed where the name doesn't say.
@@ -60,6 +67,7 @@ def export(
     Raises:
         KvwError: bad settings; no voices; or some could not be exported: then the others were.
     """
+    cfg = invocation.cfg
     chosen = known_formats(formats, cfg.export_bin)
     if gender not in (None, *GENDERS):
         raise KvwError(f"task.gender: expected f or m, or null to guess it; got {gender!r}")

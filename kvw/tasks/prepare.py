@@ -6,7 +6,7 @@ import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,25 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 
+from kvw.audio.checks import speaker_doubts
+from kvw.audio.recordings import wave_digest
 from kvw.config.fitness import FitnessSpec, prior_of
 from kvw.config.inputs import Inputs
+from kvw.config.invocation import Invocation
 from kvw.config.nodes import build, maker
 from kvw.config.problems import Problems
 from kvw.config.saved import restored_config
 from kvw.config.schema import plain
 from kvw.config.stages import make_stages, stage_nodes
 from kvw.errors import KvwError
-from kvw.evaluation import Evaluation, Executor
+from kvw.evaluation import Evaluation, Executor, UtteranceCache
 from kvw.fitness.heldout import HeldOut
-from kvw.runtime.environment import fingerprint, pick_device
+from kvw.runtime.environment import fingerprint, pick_device, versions
+from kvw.search import loop
 from kvw.search.archive import Entry
+from kvw.search.budget import Budget
+from kvw.search.loop import SearchResult
+from kvw.search.observer import Observer, Record
 from kvw.search.stage import SearchStage
 from kvw.search.state import freeze, state_dict
 from kvw.search.strategy import Finished
@@ -46,7 +53,8 @@ class Prepared:
     """A search whose settings have been checked and whose models are loaded.
 
     Attributes:
-        cfg: its config, with the synthesiser and the stages that were chosen; ``stages`` of a search is never empty.
+        invocation: of the search; its config has the synthesiser and the stages that were chosen, and ``stages`` is
+            never empty.
         stages: made of it.
         totals: candidates of each stage, where its strategy says how many.
         bank: stock voices.
@@ -54,12 +62,17 @@ class Prepared:
         executor: ready.
     """
 
-    cfg: DictConfig
+    invocation: Invocation
     stages: list[SearchStage]
     totals: list[int | None]
     bank: dict[str, Voice]
     settings: FitnessSpec
     executor: Executor
+
+    @property
+    def cfg(self) -> DictConfig:
+        """The config."""
+        return self.invocation.cfg
 
     @cached_property
     def scripts(self) -> tuple[Script, ...]:
@@ -82,6 +95,45 @@ class Prepared:
         ear = self.settings.ear(self.cfg.seed + HELDOUT_SEED)
         return HeldOut(ear, inputs.heldout_texts, inputs.target.heldout)
 
+    def search(
+        self, observers: Sequence[Observer] = (), record: Record | None = None, cache: UtteranceCache | None = None
+    ) -> SearchResult:
+        """Searches: see :func:`kvw.search.loop.search`.
+
+        Raises:
+            KvwError: no stock voice could be scored, too many candidates failed, or a strategy breaks its contract.
+        """
+        cfg = self.cfg
+        self.executor.memory = cache
+        return loop.search(
+            bank=self.bank,
+            executor=self.executor,
+            stages=self.stages,
+            rng=np.random.default_rng(cfg.seed),
+            budget=Budget(cfg.step_limit, cfg.minutes, cfg.stop_score, cfg.patience),
+            population_limit=cfg.population_limit,
+            starting_voice=self.settings.inputs.starting_voice,
+            observers=observers,
+            record=record,
+        )
+
+    def provenance(self) -> dict[str, Any]:
+        """Where a voice of this search comes from, as JSON values: synthesiser, target, strategy, seed, ..."""
+        inputs, cfg = self.settings.inputs, self.cfg
+        synthesizer, _ = self.settings.models()
+        return {
+            "synthesiser": synthesizer.name,
+            "synthesiser_identity": synthesizer.identity,
+            "target": inputs.target.name,
+            "target_sha256": wave_digest(np.concatenate(inputs.target.clips)),
+            "strategy": self.invocation.strategy,
+            "seed": cfg.seed,
+            "language": cfg.language.letter,
+            "base_voices": list(inputs.starting_bases),
+            "synthetic": True,
+            "versions": versions(),
+        }
+
     def fingerprint(self) -> dict[str, str]:
         """What the last bits of its results depend on."""
         nodes = [plain(self.cfg[key]) for key in ("stages", "fitness", "synth")]
@@ -90,15 +142,16 @@ class Prepared:
 
 
 @contextmanager
-def prepared(cfg: DictConfig, inputs: Inputs) -> Iterator[Prepared]:
+def prepared(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
     """Checks the settings of a search, and loads its models.
 
     Raises:
         KvwError: bad input; nothing has been written.
     """
+    cfg = invocation.cfg
     problems = Problems()
     device = problems.attempt(pick_device, cfg.device)
-    nodes = problems.attempt(stage_nodes, cfg)
+    nodes = problems.attempt(stage_nodes, invocation)
     stages = problems.attempt(make_stages, nodes or {}, "stages" if cfg.stages else "")
     problems.attempt(maker, plain(cfg.fitness), "fitness")
     for key in ("judges", "tracking"):
@@ -123,9 +176,26 @@ def prepared(cfg: DictConfig, inputs: Inputs) -> Iterator[Prepared]:
         chosen["voice_folder"] = chosen["voices_folder"] = absolute(cfg.voices_folder)
     executor = make_executor(fitness=settings)
     try:
-        yield Prepared(restored_config(chosen), stages, totals, bank, settings, executor)
+        yield Prepared(replace(invocation, cfg=restored_config(chosen)), stages, totals, bank, settings, executor)
     finally:
         executor.close()
+
+
+@contextmanager
+def new_search(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
+    """As :func:`prepared`, for a search that begins: what the user should know of the target is logged.
+
+    Raises:
+        KvwError: as :func:`prepared`.
+    """
+    log.info("Target: %s", inputs.target.summary)
+    for note in inputs.notes:
+        log.warning("%s", note)
+    with prepared(invocation, inputs) as ready:
+        _, encoder = ready.settings.models()
+        for doubt in speaker_doubts(encoder, inputs.target.recordings):
+            log.warning("%s", doubt)
+        yield ready
 
 
 def absolute(path: str) -> str:

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
-
+from kvw.config.invocation import Invocation
 from kvw.config.nodes import build
 from kvw.config.schema import plain, several
 from kvw.errors import KvwError
@@ -22,11 +20,11 @@ from kvw.runtime.files import write_whole
 log = logging.getLogger(__name__)
 
 
-def report(cfg: DictConfig, *, out: str | None) -> float:
+def report(invocation: Invocation, *, out: str | None) -> float:
     """Makes the report of the run that ``run`` names anew; of several, a page that compares them.
 
     Args:
-        cfg: the config.
+        invocation: of which ``run`` and ``judges`` of the config count.
         out: the page; None for ``report.html`` in the run's folder, of several in the folder of all runs.
 
     Returns:
@@ -37,7 +35,7 @@ def report(cfg: DictConfig, *, out: str | None) -> float:
     """
     from kvw.reports import page  # what it imports takes a second
 
-    outputs = Path(HydraConfig.get().run.dir)
+    cfg, outputs = invocation.cfg, invocation.outputs
     if out is not None and (Path(out).suffix.lower() not in (".html", ".htm") or Path(out).is_dir()):
         raise KvwError(f"task.out: expected the path of a page, such as page.html; got {out!r:.80}")
     chosen = [Run(folders.named(str(name), outputs)) for name in several(cfg.run)] if cfg.run is not None else []

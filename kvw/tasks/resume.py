@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack, closing
+from dataclasses import replace
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from kvw.config.inputs import check_numbers, restored_inputs
+from kvw.config.invocation import Invocation
 from kvw.config.problems import Problems
 from kvw.config.saved import restored_config
-from kvw.config.stages import asked, chosen
 from kvw.errors import KvwError
 from kvw.runs import folders
 from kvw.runs.schema import guard_types
 from kvw.runs.store import Store
 from kvw.runtime.environment import differences
+from kvw.tasks.conclude import Outcome
 from kvw.tasks.prepare import Prepared, prepared
-from kvw.tasks.search import digests, outputs, run_search
+from kvw.tasks.search import digests, run_search
 
 log = logging.getLogger(__name__)
 
@@ -33,44 +33,42 @@ PLACES = ("voice_folder", "voices_folder", "synth.model", "synth.config")
 """Keys that may differ too, since what is there is checked: files lie elsewhere on another machine."""
 
 
-def resume(cfg: DictConfig) -> float:
-    """Goes on with the run that ``cfg.resume`` names, with its own config and inputs, as if it had never stopped.
+def resume(invocation: Invocation) -> Outcome:
+    """Resumes the run that the key ``resume`` names, with its own config and inputs, as if it had never stopped.
 
     Args:
-        cfg: of which the budgets and :data:`GROUPS` count, where the command line names them.
-
-    Returns:
-        as :func:`run`.
+        invocation: of whose config the budgets and :data:`GROUPS` count, where the command line names them.
 
     Raises:
         KvwError: there is no such run, it is at work, it is damaged, or the command line asks for what can't change.
     """
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
+    if invocation.multirun:
         raise KvwError("resume: expected one run; -m is for new ones; leave it out, and go on with one after the other")
-    folder = folders.named(cfg.resume, outputs())
+    folder = folders.named(invocation.cfg.resume, invocation.outputs)
     with folders.held(folder), closing(Store(folder / folders.RECORD)) as record, ExitStack() as stack:
         with guard_types(record.path, "what the run is"):
-            begun, inputs = changed(record, cfg), restored_inputs(record.facts["inputs"])
-            ready = stack.enter_context(prepared(begun, inputs))
+            begun, inputs = changed(record, invocation), restored_inputs(record.facts["inputs"])
+            ready = stack.enter_context(prepared(replace(invocation, cfg=begun), inputs))
             check_same(record, ready)
             heldout = ready.heldout()
         return run_search(ready, heldout, folder, record)
 
 
-def changed(record: Store, cfg: DictConfig) -> DictConfig:
+def changed(record: Store, invocation: Invocation) -> DictConfig:
     """The saved config of a run with what the command line changes.
 
     Raises:
         KvwError: that is something else than these.
     """
+    cfg = invocation.cfg
     begun, choices = restored_config(record.facts["config"]), record.facts["choices"]
 
     def differs(key: str) -> bool:
-        if key in choices and choices[key] == chosen(key):
+        if key in choices and choices[key] == invocation.choices.get(key):
             return False
         return bool(OmegaConf.select(cfg, key) != OmegaConf.select(begun, key))
 
-    told = dict.fromkeys(override.lstrip("+~").partition("=")[0] for override in HydraConfig.get().overrides.task)
+    told = invocation.keys
     free = (*MAY_CHANGE, *PLACES, "resume", "task")
     fixed = [key for key in told if key not in free and key.partition(".")[0] not in GROUPS and differs(key)]
     if fixed:
@@ -84,7 +82,7 @@ def changed(record: Store, cfg: DictConfig) -> DictConfig:
     if "voice_folder" in told:
         begun.voices_folder = cfg.voices_folder
     for group in GROUPS:
-        if asked(group) and chosen(group) != choices.get(group):
+        if invocation.asked(group) and invocation.choices.get(group) != choices.get(group):
             begun[group] = cfg[group]
     for key in told:
         if "." in key and key.partition(".")[0] in GROUPS:

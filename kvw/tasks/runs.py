@@ -8,9 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
-
+from kvw.config.invocation import Invocation
 from kvw.config.schema import several
 from kvw.errors import KvwError, some_failed
 from kvw.runs import folders
@@ -36,11 +34,11 @@ FIXED = ("run", "step", "generation", "status", "stage", "score", "target_simila
 """The first columns of the CSV; then the stages, ``synthesised``, the strategies' notes, and ``detail``."""
 
 
-def runs(cfg: DictConfig, *, csv: str | None) -> float:
+def runs(invocation: Invocation, *, csv: str | None) -> float:
     """Prints the runs that ``run`` names: all in a table; one with what it did; several with what differs.
 
     Args:
-        cfg: the config.
+        invocation: of which ``run`` of the config counts.
         csv: a file for every candidate of these runs; null is none.
 
     Returns:
@@ -49,7 +47,7 @@ def runs(cfg: DictConfig, *, csv: str | None) -> float:
     Raises:
         KvwError: a run that is named isn't there or can't be read; or ``csv`` lacks what could not be read.
     """
-    outputs = Path(HydraConfig.get().run.dir)
+    cfg, outputs = invocation.cfg, invocation.outputs
     if csv is not None and (not csv.strip() or Path(csv).is_dir()):
         raise KvwError(f"task.csv: expected the path of a file; got {csv!r}; give task.csv=FILE, or null")
     unreadable: list[tuple[Path, str]] = []

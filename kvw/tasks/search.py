@@ -9,18 +9,13 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from kvw.audio.checks import speaker_doubts
-from kvw.audio.recordings import wave_digest
 from kvw.audio.write import write_audio
 from kvw.config.inputs import Inputs, read_inputs, saved_inputs
+from kvw.config.invocation import Invocation
 from kvw.config.nodes import build
 from kvw.config.schema import plain
-from kvw.config.stages import chosen
 from kvw.errors import EXIT_TOO_MANY_FAILURES, KvwError
 from kvw.evaluation import OPEN, Gate
 from kvw.fitness.heldout import HeldOut
@@ -28,14 +23,11 @@ from kvw.observers.progress import SCORED_SHARE, Progress
 from kvw.runs import folders
 from kvw.runs.artifacts import Improvements
 from kvw.runs.store import Store
-from kvw.runtime.environment import versions
 from kvw.runtime.files import check_free, write_whole
 from kvw.runtime.log_handlers import RunLog
-from kvw.search import loop
-from kvw.search.budget import Budget
 from kvw.search.observer import Observer
-from kvw.tasks.conclude import conclude, forgiven
-from kvw.tasks.prepare import Prepared, prepared
+from kvw.tasks.conclude import Outcome, conclude, forgiven, judge
+from kvw.tasks.prepare import Prepared, new_search
 from kvw.tasks.report import report_of_run
 from kvw.tasks.transcribe import transcribe
 from kvw.text import duration, shell
@@ -45,43 +37,42 @@ from kvw.voices.files import voice_digest
 log = logging.getLogger(__name__)
 
 
-def search(cfg: DictConfig) -> float:
-    """Evolves a voice: see :func:`kvw.tasks.search.new_run`; or goes on with it: :func:`kvw.tasks.resume.resume`."""
-    if cfg.resume:
-        from kvw.tasks.resume import resume
-
-        return resume(cfg)
-    inputs = read_inputs(cfg)  # before torch is imported: most mistakes are found within a second
-    if cfg.transcribe_start:
-        transcribe(cfg, inputs.target)
-        inputs = read_inputs(cfg, inputs.target)
-    return new_run(cfg, inputs)
-
-
-log = logging.getLogger(__name__)
-
-
-def new_run(cfg: DictConfig, inputs: Inputs) -> float:
-    """Evolves a voice.
+def search(invocation: Invocation) -> float:
+    """Evolves a voice in a new run (:func:`new_run`), or resumes a run (:func:`kvw.tasks.resume.resume`).
 
     Returns:
         the best candidate's score, in [0, 100]; 0.0 for a dry run.
+    """
+    cfg = invocation.cfg
+    if cfg.resume:
+        from kvw.tasks.resume import resume
+
+        return resume(invocation).best.evaluation.score
+    inputs = read_inputs(cfg)  # before torch is imported: most mistakes are found within a second
+    if cfg.transcribe_start:
+        transcribe(invocation, inputs.target)
+        inputs = read_inputs(cfg, inputs.target)
+    outcome = new_run(invocation, inputs)
+    return outcome.best.evaluation.score if outcome else 0.0
+
+
+def new_run(invocation: Invocation, inputs: Inputs) -> Outcome | None:
+    """Evolves a voice in a folder of its own.
+
+    Returns:
+        what came of it; None for a dry run.
 
     Raises:
         KvwError: bad input, before anything is written; or no candidate could be scored.
     """
-    log.info("Target: %s", inputs.target.summary)
-    for note in inputs.notes:
-        log.warning("%s", note)
-    with prepared(cfg, inputs) as ready:
-        _, encoder = ready.settings.models()
-        for doubt in speaker_doubts(encoder, inputs.target.recordings):
-            log.warning("%s", doubt)
+    cfg = invocation.cfg
+    with new_search(invocation, inputs) as ready:
         if cfg.dry_run:
-            return plan(ready)
+            plan(ready)
+            return None
         heldout = ready.heldout()
-        check_free(outputs(), storage_needed(cfg.step_limit + ready.uncounted, len(ready.scripts)))
-        folder = run_folder(inputs, cfg.seed)
+        check_free(invocation.folder, storage_needed(cfg.step_limit + ready.uncounted, len(ready.scripts)))
+        folder = run_folder(invocation, inputs.target.name)
         with folders.held(folder), closing(begin(ready, folder)) as record:
             return run_search(ready, heldout, folder, record)
 
@@ -95,23 +86,10 @@ def begin(ready: Prepared, folder: Path) -> Store:
         write_audio(folder / (f"target_{number}.wav" if len(target.clips) > 1 else "target.wav"), wave)
     for number, wave in enumerate(target.heldout, start=1):
         write_audio(folder / f"heldout_{number}.wav", wave)
-    synthesizer, _ = settings.models()
-    facts = {
-        "synthesiser": synthesizer.name,
-        "synthesiser_identity": synthesizer.identity,
-        "target": target.name,
-        "target_sha256": wave_digest(np.concatenate(target.clips)),
-        "strategy": strategy_name(),
-        "seed": cfg.seed,
-        "language": cfg.language.letter,
-        "base_voices": list(settings.inputs.starting_bases),
-        "synthetic": True,
-        "versions": versions(),
-    }
     record = {
-        "facts": facts,
+        "facts": ready.provenance(),
         "config": plain(cfg),
-        "choices": {group: word for group, word in HydraConfig.get().runtime.choices.items() if "/" not in group},
+        "choices": {group: name for group, name in ready.invocation.choices.items() if "/" not in group},
         "inputs": saved_inputs(settings.inputs),
         "bank": digests(ready.bank),
         "fingerprint": ready.fingerprint(),
@@ -121,8 +99,12 @@ def begin(ready: Prepared, folder: Path) -> Store:
     return Store.create(folder / folders.RECORD, record)
 
 
-def run_search(ready: Prepared, heldout: HeldOut, folder: Path, record: Store) -> float:
-    """Searches, from where ``record`` ends, and judges the result."""
+def run_search(ready: Prepared, heldout: HeldOut, folder: Path, record: Store) -> Outcome:
+    """Searches in a run's folder, from where ``record`` ends, and judges the result.
+
+    Raises:
+        KvwError: the search can't go on; what was found is in the folder, and the log says how to resume.
+    """
     cfg, inputs = ready.cfg, ready.settings.inputs
     synthesizer, _ = ready.settings.models()
     ear, script = ready.settings.ear(cfg.seed), ready.scripts[0]
@@ -140,34 +122,20 @@ def run_search(ready: Prepared, heldout: HeldOut, folder: Path, record: Store) -
         tracking = build(plain(cfg.tracking), "tracking", folder=folder, config=plain(cfg), stem=stem)
         observers.append(tracking)
     record.heard_through(ready.rows)
-    ready.executor.memory = record
     progress, log_file = Progress(cfg.step_limit), RunLog(folder / "kvw.log")
     logging.getLogger("kvw").addHandler(log_file)
     try:
         log.info("Synthesiser %s on %s; run folder %s", synthesizer.name, ready.settings.device, folder)
-        for name in (
-            folders.RESULT,
-            folders.SUMMARY,
-            folders.REPORT,
-        ):  # of a run that was done and goes on, which they do not know
+        for name in (folders.RESULT, folders.SUMMARY, folders.REPORT):  # of a finished run that is resumed
             (folder / name).unlink(missing_ok=True)
-        result = loop.search(
-            bank=ready.bank,
-            executor=ready.executor,
-            stages=ready.stages,
-            rng=np.random.default_rng(cfg.seed),
-            budget=Budget(cfg.step_limit, cfg.minutes, cfg.stop_score, cfg.patience),
-            population_limit=cfg.population_limit,
-            starting_voice=inputs.starting_voice,
-            observers=[*observers, progress],
-            record=record,
-        )
+        result = ready.search([*observers, progress], record, cache=record)
         progress.close()
-        score = conclude(result, heldout, improvements, inputs, folder)
+        outcome = judge(result, heldout, improvements.facts, folder)
+        conclude(outcome, heldout, improvements, inputs)
         if cfg.report:
             with forgiven("no report; task=report makes one"):
                 log.info("Report: %s", report_of_run(folder, cfg.judges and plain(cfg.judges)))
-        return score
+        return outcome
     except (KeyboardInterrupt, KvwError) as error:
         progress.close()
         if isinstance(error, KvwError) and error.code == EXIT_TOO_MANY_FAILURES:
@@ -199,7 +167,7 @@ def storage_needed(candidates: int, texts: int) -> int:
     return 50_000_000 + candidates * texts * 4_000 + min(candidates, 200) * 1_100_000
 
 
-def plan(ready: Prepared) -> float:
+def plan(ready: Prepared) -> None:
     """Logs what a search would do and what it would take, from two evaluations of the first stock voice."""
     cfg, bank, settings = ready.cfg, ready.bank, ready.settings
     voice = next(iter(bank.values()))
@@ -216,25 +184,14 @@ def plan(ready: Prepared) -> float:
     log.info("Held-out: %s", settings.inputs.target.heldout_note)
     log.info("Synthesiser: %s on %s", synthesizer.name, settings.device)
     log.info("Ranking: %d stock voices, about %s", len(bank), duration(ranking))
-    log.info("Search: %s, up to %d candidates, about %s", strategy_name(), candidates, duration(steps))
+    log.info("Search: %s, up to %d candidates, about %s", ready.invocation.strategy, candidates, duration(steps))
     log.info("No search was run: dry_run=true")
-    return 0.0
 
 
-def outputs() -> Path:
-    """Where runs are; in a multirun the job's own folder."""
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
-def run_folder(inputs: Inputs, seed: int) -> Path:
-    """Makes the folder of this run: by date and time, or in its job's folder of a multirun."""
-    name = f"{inputs.target.name}-{strategy_name()}-{seed}"
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
-        return folders.new_folder(outputs(), name)
+def run_folder(invocation: Invocation, target: str) -> Path:
+    """Makes the folder of a new run: named by date and time, or in a sweep below the job's own folder."""
+    name = f"{target}-{invocation.strategy}-{invocation.cfg.seed}"
+    if invocation.multirun:
+        return folders.new_folder(invocation.folder, name)
     now = datetime.datetime.now()
-    return folders.new_folder(outputs() / now.strftime("%Y-%m-%d"), f"{now.strftime('%H-%M-%S')}-{name}")
-
-
-def strategy_name() -> str:
-    """The word that chose the strategy, or the experiment of several."""
-    return chosen("experiment") or str(chosen("strategy"))
+    return folders.new_folder(invocation.folder / now.strftime("%Y-%m-%d"), f"{now.strftime('%H-%M-%S')}-{name}")

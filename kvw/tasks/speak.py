@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from kvw.audio.write import ENDINGS, write_audio
 from kvw.config.inputs import passage
+from kvw.config.invocation import Invocation
 from kvw.config.nodes import build
 from kvw.config.schema import plain, several
 from kvw.errors import KvwError, some_failed
@@ -25,11 +26,11 @@ from kvw.voices.reference import NamedVoice, resolve_all
 log = logging.getLogger(__name__)
 
 
-def speak(cfg: DictConfig, *, speed: float) -> float:
+def speak(invocation: Invocation, *, speed: float) -> float:
     """Speaks ``target_text`` in each voice of ``test_voice``; of several voices each gets a file with its name.
 
     Args:
-        cfg: the config.
+        invocation: of which the config counts.
         speed: factor on the rate of speech, in [0.5, 2].
 
     Returns:
@@ -38,6 +39,7 @@ def speak(cfg: DictConfig, *, speed: float) -> float:
     Raises:
         KvwError: bad input; or some voices could not be spoken with: then the others were.
     """
+    cfg = invocation.cfg
     output = Path(cfg.output_name)
     if not 0.5 <= speed <= 2:
         raise KvwError(f"task.speed: expected a number from 0.5 to 2; got {speed:g}")

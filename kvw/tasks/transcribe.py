@@ -9,14 +9,11 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from hydra import compose
-from omegaconf import DictConfig
-
 from kvw.audio.recordings import in_folder
 from kvw.audio.target import Target
+from kvw.config.invocation import Invocation, compose
 from kvw.config.nodes import maker
 from kvw.config.schema import plain, several
-from kvw.config.stages import asked
 from kvw.errors import KvwError, some_failed
 from kvw.speech.segmentation import opening
 from kvw.transcription.transcripts import make_writable, transcript_of
@@ -35,7 +32,7 @@ DENSE, MOST_DENSE = ("j", "z"), 130
 """Languages that say more in a character, and as many seconds of theirs."""
 
 
-def transcribe(cfg: DictConfig, target: Target) -> None:
+def transcribe(invocation: Invocation, target: Target) -> None:
     """Sets ``target_text`` to what the target's first recordings say, and the language to that which is heard.
 
     A language that the command line asks for stays.
@@ -43,6 +40,7 @@ def transcribe(cfg: DictConfig, target: Target) -> None:
     Raises:
         KvwError: a recording can't be read, no words are heard in it, or there is no transcriber.
     """
+    cfg = invocation.cfg
     from kvw.transcription.transcripts import make_writable, words_of
 
     folder = Path(cfg.texts_folder)
@@ -58,18 +56,18 @@ def transcribe(cfg: DictConfig, target: Target) -> None:
         log.info("The search speaks the first sentences of it: %s", begins)
     if letter is None or letter == cfg.language.letter or (letter == "a" and cfg.language.letter == "b"):
         return
-    if asked("language"):
+    if invocation.asked("language"):
         log.warning("language=%s is asked for; what is heard is language=%s", cfg.language.letter, letter)
         return
     log.info("language=%s is heard, and taken", letter)
-    cfg.language = compose("kvw", overrides=[f"language={letter}"]).language
+    cfg.language = compose(f"language={letter}").cfg.language
 
 
 class Unavailable(KvwError):
     """There is no transcriber: that is no fault of a recording, and the next one would fail as well."""
 
 
-def transcribe_many(cfg: DictConfig) -> float:
+def transcribe_many(invocation: Invocation) -> float:
     """Transcribes ``target_audio``, a recording or a folder of them, into ``texts_folder``; skips what is done.
 
     Returns:
@@ -79,6 +77,7 @@ def transcribe_many(cfg: DictConfig) -> float:
         KvwError: there are no recordings, no transcriber, or ``texts_folder`` can't be written; or some recordings
             failed: then the others are done.
     """
+    cfg = invocation.cfg
     recordings = recordings_in(cfg.target_audio)
     folder = Path(cfg.texts_folder)
     make_writable(folder)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from omegaconf import DictConfig
-
+from kvw.config.invocation import Invocation
 from kvw.errors import some_failed
 from kvw.voices.download import fetch_voices
 
 log = logging.getLogger(__name__)
 
 
-def voices(cfg: DictConfig) -> float:
+def voices(invocation: Invocation) -> float:
     """Fetches Kokoro's stock voices into ``voice_folder``.
 
     Returns:
@@ -22,7 +21,7 @@ def voices(cfg: DictConfig) -> float:
     Raises:
         KvwError: the hub can't be reached, or some voices failed.
     """
-    folder = Path(cfg.voices_folder)
+    folder = Path(invocation.cfg.voices_folder)
     present, failed = fetch_voices(folder)
     if failed:
         raise some_failed(failed, present + len(failed), "voices", "; run it again to go on")

@@ -8,16 +8,15 @@ import re
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig
 
 from kvw.config.arguments import VERBATIM
+from kvw.config.invocation import Invocation
 from kvw.errors import KvwError
 from kvw.runtime.files import write_whole
 from kvw.runtime.locks import alone
@@ -47,11 +46,11 @@ SANDBOX = (
 """Policy of a report, which may be a stranger's: nothing in it runs."""
 
 
-def web(cfg: DictConfig, *, port: int) -> float:
+def web(invocation: Invocation, *, port: int) -> float:
     """Serves the page until Ctrl-C; a search that is at work then goes on when the page is served again.
 
     Args:
-        cfg: the config; what the command line says beside the task is said to every search.
+        invocation: of the page; its command line is passed on to every search, but for the task.
         port: to listen at; 0 takes any that is free.
 
     Returns:
@@ -66,7 +65,7 @@ def web(cfg: DictConfig, *, port: int) -> float:
         raise KvwError(f"task=web: expected Gradio; {error}; pip install 'kvw[web]'") from error
     if not 0 <= port < 65536:
         raise KvwError(f"task.port: expected a number from 0 to 65535; got {port}")
-    outputs = Path(HydraConfig.get().run.dir)
+    outputs = invocation.outputs
     folder = outputs / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     with listening(port) as taken, alone(folder, "a queue"), shelf_of(folder) as shelf:
@@ -80,8 +79,8 @@ def web(cfg: DictConfig, *, port: int) -> float:
         from kvw.web.queue import Queue
         from kvw.web.service import Service
 
-        queue = Queue(folder, given())
-        studio = Service(cfg, outputs, queue, shelf)
+        queue = Queue(folder, given(invocation.overrides))
+        studio = Service(invocation.cfg, outputs, queue, shelf)
         queue.start()
         try:
             serve(studio, taken)
@@ -103,11 +102,11 @@ def shelf_of(folder: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def given() -> list[str]:
+def given(overrides: Iterable[str]) -> list[str]:
     """What the command line says of searches beside :data:`FORMS_OWN`, as ``key=value``, free text as it was typed."""
     parser = OverridesParser.create()
     found = []
-    for text in HydraConfig.get().overrides.task:
+    for text in overrides:
         override = parser.parse_override(text)
         key = override.get_key_element()
         if key.lstrip("+~") in FORMS_OWN:

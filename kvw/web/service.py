@@ -23,8 +23,9 @@ from kvw.audio.checks import Encoder, speaker_doubts
 from kvw.audio.target import read_target
 from kvw.audio.write import write_audio
 from kvw.cli.help import gathered, summary
+from kvw.config.invocation import Invocation
 from kvw.config.nodes import maker
-from kvw.config.paths import CONF, DEMO
+from kvw.config.paths import DEMO, conf_folders
 from kvw.config.schema import plain
 from kvw.errors import KvwError
 from kvw.reports import page
@@ -80,7 +81,7 @@ class Service:
 
     def __init__(self, cfg: DictConfig, outputs: Path, queue: Queue, shelf: Path) -> None:
         self.cfg, self.outputs, self.queue, self.shelf = cfg, outputs, queue, shelf.resolve()
-        choices = gathered([CONF, Path.cwd() / "conf"])
+        choices = gathered(conf_folders())
         self.presets = {
             name: (f"{group}={name}", summary(path))
             for group in ("strategy", "experiment")
@@ -257,7 +258,12 @@ class Service:
         out = self._fresh()
         with self._models:
             export(
-                cfg, formats=list(formats), name=name.strip() or None, gender=gender or None, out=str(out), replace=True
+                Invocation(cfg),
+                formats=list(formats),
+                name=name.strip() or None,
+                gender=gender or None,
+                out=str(out),
+                replace=True,
             )
         return sorted(path for path in out.rglob("*") if path.is_file())
 

@@ -20,16 +20,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import hydra
 import numpy as np
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from kvw import __version__
 from kvw.config.arguments import quoted
 from kvw.config.fitness import FitnessSpec, prior_of
 from kvw.config.inputs import read_inputs
-from kvw.config.paths import CONF
+from kvw.config.invocation import compose
 from kvw.config.schema import plain
 from kvw.config.stages import make_stages, stage_nodes
 from kvw.evaluation import OPEN, Evaluation
@@ -125,12 +123,10 @@ class Cell:
         ]
 
 
-def compose(arguments: Sequence[str]) -> tuple[DictConfig, list[SearchStage]]:
+def composed(arguments: Sequence[str]) -> tuple[DictConfig, list[SearchStage]]:
     """The config of a command line, and the stages of its search."""
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = hydra.compose("kvw", overrides=quoted(list(arguments)), return_hydra_config=True)
-        HydraConfig.instance().set_config(cfg)
-        return cfg, make_stages(stage_nodes(cfg), "")
+    invocation = compose(*quoted(list(arguments)))
+    return invocation.cfg, make_stages(stage_nodes(invocation), "")
 
 
 def settings_of(cfg: DictConfig, bank: dict[str, Voice]) -> FitnessSpec:
@@ -145,10 +141,10 @@ def run(cell: Cell) -> dict[str, Any]:
     limit_threads(1)
     started = time.monotonic()
     bank = stock_voices()
-    usual_cfg, _ = compose(replace(cell, overrides=()).arguments())
+    usual_cfg, _ = composed(replace(cell, overrides=()).arguments())
     usual = settings_of(usual_cfg, bank)
     heldout = HeldOut(usual.ear(cell.seed + HELDOUT_SEED), usual.inputs.heldout_texts, usual.inputs.target.heldout)
-    cfg, stages = compose(cell.arguments())
+    cfg, stages = composed(cell.arguments())
     settings, track = settings_of(cfg, bank), Track(cell.evaluations)
     result = search(
         bank=bank,

@@ -6,7 +6,6 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import hydra
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import example, given, settings
@@ -15,6 +14,7 @@ from omegaconf import OmegaConf
 
 from kvw.cli.main import invoke
 from kvw.config.arguments import quoted, with_task
+from kvw.config.invocation import compose
 from kvw.config.paths import CONF
 
 SENTENCE = (
@@ -59,8 +59,7 @@ for awkward in AWKWARD:
 @pytest.mark.parametrize("key", ["target_text", "target_audio", "other_text", "starting_voice", "synth.model"])
 @pytest.mark.parametrize("text", AWKWARD)
 def test_text_and_paths_survive_the_whole_composition(key, text):
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = hydra.compose("kvw", overrides=quoted([f"{key}={text}"]))
+    cfg = compose(*quoted([f"{key}={text}"])).cfg
     assert (
         OmegaConf.to_container(OmegaConf.select(cfg, key.rpartition(".")[0] or ""), resolve=True)[
             key.rpartition(".")[2]
@@ -70,14 +69,12 @@ def test_text_and_paths_survive_the_whole_composition(key, text):
 
 
 def test_the_other_spelling_of_the_voice_folder_wins_when_given():
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        assert hydra.compose("kvw", overrides=quoted(["voice_folder=a b"])).voices_folder == "a b"
-        assert hydra.compose("kvw", overrides=quoted(["voices_folder=c, d"])).voices_folder == "c, d"
+    assert compose(*quoted(["voice_folder=a b"])).cfg.voices_folder == "a b"
+    assert compose(*quoted(["voices_folder=c, d"])).cfg.voices_folder == "c, d"
 
 
-def test_the_documents_arguments_have_the_documents_defaults():
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = hydra.compose("kvw")
+def test_kvoicewalks_arguments_have_kvoicewalks_defaults():
+    cfg = compose().cfg
     assert (cfg.population_limit, cfg.step_limit, cfg.output_name) == (10, 10_000, "out.wav")
     assert (cfg.voice_folder, cfg.starting_voice, cfg.patience) == ("./voices", None, None)
     assert cfg.other_text.startswith("If you mix vinegar, baking soda, and a bit of dish soap in a tall cylinder,")
@@ -259,9 +256,8 @@ def test_every_choice_of_every_group_composes_and_has_settings_that_what_it_name
     assert {"strategy", "space", "synth", "fitness", "executor", "task"} <= set(groups)
     for group, names in groups.items():
         for name in names:
-            with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-                cfg = hydra.compose("kvw", overrides=[f"{group}={name}"])
-                node = with_members({"strategy": plain(cfg.strategy), "space": plain(cfg.space)}, None)
+            cfg = compose(f"{group}={name}").cfg
+            node = with_members({"strategy": plain(cfg.strategy), "space": plain(cfg.space)}, None)
             if group == "experiment":
                 for key, node in plain(cfg.stages).items():
                     make_stage(key, node, f"stages.{key}.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import hydra
 import numpy as np
 import pytest
 
@@ -13,15 +12,15 @@ from kvw.audio.recordings import read_recording
 from kvw.audio.write import write_audio
 from kvw.config.arguments import quoted
 from kvw.config.inputs import read_inputs
-from kvw.config.paths import CONF, DEMO
+from kvw.config.invocation import compose
+from kvw.config.paths import DEMO
 from kvw.errors import KvwError
 from kvw.types import SAMPLE_RATE
 from tests.conftest import ROOT
 
 
 def composed(*arguments):
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return hydra.compose("kvw", overrides=quoted(list(arguments)))
+    return compose(*quoted(list(arguments))).cfg
 
 
 def problems(*arguments):
@@ -89,9 +88,9 @@ def test_nothing_after_the_equals_sign_is_one_line_and_not_the_folder_that_one_i
 
 def test_reading_inputs_does_not_wait_for_heavy_imports():
     code = (
-        "import hydra, sys; from kvw import cli; from kvw.config.inputs import read_inputs\n"
-        "with hydra.initialize_config_dir(str(cli.CONF), version_base='1.3'): cfg = hydra.compose('kvw')\n"
-        "read_inputs(cfg); print([name for name in ('torch', 'librosa', 'resemblyzer') if name in sys.modules])"
+        "import sys; from kvw.config.invocation import compose; from kvw.config.inputs import read_inputs\n"
+        "read_inputs(compose().cfg)\n"
+        "print([name for name in ('torch', 'librosa', 'resemblyzer') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

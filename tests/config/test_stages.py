@@ -8,8 +8,8 @@ import sqlite3
 import numpy as np
 import pytest
 
+from kvw.config.invocation import options
 from kvw.config.paths import CONF
-from kvw.testing import names
 from kvw.voices.files import load_voice
 
 TINY = ["synth=embedded", "population_limit=3"]
@@ -93,7 +93,7 @@ def test_nsga2_saves_its_front(kvw):
         assert {status for (status,) in db.execute("SELECT DISTINCT status FROM candidates")} == {"complete"}
 
 
-@pytest.mark.parametrize("name", names("experiment"))
+@pytest.mark.parametrize("name", options("experiment"))
 def test_every_experiment_of_ours_begins_with_the_command_that_runs_it_and_composes(kvw, name, capsys):
     lines = (CONF / "experiment" / f"{name}.yaml").read_text().splitlines()
     assert f"# python -m kvw experiment={name}" in lines[1]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pickle
 
-import hydra
 import numpy as np
 import pytest
 import resemblyzer
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from kvw.config.fitness import FitnessSpec, prior_of
 from kvw.config.inputs import read_inputs
+from kvw.config.invocation import compose
 from kvw.config.nodes import build
 from kvw.config.paths import CONF
 from kvw.config.schema import plain
@@ -425,8 +425,7 @@ def test_a_voice_that_the_prior_stops_never_speaks(embedded, encoder, demo, bank
 
 
 def composed(*overrides):
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return hydra.compose("kvw", overrides=list(overrides))
+    return compose(*list(overrides)).cfg
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "fitness").glob("*.yaml")))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from contextlib import closing
 
-import hydra
 import numpy as np
 import pytest
 
-from kvw.config.paths import CONF
+from kvw.config.invocation import compose
 from kvw.config.schema import plain
 from kvw.config.stages import make_stage, with_members
 from kvw.errors import KvwError
@@ -29,10 +28,9 @@ SMALL = ("genetic strategy.size=6", "random_walk strategy.batch=3 space=coherent
 
 
 def node(*members, **settings):
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = hydra.compose("kvw", overrides=["strategy=islands"])
-        strategy = {**plain(cfg.strategy), "members": list(members), **settings}
-        return with_members({"strategy": strategy, "space": plain(cfg.space)}, None)
+    cfg = compose("strategy=islands").cfg
+    strategy = {**plain(cfg.strategy), "members": list(members), **settings}
+    return with_members({"strategy": strategy, "space": plain(cfg.space)}, None)
 
 
 def islands(*members, **settings):

@@ -6,12 +6,12 @@ import json
 import unicodedata
 from itertools import pairwise
 
-import hydra
 import pytest
 
 from kvw.cli.main import invoke
 from kvw.config.arguments import quoted
 from kvw.config.inputs import read_inputs
+from kvw.config.invocation import compose
 from kvw.config.paths import CONF
 from kvw.config.schema import plain
 from kvw.errors import KvwError
@@ -27,8 +27,7 @@ KEYS = ("heldout_texts", "other_texts")
 
 def of(letter):
     """The texts of a language by their keys."""
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return plain(hydra.compose("kvw", overrides=[f"language={letter}"]).language)
+    return plain(compose(f"language={letter}").cfg.language)
 
 
 def every_text(language):
@@ -163,8 +162,7 @@ def test_marks_that_are_left_over_from_a_cut_are_not_read_out():
 
 
 def composed(*overrides):
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return hydra.compose("kvw", overrides=quoted(list(overrides)))
+    return compose(*quoted(list(overrides))).cfg
 
 
 def test_a_search_takes_its_texts_from_the_language():

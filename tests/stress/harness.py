@@ -32,7 +32,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import hydra
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,7 +39,7 @@ import kvw.runs.folders
 import kvw.runs.schema
 import kvw.runs.store
 import kvw.runtime.files
-from kvw.config.paths import CONF
+from kvw.config.invocation import compose
 from kvw.config.schema import plain
 from kvw.config.stages import make_stage, with_members
 from kvw.errors import KvwError
@@ -297,9 +296,8 @@ def _case(name: str) -> Case:
     stages = []
     for part in name.split(" then "):
         settings, size = SMALL.get(part, ((), 10))
-        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = hydra.compose("kvw", overrides=[f"strategy={part}", *settings])
-            node = with_members({"strategy": plain(cfg.strategy), "space": plain(cfg.space)}, None)
+        cfg = compose(f"strategy={part}", *settings).cfg
+        node = with_members({"strategy": plain(cfg.strategy), "space": plain(cfg.space)}, None)
         limit = None if name.endswith(part) else 2 * size
         stage = make_stage(part, node, "")
         stages.append(dataclasses.replace(small(stage), step_limit=limit))

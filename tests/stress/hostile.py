@@ -625,13 +625,10 @@ def warm_up() -> None:
 
 def composed() -> dict[str, Any]:
     """The default config, as it is saved."""
-    import hydra
-
-    from kvw.config.paths import CONF
+    from kvw.config.invocation import compose
     from kvw.config.schema import plain
 
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return dict(plain(hydra.compose("kvw")))
+    return dict(plain(compose().cfg))
 
 
 def configs() -> list[Row]:

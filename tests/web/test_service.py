@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
-import hydra
 import numpy as np
 import pytest
 
@@ -12,7 +11,8 @@ from kvw.audio.decode import decode_file
 from kvw.audio.target import read_target
 from kvw.cli.main import invoke
 from kvw.config.arguments import quote, quoted
-from kvw.config.paths import CONF, DEMO
+from kvw.config.invocation import compose
+from kvw.config.paths import DEMO
 from kvw.errors import KvwError
 from kvw.runs.reader import Run
 from kvw.voices.files import load_voice, save_voice
@@ -43,8 +43,7 @@ def outputs(tmp_path_factory, bank):
 @pytest.fixture
 def studio(outputs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = hydra.compose("kvw", overrides=quoted([f"voice_folder={outputs.parent / 'bank'}", "synth=embedded"]))
+    cfg = compose(*quoted([f"voice_folder={outputs.parent / 'bank'}", "synth=embedded"])).cfg
     (tmp_path / "shelf").mkdir()
     (tmp_path / "queue").mkdir()
     return Service(cfg, outputs, Queue(tmp_path / "queue", []), tmp_path / "shelf")

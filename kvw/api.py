@@ -1,0 +1,236 @@
+"""kvw from Python: :func:`evolve` a voice, and :func:`speak` with it. Plain arguments in, plain values out.
+
+Both do what the command line does, with the same config behind them, and write nothing unless asked.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from kvw.config.arguments import quote
+from kvw.config.inputs import read_inputs
+from kvw.config.invocation import compose, options
+from kvw.config.paths import DEMO, user_plugins
+from kvw.evaluation import Evaluation
+from kvw.runs.result import scores_of
+from kvw.speech import select
+from kvw.speech.narrate import narrate
+from kvw.tasks.conclude import Outcome, judge
+from kvw.tasks.prepare import new_search
+from kvw.tasks.search import new_run
+from kvw.tasks.speak import synthesizer
+from kvw.text import duration
+from kvw.types import EMBEDDED, KOKORO, Voice, Wave
+from kvw.voices.files import save_voice
+from kvw.voices.reference import resolve
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """The best voice that a search found, beside the best stock voice.
+
+    Attributes:
+        voice: float32 ``(510, 1, 256)``.
+        synthesiser: whose voice it is: ``kokoro`` or ``embedded``.
+        scored: its evaluation on the texts that the search heard; ``scored.score`` is in [0, 100].
+        heldout: its similarity to held-out audio on each held-out text, in [0, 1]: the figures to believe.
+        stock_name: of the best stock voice.
+        stock_scored: the same as ``scored`` for that voice.
+        stock_heldout: the same as ``heldout`` for that voice.
+        candidates: how many were evaluated.
+        seconds: that the search took.
+        provenance: where the voice comes from, as JSON values.
+        folder: of the run; None where nothing was written.
+    """
+
+    voice: Voice
+    synthesiser: str
+    scored: Evaluation
+    heldout: Sequence[float]
+    stock_name: str
+    stock_scored: Evaluation
+    stock_heldout: Sequence[float]
+    candidates: int
+    seconds: float
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the voice as Kokoro's ``KPipeline`` reads it, and a ``.json`` with scores and provenance beside it.
+
+        Args:
+            path: ends in ``.pt``; its folder is made where it is missing.
+
+        Raises:
+            ValueError: another ending.
+            OSError: the folder can't be written.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        facts = {"scores": scores_of(self.scored), "heldout": float(np.mean(self.heldout))}
+        save_voice(path, self.voice, {**self.provenance, **facts})
+        return path
+
+    def __repr__(self) -> str:
+        own, stock = np.mean(self.heldout), np.mean(self.stock_heldout)
+        better = "" if self.scored.score > self.stock_scored.score else "; no improvement"
+        return (
+            f"Result: held-out similarity {own:.3f}, {self.stock_name} {stock:.3f}; score {self.scored.score:.2f}, "
+            f"{self.stock_name} {self.stock_scored.score:.2f}{better}; {self.candidates} candidates in "
+            f"{duration(self.seconds)}, {self.synthesiser} voice"
+        )
+
+
+def demo() -> Path:
+    """The demo recording, whose words kvw knows."""
+    return DEMO
+
+
+def evolve(
+    recording: str | Path | Sequence[str | Path],
+    text: str | None = None,
+    *,
+    strategy: str = "quick",
+    space: str | None = None,
+    synth: str = "auto",
+    step_limit: int | None = None,
+    seed: int = 0,
+    language: str = "a",
+    voices: str | Path = "voices",
+    outputs: str | Path | None = None,
+    overrides: Sequence[str] = (),
+) -> Result:
+    """Evolves a voice that sounds like a recording.
+
+    Args:
+        recording: an audio or video file of one speaker, a folder of them, or several files.
+        text: the words to speak, best those of the recording; None is a text of the language's own.
+        strategy: name of a preset, such as ``quick``, or of a strategy, such as ``genetic``.
+        space: name of the space; None is the strategy's own. A preset has its own.
+        synth: ``kokoro``; ``embedded``, which needs no download; ``auto``: Kokoro where it can be had.
+        step_limit: candidates to evaluate; None is the preset's, or 10,000.
+        seed: equal seeds give equal voices, bit for bit, on one machine.
+        language: Kokoro's letter.
+        voices: folder or pack of stock voices.
+        outputs: a folder for the run, with its record, audio and report, as the command line leaves it; None writes
+            nothing.
+        overrides: further settings, as on the command line: ``["strategy.sigma=0.3", "executor=processes"]``. Those
+            that start processes, ``executor.scorers=1`` too, need ``if __name__ == "__main__":`` in a script.
+
+    Raises:
+        KvwError: bad input; or no candidate could be scored.
+        StorageError: ``outputs`` can't be written.
+    """
+    chosen = "experiment" if strategy in options("experiment") else "strategy"
+    recordings = [str(path) for path in ([recording] if isinstance(recording, (str, Path)) else recording)]
+    given = {
+        chosen: strategy,
+        "space": space,
+        "synth": synth,
+        "step_limit": step_limit,
+        "seed": seed,
+        "language": language,
+        "executor.scorers": None if any(override.startswith("executor") for override in overrides) else 0,
+    }
+    free = {"target_text": text, "voice_folder": str(voices)}
+    user_plugins()
+    invocation = compose(
+        *(f"{key}={value}" for key, value in given.items() if value is not None),
+        *(f"{key}={quote(value)}" for key, value in free.items() if value is not None),
+        *([] if recordings == [str(DEMO)] else [f"target_audio=[{','.join(map(quote, recordings))}]"]),
+        *overrides,
+    )
+    with _globals_kept():
+        inputs = read_inputs(invocation.cfg)
+        if outputs is not None:
+            folder = Path(outputs)
+            folder.mkdir(parents=True, exist_ok=True)
+            outcome = new_run(replace(invocation, outputs=folder, folder=folder), inputs)
+            assert outcome is not None, "dry_run=true"
+        else:
+            with new_search(invocation, inputs) as ready:
+                heldout, result, facts = ready.heldout(), ready.search(), ready.provenance()
+                facts["base_voices"] += [entry.name for entry in result.top]
+                outcome = judge(result, heldout, facts)
+    return _result(outcome)
+
+
+def speak(
+    voice: Result | Voice | str | Path,
+    text: str,
+    *,
+    synth: str = "auto",
+    language: str = "a",
+    voices: str | Path = "voices",
+    speed: float = 1.0,
+    seed: int = 0,
+) -> Wave:
+    """Speaks a text of any length.
+
+    Args:
+        voice: a result; an array of Kokoro's, float32 ``(510, 1, 256)``; a voice's file or name; or a blend of several,
+            such as ``af_bella(2)+am_adam(1)``.
+        text: what to say; an empty line ends a paragraph.
+        synth: ``kokoro``; ``embedded``; ``auto``: the voice's own.
+        language: Kokoro's letter.
+        voices: folder or pack of stock voices, for names.
+        speed: factor on the rate of speech, in [0.5, 2].
+        seed: of the synthesiser's noise.
+
+    Returns:
+        float32 ``(samples,)``, mono, 24 kHz.
+
+    Raises:
+        KvwError: there is no such voice, its synthesiser is missing, or nothing in the text can be pronounced.
+    """
+    cfg = compose(f"synth={synth}", f"language={language}", f"voice_folder={quote(str(voices))}").cfg
+    if isinstance(voice, Result):
+        owner, numbers = voice.synthesiser, voice.voice
+    elif isinstance(voice, np.ndarray):
+        owner, numbers = (EMBEDDED if synth == EMBEDDED else KOKORO), voice
+    else:
+        named = resolve(str(voice), Path(cfg.voices_folder), select.embedded_voices)
+        owner, numbers = named.synthesizer, named.voice
+    return narrate(synthesizer(cfg, owner), numbers, text, seed, speed)
+
+
+def _result(outcome: Outcome) -> Result:
+    best, stock, result = outcome.best, outcome.result.baseline, outcome.result
+    similarities = list(outcome.similarities.values())
+    return Result(
+        best.voice,
+        str(outcome.provenance["synthesiser"]),
+        best.evaluation,
+        similarities[-1],
+        stock.name,
+        stock.evaluation,
+        similarities[0],
+        result.archive.steps,
+        result.seconds,
+        outcome.provenance,
+        outcome.folder,
+    )
+
+
+@contextmanager
+def _globals_kept() -> Iterator[None]:
+    """Gives the caller's random generators and numbers of threads back at the end."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - what libraries draw from
+    cpu, threads = torch.get_rng_state(), torch.get_num_threads()
+    try:
+        with threadpool_limits():
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        torch.set_rng_state(cpu)
+        torch.set_num_threads(threads)
