@@ -14,12 +14,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 from threadpoolctl import threadpool_limits
 
+from kvw.cli.errors import explained
 from kvw.config.arguments import quote
 from kvw.config.inputs import read_inputs
-from kvw.config.invocation import compose, options
+from kvw.config.invocation import Invocation, compose, options
 from kvw.config.paths import DEMO, user_plugins
+from kvw.errors import KvwError
 from kvw.evaluation import Evaluation
 from kvw.runs.result import scores_of
 from kvw.speech import select
@@ -143,7 +147,7 @@ def evolve(
     }
     free = {"target_text": text, "voice_folder": str(voices)}
     user_plugins()
-    invocation = compose(
+    invocation = _composed(
         *(f"{key}={value}" for key, value in given.items() if value is not None),
         *(f"{key}={quote(value)}" for key, value in free.items() if value is not None),
         *([] if recordings == [str(DEMO)] else [f"target_audio=[{','.join(map(quote, recordings))}]"]),
@@ -192,7 +196,7 @@ def speak(
     Raises:
         KvwError: there is no such voice, its synthesiser is missing, or nothing in the text can be pronounced.
     """
-    cfg = compose(f"synth={synth}", f"language={language}", f"voice_folder={quote(str(voices))}").cfg
+    cfg = _composed(f"synth={synth}", f"language={language}", f"voice_folder={quote(str(voices))}").cfg
     if isinstance(voice, Result):
         owner, numbers = voice.synthesiser, voice.voice
     elif isinstance(voice, np.ndarray):
@@ -201,6 +205,13 @@ def speak(
         named = resolve(str(voice), Path(cfg.voices_folder), select.embedded_voices)
         owner, numbers = named.synthesizer, named.voice
     return narrate(synthesizer(cfg, owner), numbers, text, seed, speed)
+
+
+def _composed(*overrides: str) -> Invocation:
+    try:
+        return compose(*overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise KvwError(explained(error, list(overrides))) from error
 
 
 def _result(outcome: Outcome) -> Result:

@@ -14,28 +14,24 @@ from kvw.types import EMBEDDED
 from kvw.voices.files import load_voice, synthesizer_of
 from tests.conftest import ROOT
 
-STEPS = "step_limit=200"
-
 
 @pytest.mark.long
-def test_the_python_example_finds_a_voice_and_says_what_it_scores(tmp_path):
+def test_the_python_example_evolves_a_voice_as_it_stands(tmp_path):
     section = (ROOT / "README.md").read_text("utf-8").partition("\n## From Python\n")[2].partition("\n## ")[0]
     (code,) = re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
-    assert len([line for line in code.splitlines() if line.strip()]) <= 20
-    assert code.count(STEPS) == 1
-    (tmp_path / "mine.py").write_text(code.replace(STEPS, "step_limit=12"), "utf-8")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 5
+    (tmp_path / "mine.py").write_text(code, "utf-8")
     done = subprocess.run(
         [sys.executable, "mine.py"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
-    said = re.fullmatch(r"(\w+): (\d+\.\d\d), mine: (\d+\.\d\d)\n", done.stdout)
-    assert said and said[1] in stock_voices()
-    assert 50 < float(said[2]) < 100 and 50 < float(said[3]) < 100
+    assert re.match(r"Result: held-out similarity 0\.\d{3}, \w+ 0\.\d{3}; score \d\d\.\d\d, ", done.stdout)
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.py", "mine.pt", "mine.json"}
     path = tmp_path / "mine.pt"
     found = load_voice(path)
     assert synthesizer_of(path) == EMBEDDED

@@ -86,12 +86,12 @@ def compose(*overrides: str) -> Invocation:
 @contextmanager
 def _global_hydra() -> Iterator[None]:
     """Lets Hydra be initialised within the block, also inside of a Hydra application, whose own state comes back."""
-    before = GlobalHydra.instance()
-    GlobalHydra.set_instance(GlobalHydra())
+    before = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
     try:
         yield
     finally:
-        GlobalHydra.set_instance(before)
+        GlobalHydra.instance().hydra = before
 
 
 def options(group: str) -> list[str]:

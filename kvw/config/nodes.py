@@ -209,7 +209,7 @@ def _takes_all(parameters: Mapping[str, inspect.Parameter]) -> bool:
 
 
 def _is_task(target: Any) -> bool:
-    """Whether ``target`` is a function ``(invocation, *, ...) -> float``; Hydra's wrapper of the main function is none."""
+    """Whether ``target`` is a function ``(invocation, *, ...) -> float``; Hydra's wrapper of ``main`` is none."""
     if not inspect.isfunction(target):
         return False
     signature = inspect.signature(target, follow_wrapped=False)
