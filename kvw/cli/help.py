@@ -1,4 +1,4 @@
-"""``--help``: a page for a person, made of the comments in ``conf/``: ours, and the user's own beside them."""
+"""``--help``: a page made of the comments in kvw's ``conf/`` and in the user's own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ kvw evolves Kokoro voices until the synthetic speaker sounds like a target recor
 
 Examples
   python -m kvw experiment=quick target_audio=me.wav transcribe_start=true    # recommended: minutes, for any text
-  python -m kvw target_audio=me.wav target_text="The words of the recording."        # the documents' random walk
+  python -m kvw target_audio=me.wav target_text="The words of the recording."        # KVoiceWalk's random walk
   python -m kvw test_voice=outputs/DATE/RUN/best.pt target_text="Anything at all."   # hear a voice: out.wav
   python -m kvw task=export test_voice=outputs/DATE/RUN/best.pt                      # for another Kokoro runtime
   python -m kvw -m strategy=genetic strategy.mutation.sigma=0.1,0.2 seed=1,2,3       # a sweep, and its table
@@ -48,7 +48,7 @@ def page(arguments: Sequence[str], folders: Sequence[Path]) -> str:
 
     Args:
         arguments: of the command line.
-        folders: that hold a ``conf`` each; the first holds ``kvw.yaml``, later ones add choices or replace them.
+        folders: of config groups; the first one has ``kvw.yaml``, later ones add choices or replace them.
     """
     choices = gathered(folders)
     asked = [
@@ -78,7 +78,7 @@ def gathered(folders: Sequence[Path]) -> dict[str, dict[str, Path]]:
 
 
 def summary(path: Path) -> str:
-    """The first sentence of what a config's opening comment says of it."""
+    """The first sentence of a config's opening comment."""
     lines = []
     for line in path.read_text("utf-8").splitlines():
         if not line.startswith("#"):

@@ -1,7 +1,7 @@
 """The command line: ``python -m kvw key=value ...``, or ``kvw`` for short.
 
-Hydra composes the config; here is what it needs around it: an error is one line and an exit status. Heavy modules are
-imported by the task that needs them, so that ``--help`` does not wait for torch.
+Hydra composes the config, the task that it names runs, and an error becomes one line and an exit status. Heavy modules
+are imported by the task that needs them, so that ``--help`` does not wait for torch.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from kvw.text import printable
 log = logging.getLogger(__name__)
 
 failures: list[KvwError] = []
-"""What went wrong in this run; in a sweep, in the jobs that ran in this process."""
+"""The errors of this command line; in a sweep, of the jobs that ran in this process."""
 
 register()
 
@@ -48,8 +48,8 @@ def main(cfg: DictConfig) -> float:
     """Runs the task that the config names.
 
     Returns:
-        its figure, for sweepers: a search's best score; 0.0 for a job that failed, whose error goes to
-        :data:`failures`: raised here it would end the whole of a multirun.
+        the task's figure, for sweepers: a search's best score; 0.0 for a job that failed. Its error goes to
+        :data:`failures`, since an error that is raised here would end the whole sweep.
     """
     job = invocation_of(cfg)
     prepare_process(job.job)

@@ -1,7 +1,7 @@
-"""What a sweep leaves: a table and a figure over its jobs.
+"""A sweep: each job leaves a record in its folder, and at the end a table and a figure are made of them.
 
-Each job writes :data:`RECORD` into its folder: jobs may run in processes of their own, and a file is what all launchers
-have in common. :func:`conclude` reads the records, and the ``result.json`` of each job's run, when the sweep has ended.
+Jobs may run in processes of their own, and files are what all launchers have in common. :func:`conclude` reads the
+records, and the ``result.json`` of each job's run, when the sweep has ended.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ sweeps: list[Sweep] = []
 
 
 class Sweep(Callback):
-    """Notes the folder of a sweep when it begins; Hydra makes it from ``hydra.callbacks``."""
+    """Remembers the folder of a sweep when the sweep begins; Hydra makes this callback from ``hydra.callbacks``."""
 
     folder: Path
     started: float
@@ -42,7 +42,7 @@ class Sweep(Callback):
             log.warning("This sweep looks for the lowest score: for the highest add hydra.sweeper.direction=maximize")
 
     def conclude(self) -> bool:
-        """Writes the sweep's table, or removes the folders that nothing came of.
+        """Writes the sweep's table, and removes folders that stayed empty.
 
         Returns:
             whether a job failed.
@@ -77,7 +77,7 @@ def conclude(folder: Path, since: float) -> bool:
 
     Args:
         folder: of the sweep.
-        since: seconds of the epoch; a record from before is an earlier sweep's.
+        since: seconds of the epoch; an older record belongs to an earlier sweep in the same folder.
 
     Returns:
         whether a job failed.

@@ -32,7 +32,7 @@ class Job:
 
     Attributes:
         number: from 0 on.
-        overrides: what it was told, by key.
+        overrides: values of the command line's overrides, by key.
         error: one line, or None.
         run: its run folder, relative to the sweep's; empty if there is none.
         figures: by the keys of :data:`kvw.runs.result.FIGURES`; empty if it has no result.
@@ -81,7 +81,7 @@ class Setting:
 
 
 def collect(folder: Path, since: float = 0.0) -> list[Job]:
-    """The jobs that left a record below ``folder`` since then, by their numbers."""
+    """The jobs that left a record below ``folder`` since then, in the order of their numbers."""
     jobs = []
     for path in folder.rglob(RECORD):
         entry = json.loads(path.read_text(encoding="utf-8"))
@@ -120,7 +120,7 @@ def grouped(jobs: Sequence[Job], keys: Sequence[str]) -> list[Setting]:
 
 
 def as_csv(jobs: Sequence[Job]) -> str:
-    """One line a job: what was swept, how it ended, and its figures."""
+    """CSV with a line a job: the swept values, how the job ended, and its figures."""
     keys = swept(jobs)
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")

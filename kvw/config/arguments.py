@@ -43,7 +43,7 @@ LISTS = frozenset({"target_audio", "heldout_audio", "test_voice", "run"})
 """Those of them whose value can be a list ``[a,b]``."""
 
 SHORTCUTS = {"export_bin": "export", "transcribe_many": "transcribe_many", "test_voice": "speak"}
-"""The documents' arguments that choose a task, where the command line names none."""
+"""KVoiceWalk's arguments that choose a task, where the command line names none."""
 
 MULTIRUN = frozenset({"-m", "--multirun"})
 NO = ("false", "no", "off", "0")
@@ -53,7 +53,7 @@ BOOLEANS = ("true", "yes", "on", "1", *NO)
 
 
 def quoted(arguments: list[str]) -> list[str]:
-    """Hydra arguments in which free text and paths are quoted, so that they arrive as they were typed.
+    """Quotes the free text and the paths among ``arguments`` for Hydra, so that they arrive as they were typed.
 
     ``null`` stays null; a key of :data:`LISTS` can be a list ``[a,b]``; in a multirun ``choice(a,b)`` stays Hydra's.
 
@@ -81,9 +81,9 @@ def quoted(arguments: list[str]) -> list[str]:
 
 
 def with_task(arguments: list[str]) -> list[str]:
-    """The arguments, and the task that one of them stands for, as in the documents.
+    """Adds the task that one of the arguments stands for, as in KVoiceWalk.
 
-    ``transcribe_many=PATH`` is the documents' own form of ``transcribe_many=true target_audio=PATH``.
+    ``transcribe_many=PATH`` is KVoiceWalk's form of ``transcribe_many=true target_audio=PATH``.
     """
     given = dict(argument.partition("=")[::2] for argument in arguments)
     many = given.get("transcribe_many", "false")
@@ -97,7 +97,7 @@ def with_task(arguments: list[str]) -> list[str]:
 
 
 def with_executor(arguments: list[str]) -> list[str]:
-    """The arguments, and for a run that goes on its own executor, where settings of that are all that is given."""
+    """Adds the executor of the run that is resumed, where ``arguments`` have settings of an executor but name none."""
     given = dict(argument.partition("=")[::2] for argument in arguments)
     settings = [key for key in given if key.startswith("executor.")]
     if not given.get("resume") or not settings or "executor" in given:
@@ -112,7 +112,7 @@ def with_executor(arguments: list[str]) -> list[str]:
 
 
 def quote(value: str) -> str:
-    """``value`` in quotes of Hydra's grammar, and with OmegaConf's interpolations escaped."""
+    """Quotes ``value`` by Hydra's grammar, with OmegaConf's interpolations escaped."""
     value = re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", value)
     value = re.sub(r"(\\*)('|\Z)", lambda match: match[1] * 2 + (r"\'" if match[2] else ""), value)
     return f"'{value}'"

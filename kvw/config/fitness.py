@@ -1,4 +1,4 @@
-"""The shared fitness from its settings, in whichever process evaluates."""
+"""Makes the fitness from its config, in the driver and in every worker process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kvw.types import Voice
 
 @dataclass(frozen=True)
 class FitnessSpec:
-    """All that a worker needs to make the fitness; picklable.
+    """Everything that a worker needs to make the fitness; picklable.
 
     Attributes:
         synth: config node of the synthesiser.
@@ -28,7 +28,7 @@ class FitnessSpec:
         language: Kokoro's language letter.
         seed: of the synthesiser's noise.
         inputs: target and texts.
-        prior: of the bank, for a fitness that asks for it; see :func:`prior_of`.
+        prior: the stock voices' distances, for a fitness with the stage ``prior``; see :func:`prior_of`.
     """
 
     synth: dict[str, Any]
@@ -40,7 +40,7 @@ class FitnessSpec:
     prior: BankDistance | None = None
 
     def models(self) -> tuple[Synthesizer, SpeakerEncoder]:
-        """The models, loaded once in a process, whatever number of runs it does."""
+        """The synthesiser and the speaker encoder, loaded once in a process, however many runs it does."""
         return _models(tuple(self.synth.items()), self.device, self.language)
 
     def for_device(self, device: str) -> FitnessSpec:
@@ -74,7 +74,7 @@ class FitnessSpec:
 
 
 def prior_of(bank: Iterable[Voice], fitness: Mapping[str, Any]) -> BankDistance | None:
-    """The bank's prior where the weights of a fitness node name it, else None: workers are not sent what none needs."""
+    """The bank's prior where a fitness node has a weight for it; else None, so that it is not sent to workers."""
     weights = fitness.get("weights")
     return BankDistance(list(bank)) if isinstance(weights, Mapping) and weights.get("prior") is not None else None
 

@@ -1,4 +1,4 @@
-"""What a search is given, read and checked before any model is loaded; every problem is reported at once."""
+"""The recordings, texts and numbers of a search, checked before any model is loaded; all problems at once."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from kvw.voices.reference import NamedVoice, resolve
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a search was given, read and checked.
+    """The recordings and texts of a search, read and checked.
 
     Attributes:
         target: the recordings, searched on and held out.
-        target_text: the text that is compared with them.
-        other_text: the text that self similarity compares with.
+        target_text: the text whose speech is compared with the recordings.
+        other_text: the text that self similarity compares the target text with.
         heldout_texts: texts to judge by.
         other_texts: further texts, of which a fitness may score some.
         notes: what the user should know.
-        starting_voice: where to start, None for the mean of the nearest stock voices.
-        starting_synthesizer: whose voice that is.
-        starting_bases: the voices that it was made of.
+        starting_voice: where the search starts; None for the mean of the nearest stock voices.
+        starting_synthesizer: the synthesiser that the starting voice belongs to.
+        starting_bases: names of the voices that the starting voice was made of.
     """
 
     target: Target
@@ -49,7 +49,7 @@ class Inputs:
 
 
 def saved_inputs(inputs: Inputs) -> dict[str, Any]:
-    """What a search needs of its inputs to go on, as numpy arrays and JSON values: the files may be gone by then."""
+    """The inputs as numpy arrays and JSON values, for a run that resumes when the files may be gone."""
     heard = inputs.target
     return {
         **vars(inputs),
@@ -60,10 +60,10 @@ def saved_inputs(inputs: Inputs) -> dict[str, Any]:
 
 
 def restored_inputs(state: Mapping[str, Any]) -> Inputs:
-    """The inputs that gave ``state`` (see :func:`saved_inputs`).
+    """The inputs that :func:`saved_inputs` turned into ``state``.
 
     Raises:
-        KvwError: they aren't.
+        KvwError: ``state`` is something else.
     """
     try:
         bases = tuple(state["starting_bases"])
@@ -77,11 +77,11 @@ def restored_inputs(state: Mapping[str, Any]) -> Inputs:
 
 
 def read_inputs(cfg: DictConfig, known: Target | None = None) -> Inputs:
-    """Reads and checks all that a search is given, before any model is loaded.
+    """Reads and checks the recordings, texts and numbers of a search, before any model is loaded.
 
     Args:
         cfg: the config.
-        known: the target, where it has been read already.
+        known: the target, where its recordings have been read already.
 
     Raises:
         KvwError: a line for each thing that is wrong.
@@ -145,15 +145,15 @@ def default_text(cfg: DictConfig) -> str:
 
 
 def words_of_key(value: str, key: str) -> str:
-    """The words of :func:`passage`, on one line."""
+    """The words that a key names (see :func:`passage`), on one line."""
     return " ".join(passage(value, key).split())
 
 
 def passage(value: str, key: str) -> str:
-    """``value`` itself, or what is in the .txt that it is the path of.
+    """``value`` itself, or the content of the ``.txt`` whose path it is.
 
     Raises:
-        KvwError: there is nothing in it.
+        KvwError: the text is empty, or the file can't be read.
     """
     if value.strip().lower().endswith(".txt") and "\n" not in value.strip():
         value = read_text(Path(value.strip()), key)

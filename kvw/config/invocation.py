@@ -1,7 +1,7 @@
 """One invocation of kvw: the composed config, and what else Hydra knows of the command line.
 
-Hydra keeps this in globals. They are read in two places alone, :func:`kvw.cli.main.main` for a command line and
-:func:`compose` for a program, and handed down from there.
+Hydra keeps this in globals. Two places read them: :func:`kvw.cli.main.main` for a command line, :func:`compose` for a
+program. Everything else is given an :class:`Invocation`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from kvw.config.schema import Config
 
 @dataclass(frozen=True)
 class Invocation:
-    """What a task is given.
+    """The composed config of one task, and how it was asked for.
 
     Attributes:
         cfg: the composed config.
@@ -65,7 +65,7 @@ def register() -> None:
 
 
 def compose(*overrides: str) -> Invocation:
-    """The invocation of a command line, without a command line: nothing global is left changed.
+    """Composes the config for a program, as a command line with these overrides would; no global state is changed.
 
     Args:
         overrides: ``key=value`` in Hydra's grammar.
@@ -85,7 +85,7 @@ def compose(*overrides: str) -> Invocation:
 
 @contextmanager
 def _global_hydra() -> Iterator[None]:
-    """Lets Hydra be initialised within the block, also inside of a Hydra application, whose own state comes back."""
+    """Clears Hydra's global state for the block, and restores it: the caller may be a Hydra application itself."""
     before = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:

@@ -1,9 +1,9 @@
 """From a config node to the object that it names: checks, and :func:`build`.
 
 :func:`locate` is the only place where a config's ``_target_`` becomes an object, and a config may come from a stranger:
-a run that is resumed brings its own. So a node can only name what its place is for (:data:`HOMES`, :data:`WITHIN`), and
-Hydra's ``instantiate`` has no part in it: that would read the environment where a text holds ``${oc.env:HOME}``, and
-turn lists and dataclasses into its own containers.
+a run that is resumed brings its own. So a node can only name classes of the modules that its place is for
+(:data:`HOMES`, :data:`WITHIN`), and Hydra's ``instantiate`` has no part in it: that would read the environment where a
+text holds ``${oc.env:HOME}``, and turn lists and dataclasses into its own containers.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def build(node: Mapping[str, Any], where: str, **runtime: Any) -> Any:
 
 
 def locate(node: Any, where: str, within: str | None = None) -> Callable[..., Any]:
-    """The class that a node's ``_target_`` names; for ``task`` the function, which takes the config alone.
+    """The class that a node's ``_target_`` names; for ``task`` the function, which takes an invocation.
 
     Args:
         node: plain.
@@ -72,8 +72,8 @@ def locate(node: Any, where: str, within: str | None = None) -> Callable[..., An
         within: for a node within another one, that one's place.
 
     Raises:
-        KvwError: the name is not one that the place may have: then nothing is imported. Or it can't be imported, or is
-            not what the place is for.
+        KvwError: the place may not name it, in which case nothing is imported; it can't be imported; or it is of
+            another kind than the place is for.
     """
     place = within or where.rpartition(".")[2]
     if not isinstance(node, Mapping) or "_target_" not in node:
@@ -103,7 +103,7 @@ def locate(node: Any, where: str, within: str | None = None) -> Callable[..., An
 
 
 def bound(node: Any, where: str) -> Callable[..., Any]:
-    """The function that a node names, with the node's other keys as keyword arguments; what it raises is its own.
+    """The function that a node names, with the node's other keys as keyword arguments.
 
     Raises:
         KvwError: as :func:`locate` and :func:`check_settings`.
@@ -115,7 +115,7 @@ def bound(node: Any, where: str) -> Callable[..., Any]:
 
 
 def maker(node: Any, where: str, **runtime: Any) -> Callable[..., Any]:
-    """As :func:`build`, but a function that makes it when it is called, with more runtime arguments."""
+    """A function that makes what a node names, as :func:`build`, when it is called with further runtime arguments."""
     target = locate(node, where)
     settings = {key: value for key, value in node.items() if key != "_target_"}
     check_settings(settings, target, where)
@@ -136,7 +136,7 @@ def maker(node: Any, where: str, **runtime: Any) -> Callable[..., Any]:
 
 
 def _made(value: Any, where: str, place: str, depth: int = 1) -> Any:
-    """A setting's value, in which every node is made into what it names."""
+    """A setting's value with every config node in it replaced by the object that the node names."""
     if isinstance(value, (Mapping, list)) and depth >= DEEPEST:
         raise KvwError(f"{where:.80}: expected a config of at most {DEEPEST} levels; got more")
     if isinstance(value, list):
@@ -157,7 +157,7 @@ def _made(value: Any, where: str, place: str, depth: int = 1) -> Any:
 
 
 def check_settings(settings: Mapping[str, Any], target: Callable[..., Any], where: str) -> None:
-    """Checks settings against the signature of what they are for.
+    """Checks settings against the signature of the class or function that takes them.
 
     Args:
         settings: by name.

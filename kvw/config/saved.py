@@ -25,9 +25,9 @@ _MARKS = "kvw.question_marks"
 def restored_config(saved: Mapping[str, Any]) -> DictConfig:
     """The config of a saved run, which may come from a stranger: nothing in it is live.
 
-    Every text arrives as it was typed, whatever ``${...}`` it holds: ``plain(restored(saved)) == saved``, but for keys
-    that ``saved`` lacks and that have a default. No resolver reads the environment, a file or another key. What
-    the nodes name is not looked at: :func:`kvw.config.nodes.locate` does that, where they are used.
+    Every text arrives as it was typed, whatever ``${...}`` it holds: ``plain(restored_config(saved)) == saved``,
+    but for keys that ``saved`` lacks and that have a default. No resolver reads the environment, a file or another key.
+    What the nodes name is checked where they are used, by :func:`kvw.config.nodes.locate`.
 
     Args:
         saved: JSON values by the keys of :class:`kvw.config.schema.Config`.
@@ -36,8 +36,8 @@ def restored_config(saved: Mapping[str, Any]) -> DictConfig:
         a config as Hydra composes it: typed, and closed against other keys.
 
     Raises:
-        KvwError: a key is unknown or lacking, or its value is of another type; there is something that JSON has no
-            word for; it has more than :data:`kvw.config.nodes.DEEPEST` levels or :data:`MOST` values.
+        KvwError: a key is unknown or lacking, or its value is of another type; a value is none of JSON's; the config
+            has more than :data:`kvw.config.nodes.DEEPEST` levels or :data:`MOST` values.
     """
     if not isinstance(saved, Mapping):
         raise KvwError(f"config: expected its keys and values; got {shown_value(saved)}")

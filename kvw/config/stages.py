@@ -1,4 +1,4 @@
-"""Which strategies a config chains, each with its space: ``strategy`` and its ``then``, or an experiment's stages."""
+"""The stages of a search, each a strategy in a space: ``strategy`` and its ``then``, or those of an experiment."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def stage_nodes(invocation: Invocation) -> dict[str, Any]:
     """The config node of each stage of a search, by the stage's name, in their order: see :func:`make_stages`.
 
     Raises:
-        KvwError: ``then`` names no strategy or goes in a circle, or an experiment is asked for another strategy than
-            its own.
+        KvwError: ``then`` names no strategy or leads in a circle; or the command line asks for another strategy or
+            space than the experiment's.
     """
     cfg = invocation.cfg
     if cfg.stages:
@@ -73,12 +73,12 @@ def compose_stage(
 
     Args:
         name: of the strategy.
-        space: the command line's; None is the strategy's own.
-        key: that named it, for messages.
-        settings: of the two, as on a command line.
+        space: node of the space that the command line asks for; None is the strategy's own space.
+        key: the config key that named the strategy, for messages.
+        settings: of the strategy and the space, as on a command line.
 
     Raises:
-        KvwError: there is no such strategy, or a setting is none of its.
+        KvwError: there is no such strategy, or it has no such setting.
     """
     names = options("strategy")
     if name not in names:
@@ -96,14 +96,14 @@ def compose_stage(
 
 
 def with_members(node: Any, space: dict[str, Any] | None) -> Any:
-    """The node of a stage in which members are nodes by name: ``genetic``, ``genetic-2`` for a second one, ...
+    """The node of a stage with its members as nodes by name: ``genetic``, ``genetic-2`` for a second one, ...
 
     Args:
-        node: in which they may be a list of words.
+        node: of a stage, whose ``members`` may be a list of words.
         space: as for :func:`compose_stage`.
 
     Raises:
-        KvwError: there is no such strategy, or a setting is none of its.
+        KvwError: there is no such strategy, or it has no such setting.
     """
     strategy = node.get("strategy") if isinstance(node, dict) else None
     members = strategy.get("members") if isinstance(strategy, dict) else None
@@ -125,10 +125,10 @@ def with_members(node: Any, space: dict[str, Any] | None) -> Any:
 
 
 def make_stage(name: str, node: dict[str, Any], where: str) -> SearchStage:
-    """A stage of its config.
+    """Makes a stage from its config node.
 
     Raises:
-        KvwError: a part is missing or wrong.
+        KvwError: a part of the node is missing or wrong.
     """
     parts = node if isinstance(node, dict) else {}
     if set(parts) - {"step_limit"} != set(STAGE) or not all(isinstance(parts[k], dict) for k in STAGE):

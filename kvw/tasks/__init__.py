@@ -1,1 +1,4 @@
-"""Tasks: what ``task=NAME`` runs. One file a task; each task is a function of the config."""
+"""Tasks: what ``task=NAME`` runs, one file a task.
+
+A task is a function of a :class:`kvw.config.invocation.Invocation` and of the task's own settings; it returns a float.
+"""

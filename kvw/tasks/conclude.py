@@ -1,4 +1,4 @@
-"""The end of a run: the result is judged on what no search ever heard, and the summary is written."""
+"""The end of a search: its result is judged on held-out texts and audio, and a run gets its summary."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """A search that has ended, and how its voices do on what no search ever heard.
+    """A search that has ended, and how its voices do on texts and audio that no search ever heard.
 
     Attributes:
-        result: of the search; it has a best candidate.
+        result: of the search; ``result.archive.best`` is not None.
         similarities: of each voice that a summary compares, by its label: the similarity on each held-out text.
         waves: what these voices say on the held-out texts; None for a text that a voice failed to say.
         provenance: where the voice comes from, as JSON values: synthesiser, target, strategy, seed, versions, ...

@@ -1,4 +1,4 @@
-"""Where exported voices go: a folder with a file for each, or a pack that holds them all.
+"""Destinations of exported voices: a folder with a file for each voice, or a pack that holds all of them.
 
 Read :class:`Destination` first; :func:`open_destinations` makes them.
 """
@@ -32,27 +32,27 @@ PACKS = {"npz": "voices.bin", "sherpa": "voices.sherpa.bin"}
 
 
 class Destination(Protocol):
-    """Where voices of one format go."""
+    """Takes the voices of one export in one format."""
 
     path: Path
 
     def held(self, name: str) -> Voice | None:
-        """The voice that has this name there, if one has.
+        """The voice that this destination holds by this name; None where it holds none.
 
         Raises:
-            KvwError: something else has it.
+            KvwError: a file of another kind has that name.
         """
 
     def put(self, name: str, voice: Voice, facts: Mapping[str, Any]) -> None:
         """Adds a voice, or writes over the one of its name.
 
         Raises:
-            KvwError: there is no room.
-            ValueError: the format can't hold it.
+            KvwError: the destination is full.
+            ValueError: the format can't hold the voice.
         """
 
     def close(self) -> None:
-        """Writes what is not written yet."""
+        """Writes voices that are not written yet, and logs what was written."""
 
 
 class FolderDestination:
@@ -89,14 +89,14 @@ class FolderDestination:
 
 
 class PackDestination:
-    """A file of several voices, which is written when it is closed.
+    """A file of several voices, written when the destination is closed.
 
     Args:
-        path: of the file; one that exists is read, and voices are added behind its own.
+        path: of the file; voices of an existing pack are kept, and new ones come after them.
         form: of :data:`PACKS`.
 
     Raises:
-        KvwError: it exists and is no pack of that format.
+        KvwError: the file exists and is no pack of that format.
     """
 
     def __init__(self, path: Path, form: str) -> None:
@@ -138,14 +138,14 @@ class PackDestination:
 
 
 def open_destinations(formats: Sequence[str], out: Path) -> list[Destination]:
-    """The places of ``formats``; folders that are missing are made.
+    """The destinations of ``formats``; missing folders are made.
 
     Args:
         formats: of :data:`SINGLE` and :data:`PACKS`.
         out: a folder; or, by its ending, the file of a pack, in whose folder the other formats go.
 
     Raises:
-        KvwError: a file for several packs or for none; or one that is there and isn't such a pack.
+        KvwError: ``out`` is a file and ``formats`` has no pack or several; or the file exists and is no such pack.
     """
     packs = [form for form in formats if form in PACKS]
     is_file = out.suffix in (".bin", ".npz") and not out.is_dir()

@@ -1,6 +1,6 @@
-"""``task=doctor``: what is on this machine, what is missing, and the command that mends it. Asks no network.
+"""``task=doctor``: what is on this machine, what is missing, and the command that mends it. No network is used.
 
-Read :data:`CHECKS` first. What a check needs is imported where it runs: the doctor has to start where it is missing.
+Read :data:`CHECKS` first. A check imports the packages that it needs: the doctor must start where they are missing.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ MODEL_BYTES = 1e9
 
 
 class Missing(Exception):
-    """What a check does not find.
+    """A check did not find what it looks for.
 
     Args:
-        found: what there is instead.
-        mend: the command for just that; None for the check's own.
+        found: what is there instead.
+        mend: the command that mends it; None for the check's own command.
     """
 
     def __init__(self, found: str, mend: str | None = None) -> None:
@@ -54,8 +54,8 @@ class Check(NamedTuple):
 
     Attributes:
         name: what is looked for.
-        find: says what it found; whatever it raises is what is missing.
-        mend: the command that mends it.
+        find: returns what it found as text; an error that it raises says what is missing.
+        mend: the command that mends a failed check.
         required: whether no search can run without it.
     """
 
@@ -72,7 +72,7 @@ def doctor(invocation: Invocation) -> float:
         how many checks found what they look for.
 
     Raises:
-        KvwError: something is missing without which no search can run, also none with the embedded synthesiser.
+        KvwError: a required check failed: no search can run, not even with the embedded synthesiser.
     """
     rows = [(check, *examine(check, invocation)) for check in CHECKS]
     table = [("check", "found", "mended by"), *((check.name, found, mend) for check, found, mend in rows)]
@@ -87,7 +87,7 @@ def doctor(invocation: Invocation) -> float:
 
 
 def examine(check: Check, invocation: Invocation) -> tuple[str, str]:
-    """What a check found, and the command that mends it: empty where nothing is missing."""
+    """What a check found, and the command that mends it; the command is empty where nothing is missing."""
     try:
         return check.find(invocation), ""
     except Exception as error:  # a broken package may raise anything
@@ -108,7 +108,7 @@ def reinstall(*packages: str) -> str:
 
 
 def python(invocation: Invocation) -> str:
-    """Kokoro and its phonemisers allow no other."""
+    """Python in a version that Kokoro and its phonemisers run on."""
     if not (3, 10) <= sys.version_info[:2] < (3, 13):
         raise Missing(f"{platform.python_version()}, which kokoro does not run on: 3.10 to 3.12")
     return platform.python_version()
@@ -148,7 +148,7 @@ def torch_device(invocation: Invocation) -> str:
 
 
 def resemblyzer(invocation: Invocation) -> str:
-    """Resemblyzer embeds a spectrogram; to embed a recording would take librosa's seconds of imports as well."""
+    """Resemblyzer embeds a spectrogram; embedding a recording would import librosa too, which takes seconds."""
     import torch
 
     with warnings.catch_warnings():  # of what is gone in the versions that kvw does not allow

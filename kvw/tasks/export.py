@@ -1,4 +1,4 @@
-"""``task=export``: voices in the formats of Kokoro's runtimes, by names that their servers take.
+"""``task=export``: writes voices in the formats of Kokoro's runtimes, under names that their servers accept.
 
 Read :func:`export` first, then :class:`Namer`; :mod:`kvw.tasks.destinations` writes.
 """
@@ -56,7 +56,7 @@ def export(
     Args:
         invocation: of which the config counts; its ``export_bin`` asks for ``npz`` in ``voice_folder``.
         formats: of :data:`SINGLE` and :data:`PACKS`.
-        name: of one voice, whole or its last part; null is made of the voice's own.
+        name: of one voice, whole or its last part; null makes one of the voice's own name.
         gender: ``f`` or ``m``, for the name; null is guessed where the name doesn't say.
         out: a folder, or the file of a pack; null is ``voice_folder`` for all of its voices, else :data:`EXPORTED`.
         replace: whether another voice that has the name already is written over.
@@ -65,7 +65,7 @@ def export(
         how many voices were exported.
 
     Raises:
-        KvwError: bad settings; no voices; or some could not be exported: then the others were.
+        KvwError: a setting is wrong; there are no voices; or some voices could not be exported, the others were.
     """
     cfg = invocation.cfg
     chosen = known_formats(formats, cfg.export_bin)
@@ -118,7 +118,7 @@ def known_formats(given: list[str] | str, export_bin: bool) -> list[str]:
 
 
 def found(cfg: DictConfig) -> dict[str, Callable[[], NamedVoice]]:
-    """The voices to export, by what they are called in the config or by their files: functions that read them.
+    """Functions that read the voices to export, by the voices' references or files.
 
     Raises:
         KvwError: there are none.
@@ -142,7 +142,7 @@ def found(cfg: DictConfig) -> dict[str, Callable[[], NamedVoice]]:
 
 
 def folder_for(cfg: DictConfig, out: str | None) -> Path:
-    """Where the voices go."""
+    """The folder, or the pack's file, that the voices are written to."""
     folder = Path(cfg.voices_folder)
     if out:
         return Path(out)
@@ -152,10 +152,10 @@ def folder_for(cfg: DictConfig, out: str | None) -> Path:
 
 
 def check_owner(voice: NamedVoice, formats: list[str]) -> None:
-    """Refuses what the formats can't hold.
+    """Checks that the formats can hold a voice of its synthesiser.
 
     Raises:
-        KvwError: the voice is not Kokoro's, and a format is; or it is nobody's that is known.
+        KvwError: a format is Kokoro's and the voice is not; or the voice's synthesiser is unknown.
     """
     known = (KOKORO, EMBEDDED)
     if voice.synthesizer not in known:  # it would become part of a file's name
@@ -169,10 +169,11 @@ def check_owner(voice: NamedVoice, formats: list[str]) -> None:
 
 
 def put(voice: NamedVoice, name: str, places: list[Destination], replace: bool) -> None:
-    """Puts a voice in every place, or in none if one has another voice of that name.
+    """Writes a voice to every destination, or to none if one of them has another voice of that name.
 
     Raises:
-        KvwError: one has, and that may not go; or a format can't hold the voice.
+        KvwError: a destination has another voice of that name, which may not be replaced; or a format can't hold the
+            voice.
     """
     owner = voice.synthesizer
     label = name if owner == KOKORO else f"{name}.{owner}"
@@ -194,7 +195,7 @@ def put(voice: NamedVoice, name: str, places: list[Destination], replace: bool) 
 
 
 def record(voice: NamedVoice, name: str) -> dict[str, Any]:
-    """What goes with a voice: all that is known of it, and that it is synthetic, of which voices, and since when."""
+    """The facts that are exported with a voice: its own, base voices and licence, that it is synthetic, the date."""
     return {
         **voice.facts,
         "format": FORMAT,
@@ -218,7 +219,7 @@ def licence(bases: set[str], owner: str) -> str:
 
 
 class Namer:
-    """Names voices for Kokoro's servers, and hears those whose gender it has to guess.
+    """Names voices for Kokoro's servers, and guesses the gender of a voice by its pitch where the name needs it.
 
     Args:
         cfg: the config.
@@ -233,10 +234,10 @@ class Namer:
         self._denied: list[str] = []
 
     def __call__(self, voice: NamedVoice) -> str:
-        """The name of a voice: its own or the one given, if a server takes it, else one that is made of it.
+        """The voice's own name or the one that was given, if servers accept it; else a name that is made of it.
 
         Raises:
-            KvwError: the gender has to be guessed, and the voice can't be heard.
+            KvwError: the gender has to be guessed, and the voice can't be spoken with.
         """
         text = self._name or voice.name
         valid = [known for known in (text, folded(text)) if is_kokoro_name(known)]
@@ -249,7 +250,7 @@ class Namer:
         return name
 
     def warn(self) -> None:
-        """Logs which names clash with the config."""
+        """Logs the names whose letters contradict the config's language or gender."""
         if self._foreign:
             log.warning(
                 "%s: made or exported for another language than the first letter says, by which servers read text; "
@@ -261,7 +262,7 @@ class Namer:
             log.warning("%s: named before task.gender=%s, and left so; give task.name=NAME", names, self._gender)
 
     def _heard(self, voice: NamedVoice) -> str:
-        """The gender by pitch, of the recording beside the voice's file or else of what the voice says."""
+        """The gender by the pitch of the recording beside the voice's file, else of the voice speaking."""
         recording = voice.path.with_suffix(".wav") if voice.path else None
         try:
             if recording and recording.is_file():

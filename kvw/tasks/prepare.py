@@ -1,10 +1,10 @@
-"""What comes before a search: settings checked, strategies rehearsed, stock voices and models loaded."""
+"""Before a search: checks the settings, rehearses the strategies, loads the stock voices and the models."""
 
 from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -39,8 +39,8 @@ from kvw.search.state import freeze, state_dict
 from kvw.search.strategy import Finished
 from kvw.speech import select
 from kvw.speech.synthesizer import Script
-from kvw.types import EMBEDDED, KOKORO, Voice
-from kvw.voices.files import load_bank, single_files, synthesizer_of
+from kvw.tasks.bank import has_own_bank, load_bank_for
+from kvw.types import Voice
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +55,11 @@ class Prepared:
     Attributes:
         invocation: of the search; its config has the synthesiser and the stages that were chosen, and ``stages`` is
             never empty.
-        stages: made of it.
-        totals: candidates of each stage, where its strategy says how many.
-        bank: stock voices.
-        settings: of the fitness.
-        executor: ready.
+        stages: made of that config.
+        totals: how many candidates each stage has, where its strategy says so.
+        bank: the stock voices by name.
+        settings: everything that the fitness is made of.
+        executor: with its models loaded.
     """
 
     invocation: Invocation
@@ -81,16 +81,16 @@ class Prepared:
 
     @property
     def rows(self) -> list[int]:
-        """The rows of a voice, in [0, 509], that those are heard through."""
+        """The rows of a voice, in [0, 509], that the scored texts are heard through."""
         return [segment.row for script in self.scripts for segment in script.segments]
 
     @property
     def uncounted(self) -> int:
-        """Candidates that count against no limit."""
+        """How many candidates of the search count against no limit."""
         return sum(total or 0 for total in self.totals)
 
     def heldout(self) -> HeldOut:
-        """The judge."""
+        """Measures voices on held-out texts and audio."""
         inputs = self.settings.inputs
         ear = self.settings.ear(self.cfg.seed + HELDOUT_SEED)
         return HeldOut(ear, inputs.heldout_texts, inputs.target.heldout)
@@ -135,7 +135,7 @@ class Prepared:
         }
 
     def fingerprint(self) -> dict[str, str]:
-        """What the last bits of its results depend on."""
+        """The versions, kernels and settings that the last bits of the results depend on, by name."""
         nodes = [plain(self.cfg[key]) for key in ("stages", "fitness", "synth")]
         own = fingerprint(self.settings.device, self.executor.batch, nodes)
         return own | getattr(self.executor, "fingerprint", {})  # of those that evaluate, where that is elsewhere
@@ -164,7 +164,7 @@ def prepared(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
     synth = plain(cfg.synth)
     if synth["_target_"] == select.AUTOMATIC:
         synth = build(synth, "synth", voice_folder=Path(cfg.voices_folder))
-    bank = stock_voices(cfg, synth, inputs)
+    bank = load_bank_for(cfg, synth, inputs)
     totals = rehearse(stages, list(bank.values()), cfg.population_limit)
     check_limits(stages, totals, cfg.step_limit)
     log.info("Loading the models")
@@ -183,7 +183,7 @@ def prepared(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
 
 @contextmanager
 def new_search(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
-    """As :func:`prepared`, for a search that begins: what the user should know of the target is logged.
+    """As :func:`prepared`, for a search that begins: also logs what the user should know of the target.
 
     Raises:
         KvwError: as :func:`prepared`.
@@ -199,17 +199,17 @@ def new_search(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
 
 
 def absolute(path: str) -> str:
-    """A path for whoever goes on with the run from another folder."""
+    """An absolute path: a run may be resumed from another working directory."""
     return str(Path(path).absolute())
 
 
 def rehearse(stages: Sequence[SearchStage], bank: list[Voice], limit: int) -> list[int | None]:
-    """Makes the spaces, the strategies and a first generation once, of unranked voices.
+    """Makes each stage's space, strategy and first generation once, with unranked voices.
 
-    What is wrong with a setting or a plugin shows before minutes of ranking, not after.
+    A wrong setting or plugin shows before the ranking, which takes minutes, not after it.
 
     Returns:
-        the candidates of each stage, where its strategy says how many; see :class:`kvw.search.strategy.Strategy`.
+        how many candidates each stage has, where its strategy says so; see :class:`kvw.search.strategy.Strategy`.
 
     Raises:
         KvwError: a setting is out of its range, or a strategy breaks its contract.
@@ -227,7 +227,7 @@ def rehearse(stages: Sequence[SearchStage], bank: list[Voice], limit: int) -> li
 
 
 def check_limits(stages: Sequence[SearchStage], totals: Sequence[int | None], step_limit: int) -> None:
-    """Checks that every stage gets its turn.
+    """Checks that every stage of a search comes to an end.
 
     Args:
         stages: of the search.
@@ -249,51 +249,8 @@ def check_limits(stages: Sequence[SearchStage], totals: Sequence[int | None], st
         log.warning("step_limit %d is spent before the last stage, %s, has its turn", step_limit, stages[-1].name)
 
 
-def stock_voices(cfg: DictConfig, synth: dict[str, Any], inputs: Inputs) -> dict[str, Voice]:
-    """The bank that belongs to the synthesiser.
-
-    ``voice_folder`` is Kokoro's unless it holds embedded voices; the embedded synthesiser has a bank of its own.
-
-    Raises:
-        KvwError: there are no voices, or they are another synthesiser's.
-    """
-    folder, wanted = Path(cfg.voices_folder), owner(synth)
-    if has_own_bank(cfg, synth):
-        bank = select.embedded_voices()
-    else:
-        loaded = load_bank(folder)
-        if loaded.synthesizer != wanted:
-            raise KvwError(
-                f"voice_folder: expected voices of the {wanted} synthesiser; {folder} holds {loaded.synthesizer}'s; "
-                f"give synth={loaded.synthesizer}, or another voice_folder"
-            )
-        bank = loaded.voices
-    if inputs.starting_voice is not None and inputs.starting_synthesizer != wanted:
-        raise KvwError(
-            f"starting_voice: expected a voice of the {wanted} synthesiser; {cfg.starting_voice} is "
-            f"{inputs.starting_synthesizer}'s; give synth={inputs.starting_synthesizer}, or another voice"
-        )
-    if cfg.population_limit > len(bank):
-        log.warning("population_limit is %d, the stock voices are %d: all are used", cfg.population_limit, len(bank))
-    return bank
-
-
-def owner(synth: Mapping[str, Any]) -> str:
-    """Whose voices a synthesiser speaks."""
-    return EMBEDDED if synth["_target_"] == select.EMBEDDED else KOKORO
-
-
-def has_own_bank(cfg: DictConfig, synth: Mapping[str, Any]) -> bool:
-    """Whether the stock voices are the embedded synthesiser's own, in no folder."""
-    folder = Path(cfg.voices_folder)
-    if owner(synth) != EMBEDDED or folder != Path("voices"):
-        return False
-    present = single_files(folder)
-    return not present or synthesizer_of(present[0]) != EMBEDDED
-
-
 def reseed(seed: int) -> None:
-    """Seeds the global generators, which libraries use: several jobs of a sweep share one process."""
+    """Seeds the global random generators, which libraries use; several jobs of a sweep share one process."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - deap.cma draws from it
     torch.manual_seed(seed)

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def report(invocation: Invocation, *, out: str | None) -> float:
-    """Makes the report of the run that ``run`` names anew; of several, a page that compares them.
+    """Writes the report of the run that the key ``run`` names, or one page that compares several runs.
 
     Args:
         invocation: of which ``run`` and ``judges`` of the config count.
@@ -31,7 +31,7 @@ def report(invocation: Invocation, *, out: str | None) -> float:
         how many runs.
 
     Raises:
-        KvwError: no run is named, one isn't there or can't be read, or ``out`` is no path of a page.
+        KvwError: no run is named, a run is missing or can't be read, or ``out`` is no path of a page.
     """
     from kvw.reports import page  # what it imports takes a second
 
@@ -55,7 +55,7 @@ def report(invocation: Invocation, *, out: str | None) -> float:
 
 
 def report_of_run(folder: Path, judges: Mapping[str, Any] | None) -> Path:
-    """Makes the report of the run in ``folder``.
+    """Writes the report of the run in ``folder``.
 
     Args:
         folder: of the run.
@@ -86,5 +86,5 @@ def jury_of(node: Mapping[str, Any] | None) -> Jury | None:
 
 
 def write(path: Path, content: str) -> None:
-    """Writes a page; a name that is no text arrives with its bytes escaped."""
+    """Writes a page as UTF-8; bytes of file names that are no text are escaped."""
     write_whole(path, content.encode("utf-8", "backslashreplace"))

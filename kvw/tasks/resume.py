@@ -1,4 +1,4 @@
-"""Going on with a run, from its folder alone."""
+"""Resumes a run from its folder alone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def resume(invocation: Invocation) -> Outcome:
         invocation: of whose config the budgets and :data:`GROUPS` count, where the command line names them.
 
     Raises:
-        KvwError: there is no such run, it is at work, it is damaged, or the command line asks for what can't change.
+        KvwError: there is no such run, another process works on it, its record is damaged, or the command line changes
+            a key that can't change.
     """
     if invocation.multirun:
         raise KvwError("resume: expected one run; -m is for new ones; leave it out, and go on with one after the other")
@@ -55,10 +56,10 @@ def resume(invocation: Invocation) -> Outcome:
 
 
 def changed(record: Store, invocation: Invocation) -> DictConfig:
-    """The saved config of a run with what the command line changes.
+    """The saved config of a run with the keys that the command line changes.
 
     Raises:
-        KvwError: that is something else than these.
+        KvwError: the command line changes a key that can't change.
     """
     cfg = invocation.cfg
     begun, choices = restored_config(record.facts["config"]), record.facts["choices"]
@@ -94,7 +95,7 @@ def changed(record: Store, invocation: Invocation) -> DictConfig:
 
 
 def check_same(record: Store, ready: Prepared) -> None:
-    """Checks that what a run takes from outside of its folder is as it was, and says whether its numbers can be.
+    """Checks that stock voices and synthesiser are those that the run began with; logs what else differs.
 
     Raises:
         KvwError: the stock voices or the synthesiser differ.

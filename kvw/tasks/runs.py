@@ -35,17 +35,17 @@ FIXED = ("run", "step", "generation", "status", "stage", "score", "target_simila
 
 
 def runs(invocation: Invocation, *, csv: str | None) -> float:
-    """Prints the runs that ``run`` names: all in a table; one with what it did; several with what differs.
+    """Prints the runs that the key ``run`` names: all as a table, one in detail, several with their differences.
 
     Args:
         invocation: of which ``run`` of the config counts.
-        csv: a file for every candidate of these runs; null is none.
+        csv: a file to write every candidate of these runs to; null writes none.
 
     Returns:
         how many runs.
 
     Raises:
-        KvwError: a run that is named isn't there or can't be read; or ``csv`` lacks what could not be read.
+        KvwError: a named run is missing or can't be read; or ``csv`` lacks runs that could not be read.
     """
     cfg, outputs = invocation.cfg, invocation.outputs
     if csv is not None and (not csv.strip() or Path(csv).is_dir()):
@@ -68,12 +68,12 @@ def runs(invocation: Invocation, *, csv: str | None) -> float:
 
 
 def say(lines: Sequence[str]) -> None:
-    """Logs lines, each of which stays one, whatever a stranger's record has in it."""
+    """Logs lines; a line break within a line, which a stranger's record may have, becomes a space."""
     log.info("%s", "\n".join(" ".join(line.splitlines()) for line in lines))
 
 
 def listed(chosen: Sequence[Run], outputs: Path) -> tuple[list[str], list[str]]:
-    """A table with a line for each run; and what is wrong with those that can't be read."""
+    """A table with a line for each run, and the errors of the runs that can't be read."""
     rows: list[tuple[str, ...]] = [HEAD]
     failed = []
     for run in chosen:
@@ -87,7 +87,7 @@ def listed(chosen: Sequence[Run], outputs: Path) -> tuple[list[str], list[str]]:
 def overview(run: Run, outputs: Path) -> tuple[str, ...]:
     """A run's cells of the table.
 
-    It reads a page or two of each run, whatever its length: a lab has a thousand of them.
+    Only a page or two of the run's record is read, however long it is: a lab has a thousand runs.
     """
     best, about = run.best, run.about
     return (
@@ -103,7 +103,7 @@ def overview(run: Run, outputs: Path) -> tuple[str, ...]:
 
 
 def described(run: Run) -> list[str]:
-    """What a run did, as lines."""
+    """A run in detail, as lines."""
     about = {name: word(value) for name, value in run.about.items()}
     status, stock, limit = run.status, run.stock, run.config.get("step_limit")
     tally = Tally()
@@ -138,9 +138,9 @@ def described(run: Run) -> list[str]:
 
 
 def compared(chosen: Sequence[Run], outputs: Path) -> list[str]:
-    """In which keys of the config the runs differ, and below it the table of them.
+    """The config keys in which the runs differ, and below them the table of the runs.
 
-    What the config does not say is compared as well: the recording's digest, the synthesiser and the versions.
+    The recording's digest, the synthesiser and the versions, which are not in the config, are compared as well.
     """
     differ = differing_settings(chosen)
     lines = ["The runs have the same config"]
@@ -152,10 +152,10 @@ def compared(chosen: Sequence[Run], outputs: Path) -> list[str]:
 
 
 def export(chosen: Sequence[Run], outputs: Path, path: Path) -> list[str]:
-    """Writes every candidate of the runs as CSV: numbers to their last digit, an empty cell for what there is not.
+    """Writes every candidate of the runs as CSV: numbers to their last digit, an empty cell for a missing one.
 
     Returns:
-        the runs that can't be read to their ends: why is logged, and the file has what comes before.
+        the runs that can't be read to their end: the reason is logged, and the file has the candidates before it.
 
     Raises:
         StorageError: the storage is full, broken or gone; a file that was there is as it was.

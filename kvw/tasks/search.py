@@ -60,7 +60,7 @@ def new_run(invocation: Invocation, inputs: Inputs) -> Outcome | None:
     """Evolves a voice in a folder of its own.
 
     Returns:
-        what came of it; None for a dry run.
+        the outcome; None for a dry run.
 
     Raises:
         KvwError: bad input, before anything is written; or no candidate could be scored.
@@ -78,7 +78,7 @@ def new_run(invocation: Invocation, inputs: Inputs) -> Outcome | None:
 
 
 def begin(ready: Prepared, folder: Path) -> Store:
-    """Writes down what a run is, its record last: a folder with a record is a run."""
+    """Writes config, recordings and record of a new run; the record last, since a folder with a record is a run."""
     cfg, settings = ready.cfg, ready.settings
     target = settings.inputs.target
     write_whole(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
@@ -153,7 +153,7 @@ def run_search(ready: Prepared, heldout: HeldOut, folder: Path, record: Store) -
 
 
 def resume_command(folder: Path) -> str:
-    """What to type to go on with a run."""
+    """The command that resumes a run."""
     return f"python -m kvw resume={shell(str(folder))}"
 
 
@@ -163,12 +163,12 @@ def digests(bank: Mapping[str, Voice]) -> dict[str, str]:
 
 
 def storage_needed(candidates: int, texts: int) -> int:
-    """Bytes that a run may write: its record, and voices and audio of its improvements, of which a run has hundreds."""
+    """Bytes that a run may write: its record, and voices and audio of its improvements (hundreds at most)."""
     return 50_000_000 + candidates * texts * 4_000 + min(candidates, 200) * 1_100_000
 
 
 def plan(ready: Prepared) -> None:
-    """Logs what a search would do and what it would take, from two evaluations of the first stock voice."""
+    """Logs the plan of a search and the time it would take, estimated from evaluations of one stock voice."""
     cfg, bank, settings = ready.cfg, ready.bank, ready.settings
     voice = next(iter(bank.values()))
     seconds = []

@@ -1,4 +1,4 @@
-"""``task=speak``: a text of any length in one voice, or in several to compare, as an audio file."""
+"""``task=speak``: writes a text of any length as audio in one voice, or in several to compare."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def speak(invocation: Invocation, *, speed: float) -> float:
-    """Speaks ``target_text`` in each voice of ``test_voice``; of several voices each gets a file with its name.
+    """Speaks ``target_text`` in each voice of ``test_voice``; each of several voices gets a file with its name.
 
     Args:
         invocation: of which the config counts.
@@ -37,7 +37,7 @@ def speak(invocation: Invocation, *, speed: float) -> float:
         seconds of audio that were written.
 
     Raises:
-        KvwError: bad input; or some voices could not be spoken with: then the others were.
+        KvwError: bad input; or some voices failed, after the others were written.
     """
     cfg = invocation.cfg
     output = Path(cfg.output_name)
@@ -80,7 +80,7 @@ def chosen_voices(cfg: DictConfig) -> list[NamedVoice]:
     """The voices that ``test_voice`` names, at least one.
 
     Raises:
-        KvwError: it names none, or one that is not there.
+        KvwError: the key names no voice, or one that doesn't exist.
     """
     given = several(cfg.test_voice)
     if not any(given):

@@ -33,9 +33,9 @@ DENSE, MOST_DENSE = ("j", "z"), 130
 
 
 def transcribe(invocation: Invocation, target: Target) -> None:
-    """Sets ``target_text`` to what the target's first recordings say, and the language to that which is heard.
+    """Sets ``target_text`` to the words of the target's first recordings, and ``language`` to the one that is heard.
 
-    A language that the command line asks for stays.
+    A language that the command line asks for is kept.
 
     Raises:
         KvwError: a recording can't be read, no words are heard in it, or there is no transcriber.
@@ -64,18 +64,18 @@ def transcribe(invocation: Invocation, target: Target) -> None:
 
 
 class Unavailable(KvwError):
-    """There is no transcriber: that is no fault of a recording, and the next one would fail as well."""
+    """The transcriber can't be made: no recording is at fault, and every further one would fail as well."""
 
 
 def transcribe_many(invocation: Invocation) -> float:
-    """Transcribes ``target_audio``, a recording or a folder of them, into ``texts_folder``; skips what is done.
+    """Transcribes ``target_audio``, a recording or a folder of them, into ``texts_folder``; skips finished ones.
 
     Returns:
         how many texts are there.
 
     Raises:
         KvwError: there are no recordings, no transcriber, or ``texts_folder`` can't be written; or some recordings
-            failed: then the others are done.
+            failed, after the others were transcribed.
     """
     cfg = invocation.cfg
     recordings = recordings_in(cfg.target_audio)

@@ -102,7 +102,7 @@ def test_values_of_other_keys_stay_hydras_and_a_sweep_can_choose_among_targets()
         (["--target-audio", "my clip.wav"], 'type target_audio="my clip.wav"'),
     ],
 )
-def test_the_documents_dashes_are_answered_with_what_to_type(arguments, typed, capsys):
+def test_kvoicewalks_dashes_are_answered_with_what_to_type(arguments, typed, capsys):
     assert invoke(arguments) == 2
     assert typed in capsys.readouterr().err
 
@@ -233,7 +233,7 @@ def test_help_on_a_choice_prints_its_settings_with_their_comments(capsys):
         (["seed=1"], ["seed=1"]),
     ],
 )
-def test_the_documents_arguments_that_stand_for_a_task_choose_it(arguments, expected):
+def test_kvoicewalks_arguments_that_stand_for_a_task_choose_it(arguments, expected):
     assert with_task(arguments) == expected
 
 

@@ -47,7 +47,7 @@ def numpy_reads(path):
         return {name: pack[name] for name in pack}
 
 
-def test_the_documents_command_packs_a_folder_as_voices_bin_in_it(here):
+def test_kvoicewalks_command_packs_a_folder_as_voices_bin_in_it(here):
     before = {path: path.read_bytes() for path in (here / "voices").iterdir()}
     for _ in range(2):  # the second time voices.bin is in the folder
         assert invoke(["export_bin=true", "voice_folder=voices"]) == 0

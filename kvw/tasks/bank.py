@@ -1,0 +1,61 @@
+"""The stock voices that belong to the synthesiser of a search."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from kvw.config.inputs import Inputs
+from kvw.errors import KvwError
+from kvw.speech import select
+from kvw.types import EMBEDDED, KOKORO, Voice
+from kvw.voices.files import load_bank, single_files, synthesizer_of
+
+log = logging.getLogger(__name__)
+
+
+def load_bank_for(cfg: DictConfig, synth: dict[str, Any], inputs: Inputs) -> dict[str, Voice]:
+    """The stock voices that belong to the synthesiser.
+
+    ``voice_folder`` is Kokoro's unless it holds embedded voices; the embedded synthesiser has a bank of its own.
+
+    Raises:
+        KvwError: there are no voices, or they are another synthesiser's.
+    """
+    folder, wanted = Path(cfg.voices_folder), owner(synth)
+    if has_own_bank(cfg, synth):
+        bank = select.embedded_voices()
+    else:
+        loaded = load_bank(folder)
+        if loaded.synthesizer != wanted:
+            raise KvwError(
+                f"voice_folder: expected voices of the {wanted} synthesiser; {folder} holds {loaded.synthesizer}'s; "
+                f"give synth={loaded.synthesizer}, or another voice_folder"
+            )
+        bank = loaded.voices
+    if inputs.starting_voice is not None and inputs.starting_synthesizer != wanted:
+        raise KvwError(
+            f"starting_voice: expected a voice of the {wanted} synthesiser; {cfg.starting_voice} is "
+            f"{inputs.starting_synthesizer}'s; give synth={inputs.starting_synthesizer}, or another voice"
+        )
+    if cfg.population_limit > len(bank):
+        log.warning("population_limit is %d, the stock voices are %d: all are used", cfg.population_limit, len(bank))
+    return bank
+
+
+def owner(synth: Mapping[str, Any]) -> str:
+    """Name of the synthesiser that a config node stands for: ``kokoro`` or ``embedded``."""
+    return EMBEDDED if synth["_target_"] == select.EMBEDDED else KOKORO
+
+
+def has_own_bank(cfg: DictConfig, synth: Mapping[str, Any]) -> bool:
+    """Whether the stock voices are the embedded synthesiser's own, in no folder."""
+    folder = Path(cfg.voices_folder)
+    if owner(synth) != EMBEDDED or folder != Path("voices"):
+        return False
+    present = single_files(folder)
+    return not present or synthesizer_of(present[0]) != EMBEDDED
