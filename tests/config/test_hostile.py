@@ -145,7 +145,7 @@ def test_a_restored_config_is_closed_and_typed():
 def test_a_plugin_of_the_users_own_may_have_any_place(tmp_path, monkeypatch):
     (tmp_path / "strategies").mkdir()
     (tmp_path / "strategies" / "of_mine_alone.py").write_text(
-        "from kvw.spaces.base import Coherent\nfrom kvw.runs.store import Store\n"
+        "from kvw.spaces.offset import Coherent\nfrom kvw.runs.store import Store\n"
         "class Mine:\n    def __init__(self, *, part=None, **more):\n        self.part, self.more = part, more\n"
         "class Part:\n    pass\n"
         "def task(cfg, *, word='a'):\n    return 1.0\n"

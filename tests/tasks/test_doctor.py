@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from kvw.cli.main import invoke
+from kvw.config.invocation import Invocation
 from kvw.speech.embedded import espeak
 from kvw.tasks import doctor
 from kvw.tasks.doctor import CHECKS, Check, examine, tempfile
@@ -45,7 +46,7 @@ def checkup(tmp_path, monkeypatch, capsys):
 
 def child(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Runs the doctor in a process of its own, after ``code``."""
-    lines = f"import sys\n{code}\nfrom kvw import cli\nstatus = cli.run(['task=doctor'])\n"
+    lines = f"import sys\n{code}\nfrom kvw.cli.main import invoke\nstatus = invoke(['task=doctor'])\n"
     lines += "sys.exit(status)"
     command = [sys.executable, "-c", lines]
     return subprocess.run(
@@ -229,9 +230,9 @@ def test_spacys_model_is_needed_for_english_alone(monkeypatch):
 
     monkeypatch.setattr(importlib.metadata, "version", absent)
     check = next(check for check in CHECKS if check.name == "spaCy model")
-    _, mend = examine(check, OmegaConf.create({"language": {"letter": "b"}}))
+    _, mend = examine(check, Invocation(OmegaConf.create({"language": {"letter": "b"}})))
     assert mend == "python -m spacy download en_core_web_sm"
-    _, mend = examine(check, OmegaConf.create({"language": {"letter": "f"}}))
+    _, mend = examine(check, Invocation(OmegaConf.create({"language": {"letter": "f"}})))
     assert mend == ""
 
 
@@ -240,7 +241,7 @@ def test_whatever_a_check_raises_is_a_cell_of_one_line(message, kind):
     def fail(cfg):
         raise kind(message)
 
-    found, mend = examine(Check("name", fail, "the command"), OmegaConf.create())
+    found, mend = examine(Check("name", fail, "the command"), Invocation(OmegaConf.create()))
     assert found.startswith(kind.__name__)
     assert len(found.splitlines()) == 1
     assert len(found) <= 100
