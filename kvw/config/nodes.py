@@ -17,7 +17,7 @@ from functools import partial
 from types import UnionType
 from typing import Any, Union
 
-from kvw.errors import KvwError
+from kvw.errors import KvwError, error_line
 from kvw.text import nearest, shown_value
 
 PLUGINS = "strategies"
@@ -90,8 +90,7 @@ def locate(node: Any, where: str, within: str | None = None) -> Callable[..., An
     try:
         found = vars(importlib.import_module(module))
     except Exception as error:  # a plugin may raise anything
-        why = " ".join(str(error).split())
-        raise KvwError(f"{where}._target_: {name} can't be imported: {type(error).__name__}: {why:.200}") from error
+        raise KvwError(f"{where}._target_: {name} can't be imported: {error_line(error)}") from error
     if last not in found:
         hint = nearest(last, [word for word, value in found.items() if inspect.isclass(value)])
         raise KvwError(f"{where}._target_: {name} can't be imported: there is no {last} in {module}{hint}")

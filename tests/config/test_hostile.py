@@ -148,7 +148,7 @@ def test_a_plugin_of_the_users_own_may_have_any_place(tmp_path, monkeypatch):
         "from kvw.spaces.offset import Coherent\nfrom kvw.runs.store import Store\n"
         "class Mine:\n    def __init__(self, *, part=None, **more):\n        self.part, self.more = part, more\n"
         "class Part:\n    pass\n"
-        "def task(cfg, *, word='a'):\n    return 1.0\n"
+        "def task(invocation, *, word='a'):\n    return 1.0\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     module = "strategies.of_mine_alone"
