@@ -1,6 +1,7 @@
-"""kvw evolves Kokoro-82M voices towards a target speaker. Its public names are here; each is imported when it is asked.
+"""kvw evolves Kokoro-82M voices towards a target speaker. Its public names, each imported on first use.
 
-A strategy's author needs :class:`Candidate`, :class:`Finished`, and the protocols :class:`Space` and :class:`Strategy`.
+The author of a strategy needs :class:`Candidate`, :class:`Finished` and the protocols :class:`Space` and
+:class:`Strategy`.
 """
 
 from __future__ import annotations

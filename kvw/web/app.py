@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 import socket
 import tempfile
@@ -21,6 +20,7 @@ from kvw.config.arguments import VERBATIM
 from kvw.errors import KvwError
 from kvw.runtime.files import write_whole
 from kvw.runtime.locks import alone
+from kvw.text import unescape_interpolation
 
 log = logging.getLogger(__name__)
 
@@ -115,9 +115,7 @@ def given() -> list[str]:
         value = override.value() if key in VERBATIM else None
         if isinstance(value, list):
             value = f"[{','.join(map(str, value))}]"
-        # cli.quote escapes these
-        typed = re.sub(r"(\\*)\$\{", lambda match: match[1][: len(match[1]) // 2] + "${", str(value))
-        found.append(text if value is None else f"{key}={typed}")
+        found.append(text if value is None else f"{key}={unescape_interpolation(str(value))}")
     return found
 
 
