@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from kvw.audio.checks import speaker_doubts
-from kvw.audio.recordings import wave_digest
+from kvw.audio.target import wave_digest
 from kvw.audio.write import write_audio
 from kvw.config.inputs import Inputs, read_inputs, saved_inputs
 from kvw.config.nodes import build
