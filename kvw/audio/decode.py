@@ -82,9 +82,9 @@ def decode_file(path: Path) -> Wave:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise refusal(path, "expected an audio file, came a folder; name one file inside it")
+            raise refusal(path, "expected an audio file; got a folder; name one file inside it")
         if not stat.S_ISREG(mode):
-            raise refusal(path, "expected an audio file, came a pipe or device; save the recording to a file first")
+            raise refusal(path, "expected an audio file; got a pipe or device; save the recording to a file first")
         with path.open("rb") as file:
             check_size(path, file)
             file.seek(0)
@@ -133,7 +133,7 @@ def _decode(path: Path, file: BinaryIO) -> Wave:
         with _open(path, source) as container:
             return _collect(path, _blocks(path, container, source, 0.0))
     except (av.error.FFmpegError, ValueError) as error:
-        raise refusal(path, f"expected audio, came a file damaged or cut short; {CONVERT}") from error
+        raise refusal(path, f"expected audio; got a file damaged or cut short; {CONVERT}") from error
 
 
 def _open(path: Path, source: _Source) -> Any:
@@ -148,7 +148,7 @@ def _open(path: Path, source: _Source) -> Any:
         return av.open(source, metadata_errors="replace", options=options)  # tags need not be UTF-8
     except (av.error.FFmpegError, ValueError) as error:
         raise refusal(
-            path, f"expected audio, came a file that is of no known format or is cut short; {CONVERT}"
+            path, f"expected audio; got a file that is of no known format or is cut short; {CONVERT}"
         ) from error
 
 
@@ -159,10 +159,10 @@ def _probe(path: Path, container: Any) -> float:
         The seconds that the header claims; 0 if the header leaves the length open.
     """
     if not container.streams.audio:
-        raise refusal(path, f"expected audio, came a {container.format.long_name} file without any; {CONVERT}")
+        raise refusal(path, f"expected audio; got a {container.format.long_name} file without any; {CONVERT}")
     codec = container.streams.audio[0].codec_context
     if codec is None:
-        raise refusal(path, f"expected audio, came a {container.format.long_name} file of an unknown kind; {CONVERT}")
+        raise refusal(path, f"expected audio; got a {container.format.long_name} file of an unknown kind; {CONVERT}")
     _check_form(path, codec.sample_rate, codec.layout.nb_channels)
     in_header = container.duration and LENGTH_IN_HEADER & set(container.format.name.split(","))
     claimed = container.duration / av.time_base if in_header else 0.0
@@ -191,7 +191,7 @@ def _packets(path: Path, container: Any, source: _Source) -> Iterator[Any]:
             source.idle = 0
         yield packet
     if source.idle > MAX_PART:
-        raise refusal(path, f"expected audio, came {MAX_PART >> 20} MiB without any; {CONVERT}")
+        raise refusal(path, f"expected audio; got {MAX_PART >> 20} MiB without any; {CONVERT}")
 
 
 def _blocks(path: Path, container: Any, source: _Source, claimed: float) -> Iterator[tuple[int, Wave]]:
@@ -226,15 +226,15 @@ def _blocks(path: Path, container: Any, source: _Source, claimed: float) -> Iter
 def _check_form(path: Path, rate: int, channels: int) -> None:
     if not 0 < channels <= MAX_CHANNELS:
         count = channels or "none, or more than FFmpeg can count"
-        raise refusal(path, f"expected 1 to {MAX_CHANNELS} channels, came {count}; mix it down to mono")
+        raise refusal(path, f"expected 1 to {MAX_CHANNELS} channels; got {count}; mix it down to mono")
     if not MIN_RATE <= rate <= MAX_RATE:
-        raise refusal(path, f"expected a sample rate of {MIN_RATE} to {MAX_RATE} Hz, came {rate} Hz; {CONVERT}")
+        raise refusal(path, f"expected a sample rate of {MIN_RATE} to {MAX_RATE} Hz; got {rate} Hz; {CONVERT}")
 
 
 def _check_work(path: Path, values: float) -> None:
     if values > MAX_VALUES:
         expected = f"expected at most {MAX_VALUES / 1e6:.0f} million samples of all channels"
-        raise refusal(path, f"{expected}, came {values / 1e6:.0f} million; mix it down to mono at 48 kHz")
+        raise refusal(path, f"{expected}; got {values / 1e6:.0f} million; mix it down to mono at 48 kHz")
 
 
 def _mono(frame: Any) -> Wave:
@@ -264,7 +264,7 @@ def _collect(path: Path, blocks: Iterator[tuple[int, Wave]]) -> Wave:
             rate = block_rate
             resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="VHQ")
         if block_rate != rate:
-            raise refusal(path, f"expected one sample rate, came {rate} Hz, then {block_rate} Hz; {CONVERT}")
+            raise refusal(path, f"expected one sample rate; got {rate} Hz, then {block_rate} Hz; {CONVERT}")
         if not np.isfinite(block).all():
             raise _not_finite(path)
         samples += len(block)
@@ -279,7 +279,7 @@ def _collect(path: Path, blocks: Iterator[tuple[int, Wave]]) -> Wave:
         end += len(part)
     wave.resize(end, refcheck=False)
     if not wave.size:
-        raise refusal(path, "expected audio, came a file that holds none; bring another recording")
+        raise refusal(path, "expected audio; got a file that holds none; bring another recording")
     if not np.isfinite(wave).all():  # resampling can overflow where samples are near float32's largest
         raise _not_finite(path)
     wave /= max(1.0, wave.max(), -wave.min())
@@ -287,8 +287,8 @@ def _collect(path: Path, blocks: Iterator[tuple[int, Wave]]) -> Wave:
 
 
 def _not_finite(path: Path) -> KvwError:
-    return refusal(path, "expected finite samples, came NaN or infinity; export it again as 16-bit WAV")
+    return refusal(path, "expected finite samples; got NaN or infinity; export it again as 16-bit WAV")
 
 
 def _too_long(path: Path, length: str) -> KvwError:
-    return refusal(path, f"expected at most {MAX_SECONDS / 60:g} min of audio, came {length}; cut a clip of 10 to 30 s")
+    return refusal(path, f"expected at most {MAX_SECONDS / 60:g} min of audio; got {length}; cut a clip of 10 to 30 s")

@@ -51,12 +51,12 @@ def read_recording(path: Path) -> Wave:
     """
     wave = decode_file(path)
     if float(np.ptp(wave)) < SILENCE_RANGE:
-        raise refusal(path, "expected speech, came silence; check the recording's level and its channels")
+        raise refusal(path, "expected speech; got silence; check the recording's level and its channels")
     speech = speech_seconds(wave)
     if speech < MIN_SPEECH_SECONDS:
         got = f"{speech:.1f} s in {len(wave) / SAMPLE_RATE:.1f} s of audio"
         raise refusal(
-            path, f"expected at least {MIN_SPEECH_SECONDS:g} s of speech, came {got}; bring a longer or clearer clip"
+            path, f"expected at least {MIN_SPEECH_SECONDS:g} s of speech; got {got}; bring a longer or clearer clip"
         )
     return wave
 
@@ -78,7 +78,7 @@ def in_folder(folder: Path) -> tuple[list[Path], list[str]]:
         path for path in entries if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
     ]
     if not files:
-        raise refusal(folder, "expected a folder of recordings, came one without; put WAV, FLAC or MP3 files into it")
+        raise refusal(folder, "expected a folder of recordings; got one without; put WAV, FLAC or MP3 files into it")
     return files, [printable_line(path.name) for path in sorted({*entries} - {*files})]
 
 
@@ -96,7 +96,7 @@ def split_at_pause(wave: Wave, fraction: float = 0.75) -> tuple[Wave, Wave] | No
         ValueError: the fraction is out of range.
     """
     if not SPLIT_MARGIN <= fraction <= 1 - SPLIT_MARGIN:
-        raise ValueError(f"expected a fraction in [{SPLIT_MARGIN}, {1 - SPLIT_MARGIN}], came {fraction}")
+        raise ValueError(f"expected a fraction in [{SPLIT_MARGIN}, {1 - SPLIT_MARGIN}]; got {fraction}")
     if len(wave) <= MIN_SPLIT_SECONDS * SAMPLE_RATE:
         return None
     first = round((fraction - SPLIT_MARGIN) * len(wave))

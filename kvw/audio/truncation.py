@@ -43,7 +43,7 @@ def check_length(path: Path, claimed: float, decoded: float) -> None:
 
 def _cut_short(path: Path, claimed: str, got: str) -> KvwError:
     return refusal(
-        path, f"expected {claimed}, as its header says, came {got}: cut short or damaged; copy or export it again"
+        path, f"expected {claimed}, as its header says; got {got}: cut short or damaged; copy or export it again"
     )
 
 
@@ -55,7 +55,7 @@ def check_size(path: Path, file: BinaryIO) -> None:
     """
     size = file.seek(0, os.SEEK_END)
     if not size:
-        raise refusal(path, "expected audio, came an empty file; copy or export it again")
+        raise refusal(path, "expected audio; got an empty file; copy or export it again")
     file.seek(0)
     magic = file.read(4)
     if magic == b"OggS":

@@ -39,9 +39,9 @@ def write_audio(path: Path, wave: Wave) -> None:
     path = Path(path)
     ending = path.suffix.lower()
     if ending not in ENDINGS:
-        raise refusal(path, f"expected a name in {', '.join(ENDINGS)} to write audio, came {path.suffix or 'none'}")
+        raise refusal(path, f"expected a name in {', '.join(ENDINGS)} to write audio; got {path.suffix or 'none'}")
     if not np.isfinite(wave).all():
-        raise refusal(path, "expected finite samples to write, came NaN or infinity; the audio was not written")
+        raise refusal(path, "expected finite samples to write; got NaN or infinity; the audio was not written")
     write_whole(path, _encode(wave, ending))
 
 
