@@ -35,10 +35,10 @@ VOICE_STD = 0.14
 class Space(Protocol):
     """Maps genomes to voices and back. ``encode(decode(genome))`` is the genome, to float32 accuracy.
 
-    A constructor takes, keyword-only, ``bank`` (every stock voice), ``top`` (the best of them for this target, best first),
-    ``base`` (the voice to start from) and ``freeze`` (``timbre`` or ``prosody``, whose columns keep
-    the numbers of ``base`` in every decoded voice; or None), then the space's own settings. The constructor raises
-    ValueError if an argument is out of range.
+    A constructor takes, keyword-only, ``bank`` (every stock voice), ``top`` (the best of them for this target, best
+    first), ``base`` (the voice to start from) and ``freeze`` (``timbre`` or ``prosody``, whose columns keep the numbers
+    of ``base`` in every decoded voice; or None), then the space's own settings. The constructor raises ValueError if an
+    argument is out of range.
 
     Attributes:
         dim: length of a genome.
