@@ -1,4 +1,4 @@
-"""kvw evolves Kokoro-82M voices towards a target speaker. Its public names are here; each is imported when it is asked.
+"""kvw evolves Kokoro-82M voices towards a target speaker. Its public names, each imported on first use.
 
 - :func:`evolve` a voice, :func:`speak` with it, :class:`Result`, the :func:`demo` recording;
 - :func:`load_voice`, :func:`save_voice`, and the runs of a folder as a database: :func:`open_runs`;

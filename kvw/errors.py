@@ -1,4 +1,4 @@
-"""The one error that kvw raises on purpose, the exit statuses that it carries, and errors on one line."""
+"""The error that kvw raises on purpose, the exit statuses that it carries, and any exception on one line."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ EXIT_TERMINATED = 143
 
 
 class KvwError(Exception):
-    """One line for a person: what was expected, what came, what to do.
+    """A problem that a user can solve: the message is what kvw prints, and no traceback follows it.
 
     Args:
-        message: that line; several problems found together are several lines.
+        message: a line for each problem: what was expected, what kvw got, what to do.
         code: the exit status of a single run (see README, "Exit codes").
     """
 
@@ -28,10 +28,10 @@ class KvwError(Exception):
 
 
 def some_failed(failed: Sequence[str], total: int, items: str, then: str = "") -> KvwError:
-    """The error of a task that did all of its items but some: ``2 of 5 voices failed: a, b``, and ``then``."""
+    """The error of a task that finished without some of its items: ``2 of 5 voices failed: a, b``, then ``then``."""
     return KvwError(f"{len(failed)} of {total} {items} failed: {', '.join(failed)}{then}", EXIT_ITEMS_FAILED)
 
 
 def error_line(error: Exception) -> str:
-    """What a library raised, on one line of some 200 characters."""
+    """An exception on one line: its type and the first 200 characters of its message."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -1,4 +1,4 @@
-"""Text for people: tables, lengths of time, lists of names, values and paths in messages, near misses."""
+"""Text for people and for OmegaConf: values, paths and names in messages, tables, durations, escapes of ``${``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def shown_value(value: Any) -> str:
-    """``value`` for a message: at most 80 characters, on one line."""
+    """The ``repr`` of a value, for a message: on one line of at most 80 characters."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # an integer may be too long for Python, and a list too deep
@@ -26,50 +26,50 @@ def nearest(word: str, known: typing.Iterable[str]) -> str:
 
 
 def shell(value: str) -> str:
-    """``value`` as one would type it in a shell."""
+    """``value`` as an argument of a shell's command line, quoted if it has to be."""
     return value if re.fullmatch(r"[\w./:-]+", value) else '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'
 
 
 MAX_VALUE = 40
-"""Letters of a value in a table or figure; ``sweep.csv`` has all."""
+"""Characters of a value in a table or figure; ``sweep.csv`` holds values in full."""
 
 
 def shortened(text: str) -> str:
-    """``text`` on one line, its middle left out above :data:`MAX_VALUE`: a path ends in what matters."""
+    """``text`` on one line of at most :data:`MAX_VALUE` characters, without its middle: a path ends in what matters."""
     text, half = " ".join(text.split()), MAX_VALUE // 2
     return text if len(text) <= MAX_VALUE else f"{text[: half - 1]}…{text[-half:]}"
 
 
 def printable(text: str) -> str:
-    """Text for a terminal, whose words a stranger may have chosen: nothing in it moves the cursor but ends of lines."""
+    """``text`` for a terminal: line ends stay; other characters that move the cursor or can't be shown are replaced."""
     return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def printable_line(thing: object) -> str:
-    """A thing in words, a question mark for each letter that can't be printed."""
-    return "".join(char if char.isprintable() else "?" for char in str(thing))
+def printable_line(value: object) -> str:
+    """``str(value)`` on one line: a question mark replaces each line end and each character that can't be shown."""
+    return "".join(char if char.isprintable() else "?" for char in str(value))
 
 
 def listed(names: Sequence[str]) -> str:
-    """Some names, as words: the first four, and how many more there are."""
+    """``a, b and c``: all of up to five names, else the first four and the number of the others."""
     more = [f"{len(names) - 4} more"] if len(names) > 5 else []
     shown = [*(names[:4] if more else names), *more]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def duration(seconds: float) -> str:
-    """A length of time as people say it: ``45 s``, ``12 min``, ``3.5 h``."""
+    """A length of time in its usual unit: ``45 s``, ``12 min``, ``3.5 h``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int) -> list[str]:
-    """The rows as lines of equal columns.
+    """The lines of a table: each column is as wide as its widest cell.
 
     Args:
-        rows: of equally many cells.
-        left: so many columns are flush left, the others flush right.
+        rows: cells; each row has equally many.
+        left: the number of columns that are flush left; the others are flush right.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
@@ -78,3 +78,16 @@ def aligned(rows: Sequence[Sequence[str]], left: int) -> list[str]:
         cells += [cell.rjust(width) for cell, width in zip(row[left:], widths[left:], strict=True)]
         lines.append("  ".join(cells).rstrip())
     return lines
+
+
+_INTERPOLATION = re.compile(r"(\\*)\$\{")
+
+
+def escape_interpolation(text: str) -> str:
+    """``text`` for OmegaConf, which would take ``${`` for a reference: the config's value is ``text`` again."""
+    return _INTERPOLATION.sub(lambda match: match[1] * 2 + r"\${", text)
+
+
+def unescape_interpolation(text: str) -> str:
+    """Undoes :func:`escape_interpolation`."""
+    return _INTERPOLATION.sub(lambda match: match[1][: len(match[1]) // 2] + "${", text)

@@ -30,19 +30,19 @@ MAX_PHONEMES = 510
 """Rows of a voice: the longest text, in phonemes, that Kokoro speaks in one go."""
 
 STYLE_WIDTH = 256
-"""Numbers in one row of a voice: columns 0:128 steer timbre, 128:256 prosody (duration, pitch, energy)."""
+"""Columns of a voice: 0:128 steer timbre, 128:256 prosody (duration, pitch, energy)."""
 
 VOICE_SHAPE = (MAX_PHONEMES, 1, STYLE_WIDTH)
 
 
 def mean_voice(voices: Sequence[Voice]) -> Voice:
-    """The mean of voices, number by number."""
+    """The elementwise mean of voices, computed in float64."""
     mean: Voice = np.asarray(np.mean(voices, axis=0, dtype=np.float64), dtype=np.float32)
     return mean
 
 
 def mean_embedding(embeddings: Sequence[Embedding]) -> Embedding:
-    """The mean direction of embeddings; a single one as it is, to the last bit."""
+    """The unit vector along the mean of embeddings; a single embedding is returned unchanged, to the last bit."""
     if len(embeddings) == 1:
         return embeddings[0]
     mean = np.mean(embeddings, axis=0)
@@ -52,3 +52,4 @@ def mean_embedding(embeddings: Sequence[Embedding]) -> Embedding:
 
 KOKORO = "kokoro"
 EMBEDDED = "embedded"
+"""The two synthesisers, as files and configs name them."""

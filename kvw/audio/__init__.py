@@ -1,4 +1,4 @@
-"""Audio: any recording as 24 kHz mono samples, what it is like, and what of it a search hears.
+"""Audio: reads any recording as 24 kHz mono samples, checks it, divides the target, and writes audio.
 
-Read :mod:`kvw.audio.decode` for reading, :mod:`kvw.audio.target` for the recordings of a target speaker.
+Start with :mod:`kvw.audio.decode`, then :mod:`kvw.audio.target`, which reads the recordings of a target speaker.
 """

@@ -1,8 +1,8 @@
-"""Decodes any recording that a person has, or a stranger sent, in bounded memory and time.
+"""Decodes a recording of any format, which may come from a stranger, in bounded memory and time.
 
 PyAV (FFmpeg) decodes every format: unlike libsndfile it reads FLAC of unknown length and prints nothing about odd MP3
-files. FFmpeg silently accepts a file that was cut short, so what the header promises is compared with what came; and it
-believes whatever a file claims to hold, so that is looked at before anything is decoded.
+files. FFmpeg silently accepts a file that was cut short, so the length that a header promises is compared with the
+length that was decoded; and FFmpeg believes every claim of a header, so claims are checked before anything is decoded.
 """
 
 from __future__ import annotations
@@ -27,41 +27,41 @@ from kvw.text import printable_line
 from kvw.types import SAMPLE_RATE, Wave
 
 MAX_SECONDS = 600.0
-"""Seconds of audio beyond which a file is refused: never more than this is decoded into memory (58 MB)."""
+"""Longest recording, in seconds: a longer file is refused, and never more than this (58 MB) is held in memory."""
 
 MAX_CHANNELS = 64
-"""Channels of a file: no recorder writes more. FFmpeg gives up at 512 and then says that there are 0."""
+"""Most channels of a file: no recorder writes more. FFmpeg gives up at 512 and then reports 0 channels."""
 
 MIN_RATE, MAX_RATE = 1_000, 768_000
-"""Hz: no recorder samples slower or faster."""
+"""Sample rates, in Hz: no recorder samples slower or faster."""
 
 MAX_VALUES = 2**27
-"""Samples of all channels, two seconds of work: more than ten minutes of stereo at 96 kHz."""
+"""Most samples of all channels together: two seconds of work. Ten minutes of stereo at 96 kHz have fewer."""
 
 SEEK_BYTES = 512
-"""Bytes that a seek counts for: FFmpeg can follow empty chunks for ever."""
+"""Bytes that one seek counts as, for :data:`MAX_PART`: FFmpeg would follow empty chunks for ever."""
 
 MAX_STREAMS = 128
-"""Streams of a file that FFmpeg looks at."""
+"""Most streams of a file that FFmpeg looks at."""
 
 MAX_PART = 2**26
-"""Bytes of a file that may bring no packet, and of one allocation of FFmpeg's: a few bytes can claim any table."""
+"""Most bytes of a file without a packet, and of one allocation by FFmpeg: a few bytes can claim a table of any size."""
 
-# The header of these gives the length; of others (MP3, ADTS, MPEG-TS) FFmpeg guesses it from the bit rate.
+# Formats whose header gives the length; for others (MP3, ADTS, MPEG-TS) FFmpeg guesses the length from the bit rate.
 LENGTH_IN_HEADER = {"aiff", "asf", "au", "avi", "caf", "flac", "flv", "mov", "matroska", "w64", "wav"}
 
-# A hole in these is damage; elsewhere a recorder may leave out silence, or lose packets of a call.
+# A gap in these formats is damage; in others a recorder may leave out silence, or lose packets of a call.
 WITHOUT_GAPS = {"flac", "ogg"}
 
 
 def _decodes_audio(name: str) -> bool:
     try:
         return bool(av.Codec(name, "r").type == "audio")
-    except ValueError:  # it only encodes
+    except ValueError:  # a codec that only encodes
         return False
 
 
-# FFmpeg decodes a few pictures when it opens a video; of audio codecs alone it can't.
+# FFmpeg would decode a few pictures when it opens a video; with audio codecs alone it can't.
 AUDIO_CODECS = ",".join(name for name in sorted(av.codecs_available) if _decodes_audio(name))
 CONVERT = "convert it to WAV or FLAC with an audio editor, or bring another recording"
 
@@ -76,15 +76,15 @@ def decode_file(path: Path) -> Wave:
 
     Raises:
         KvwError: the file is missing, a folder, unreadable, empty, not audio, cut short, damaged, has NaN or infinite
-            samples, or is longer than :data:`MAX_SECONDS`. One line that names the file.
+            samples, or is longer than :data:`MAX_SECONDS`. The message is one line that names the file.
     """
     path = Path(path)
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise refusal(path, "expected an audio file, came a folder; name one file inside it")
+            raise refusal(path, "expected an audio file; got a folder; name one file inside it")
         if not stat.S_ISREG(mode):
-            raise refusal(path, "expected an audio file, came a pipe or device; save the recording to a file first")
+            raise refusal(path, "expected an audio file; got a pipe or device; save the recording to a file first")
         with path.open("rb") as file:
             check_size(path, file)
             file.seek(0)
@@ -96,7 +96,11 @@ def decode_file(path: Path) -> Wave:
 
 
 class _Source:
-    """A file for FFmpeg to read, which ends after :data:`MAX_PART` bytes that brought no packet."""
+    """A file for FFmpeg to read, which seems to end after :data:`MAX_PART` bytes without a packet.
+
+    Attributes:
+        idle: bytes that were read, and seeks counted as bytes, since the last packet.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -115,9 +119,9 @@ class _Source:
 
 
 def _decode(path: Path, file: BinaryIO) -> Wave:
-    """All of a file as a :data:`Wave`, in constant memory beyond the result."""
+    """A whole file as a :data:`Wave`, in constant memory beyond the result."""
     source = _Source(file)
-    # Tables and pictures that a file claims to have; the limit is the process's, and FFmpeg's own is 2 GiB.
+    # FFmpeg allocates the tables and pictures that a file claims to have. This limit, by default 2 GiB, is per process.
     with suppress(OSError, AttributeError):
         ctypes.CDLL(av._core.__file__).av_max_alloc(ctypes.c_size_t(MAX_PART))
     try:
@@ -129,7 +133,7 @@ def _decode(path: Path, file: BinaryIO) -> Wave:
         with _open(path, source) as container:
             return _collect(path, _blocks(path, container, source, 0.0))
     except (av.error.FFmpegError, ValueError) as error:
-        raise refusal(path, f"expected audio, came a file damaged or cut short; {CONVERT}") from error
+        raise refusal(path, f"expected audio; got a file damaged or cut short; {CONVERT}") from error
 
 
 def _open(path: Path, source: _Source) -> Any:
@@ -144,21 +148,21 @@ def _open(path: Path, source: _Source) -> Any:
         return av.open(source, metadata_errors="replace", options=options)  # tags need not be UTF-8
     except (av.error.FFmpegError, ValueError) as error:
         raise refusal(
-            path, f"expected audio, came a file that is of no known format or is cut short; {CONVERT}"
+            path, f"expected audio; got a file that is of no known format or is cut short; {CONVERT}"
         ) from error
 
 
 def _probe(path: Path, container: Any) -> float:
-    """Refuses by its header what is not to be decoded.
+    """Refuses a file that its header shows to be no recording, or too long.
 
     Returns:
-        Seconds that the header claims; 0 where it leaves them open.
+        The seconds that the header claims; 0 if the header leaves the length open.
     """
     if not container.streams.audio:
-        raise refusal(path, f"expected audio, came a {container.format.long_name} file without any; {CONVERT}")
+        raise refusal(path, f"expected audio; got a {container.format.long_name} file without any; {CONVERT}")
     codec = container.streams.audio[0].codec_context
     if codec is None:
-        raise refusal(path, f"expected audio, came a {container.format.long_name} file of an unknown kind; {CONVERT}")
+        raise refusal(path, f"expected audio; got a {container.format.long_name} file of an unknown kind; {CONVERT}")
     _check_form(path, codec.sample_rate, codec.layout.nb_channels)
     in_header = container.duration and LENGTH_IN_HEADER & set(container.format.name.split(","))
     claimed = container.duration / av.time_base if in_header else 0.0
@@ -169,7 +173,7 @@ def _probe(path: Path, container: Any) -> float:
 
 
 def _probe_packets(path: Path, container: Any, source: _Source) -> None:
-    """Refuses what is too long by the lengths of its packets, a tenth of the work of decoding them."""
+    """Refuses a file whose packets are too long together: a tenth of the work of decoding the packets."""
     audio = container.streams.audio[0]
     seconds, base = 0.0, float(audio.time_base)
     for packet in _packets(path, container, source):
@@ -180,23 +184,23 @@ def _probe_packets(path: Path, container: Any, source: _Source) -> None:
 
 
 def _packets(path: Path, container: Any, source: _Source) -> Iterator[Any]:
-    """Those of every stream: a video outlasts its audio, and the length in the header is that of the longest."""
+    """The packets of every stream: the header's length is that of the longest, and a video may outlast its audio."""
     source.idle = 0
     for packet in container.demux():
-        if packet.size:  # the last is empty
+        if packet.size:  # the last packet is empty
             source.idle = 0
         yield packet
     if source.idle > MAX_PART:
-        raise refusal(path, f"expected audio, came {MAX_PART >> 20} MiB without any; {CONVERT}")
+        raise refusal(path, f"expected audio; got {MAX_PART >> 20} MiB without any; {CONVERT}")
 
 
 def _blocks(path: Path, container: Any, source: _Source, claimed: float) -> Iterator[tuple[int, Wave]]:
-    """Decoded pieces of the first audio stream: rate in Hz, mono float32 ``(samples,)``."""
+    """The decoded blocks of the first audio stream, each with its rate: Hz, mono float32 ``(samples,)``."""
     audio = container.streams.audio[0]
     reached = heard = audio_end = 0.0
     audio_start = math.inf
     values = 0
-    bases: dict[int, float] = {}  # fractions are slow
+    bases: dict[int, float] = {}  # time bases as floats: fractions are slow
     for packet in _packets(path, container, source):
         stamp = packet.dts if packet.pts is None else packet.pts
         is_audio = packet.stream_index == audio.index
@@ -221,25 +225,25 @@ def _blocks(path: Path, container: Any, source: _Source, claimed: float) -> Iter
 
 def _check_form(path: Path, rate: int, channels: int) -> None:
     if not 0 < channels <= MAX_CHANNELS:
-        came = channels or "none, or more than FFmpeg can count"
-        raise refusal(path, f"expected 1 to {MAX_CHANNELS} channels, came {came}; mix it down to mono")
+        count = channels or "none, or more than FFmpeg can count"
+        raise refusal(path, f"expected 1 to {MAX_CHANNELS} channels; got {count}; mix it down to mono")
     if not MIN_RATE <= rate <= MAX_RATE:
-        raise refusal(path, f"expected a sample rate of {MIN_RATE} to {MAX_RATE} Hz, came {rate} Hz; {CONVERT}")
+        raise refusal(path, f"expected a sample rate of {MIN_RATE} to {MAX_RATE} Hz; got {rate} Hz; {CONVERT}")
 
 
 def _check_work(path: Path, values: float) -> None:
     if values > MAX_VALUES:
         expected = f"expected at most {MAX_VALUES / 1e6:.0f} million samples of all channels"
-        raise refusal(path, f"{expected}, came {values / 1e6:.0f} million; mix it down to mono at 48 kHz")
+        raise refusal(path, f"{expected}; got {values / 1e6:.0f} million; mix it down to mono at 48 kHz")
 
 
 def _mono(frame: Any) -> Wave:
     """The mean of a frame's channels, float32, full scale 1."""
     samples = frame.to_ndarray()
     channels = samples if frame.format.is_planar else samples.reshape(frame.samples, -1).T
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused, not warned of
+    with np.errstate(over="ignore", invalid="ignore"):  # samples that are not finite are refused later
         mono = channels[0].astype(np.float64)
-        for channel in channels[1:]:  # five times as fast as numpy's mean
+        for channel in channels[1:]:  # five times as fast as np.mean
             mono += channel
         mono /= len(channels)
         if samples.dtype.kind in "iu":
@@ -251,8 +255,8 @@ def _mono(frame: Any) -> Wave:
 
 
 def _collect(path: Path, blocks: Iterator[tuple[int, Wave]]) -> Wave:
-    """Resamples blocks of one rate as they come, and joins them."""
-    # Filled as it comes: small arrays to join would lie between FFmpeg's large ones and keep the heap from shrinking.
+    """Resamples blocks of one rate one by one, and joins them."""
+    # One array, filled block by block: many small ones would lie between FFmpeg's large ones and fragment the heap.
     wave: Wave = np.empty(int((MAX_SECONDS + 1) * SAMPLE_RATE), np.float32)
     rate = samples = end = 0
     for block_rate, block in blocks:
@@ -260,7 +264,7 @@ def _collect(path: Path, blocks: Iterator[tuple[int, Wave]]) -> Wave:
             rate = block_rate
             resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="VHQ")
         if block_rate != rate:
-            raise refusal(path, f"expected one sample rate, came {rate} Hz, then {block_rate} Hz; {CONVERT}")
+            raise refusal(path, f"expected one sample rate; got {rate} Hz, then {block_rate} Hz; {CONVERT}")
         if not np.isfinite(block).all():
             raise _not_finite(path)
         samples += len(block)
@@ -275,16 +279,16 @@ def _collect(path: Path, blocks: Iterator[tuple[int, Wave]]) -> Wave:
         end += len(part)
     wave.resize(end, refcheck=False)
     if not wave.size:
-        raise refusal(path, "expected audio, came a file that holds none; bring another recording")
-    if not np.isfinite(wave).all():  # samples at the end of float32's range, resampled
+        raise refusal(path, "expected audio; got a file that holds none; bring another recording")
+    if not np.isfinite(wave).all():  # resampling can overflow where samples are near float32's largest
         raise _not_finite(path)
     wave /= max(1.0, wave.max(), -wave.min())
     return wave
 
 
 def _not_finite(path: Path) -> KvwError:
-    return refusal(path, "expected finite samples, came NaN or infinity; export it again as 16-bit WAV")
+    return refusal(path, "expected finite samples; got NaN or infinity; export it again as 16-bit WAV")
 
 
-def _too_long(path: Path, came: str) -> KvwError:
-    return refusal(path, f"expected at most {MAX_SECONDS / 60:g} min of audio, came {came}; cut a clip of 10 to 30 s")
+def _too_long(path: Path, length: str) -> KvwError:
+    return refusal(path, f"expected at most {MAX_SECONDS / 60:g} min of audio; got {length}; cut a clip of 10 to 30 s")

@@ -1,4 +1,4 @@
-"""The error about a recording."""
+"""The error about a recording: a module of its own, as :mod:`decode` imports :mod:`truncation` and both raise it."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from kvw.text import printable_line
 
 
 def refusal(path: Path, problem: str) -> KvwError:
-    """The error about a recording, on one line."""
+    """The error about the recording at ``path``, on one line."""
     return KvwError(f"{printable_line(path)}: {problem}")

@@ -1,10 +1,11 @@
-"""The target: a speaker's recordings, which of them the search hears, and which judge its result.
+"""The target: a speaker's recordings, divided into those that a search hears and those that judge its result.
 
-Read :func:`read_target` first; :mod:`kvw.audio.checks` looks at what the recordings are like.
+Read :func:`read_target` first; :mod:`kvw.audio.checks` judges the quality of the recordings.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,10 @@ from kvw.text import listed
 from kvw.types import SAMPLE_RATE, Wave
 
 EVERY = 4
-"""Of several recordings, each one of this number is held out."""
+"""Of several recordings, every fourth is held out."""
 
 MAX_SECONDS = 1800.0
-"""Seconds of all recordings together (173 MB); the speaker is known after one of them."""
+"""Most seconds of all recordings together (173 MB); a speaker is known after one recording."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,14 @@ class Target:
     """The recordings to match.
 
     Attributes:
-        name: for files: the stem of the first recording, or the folder's name.
-        clips: what the search compares with.
-        heldout: what the result is judged by; the clips themselves where there is nothing else.
-        heldout_note: how they were come by, for the summary.
-        recordings: all that was read, whole, by path.
-        searched: the paths of those that the search compares with.
-        summary: figures of the target's own.
-        notes: what the user should know.
+        name: the stem of the first recording, or the folder's name, for names of files.
+        clips: the waves that the search compares candidates with.
+        heldout: the waves that judge the result; the clips themselves where nothing can be held out.
+        heldout_note: where ``heldout`` comes from, for the summary.
+        recordings: every recording that was read, whole, by path.
+        searched: the paths of the recordings that ``clips`` are taken from.
+        summary: the target's name and figures, on one line.
+        notes: lines that the user should see: files left out, and faults of recordings.
     """
 
     name: str
@@ -53,16 +54,17 @@ class Target:
 
 
 def read_target(target_audio: Any, heldout_audio: Any) -> Target:
-    """Reads and checks the recordings of the target, and those to judge by.
+    """Reads and checks the recordings of the target, and the held-out recordings.
 
     Args:
-        target_audio: a recording, a list of them, or a folder.
-        heldout_audio: the same, or None: then every fourth recording of several and at least one is held out, or the
-            end of a single one.
+        target_audio: the path of a recording or a folder, or a list of recordings.
+        heldout_audio: the same for held-out recordings; or None to hold out every fourth of several recordings and
+            at least one, or the end of a single one.
 
     Raises:
-        KvwError: a line for each problem: a recording is no target (see :func:`kvw.audio.recordings.read_recording`),
-            or is there twice; there is none; together they are longer than :data:`MAX_SECONDS`.
+        KvwError: a line for each problem: a recording can't be a target (see
+            :func:`kvw.audio.recordings.read_recording`) or occurs twice, there are no recordings, or all of them
+            together are longer than :data:`MAX_SECONDS`.
     """
     problems: list[str] = []
     notes: list[str] = []
@@ -83,7 +85,7 @@ def read_target(target_audio: Any, heldout_audio: Any) -> Target:
 
 
 def files(given: Any, key: str, problems: list[str], notes: list[str]) -> list[Path]:
-    """The files that a key of the config names; what is wrong goes to ``problems``, what is left out to ``notes``."""
+    """The files that a key of the config names; adds lines to ``problems``, and to ``notes`` for files left out."""
     if isinstance(given, (list, ListConfig)):
         if not given:
             problems.append(f"{key}: expected a recording, a list of them or a folder; got an empty list")
@@ -92,17 +94,17 @@ def files(given: Any, key: str, problems: list[str], notes: list[str]) -> list[P
     if not path.is_dir():
         return [path]
     try:
-        found, others = in_folder(path)
+        recordings, others = in_folder(path)
     except KvwError as error:
         problems.append(str(error))
         return []
     if others:
         notes.append(f"{key}: left out of {path}, as their names are not those of recordings: {listed(others)}")
-    return found
+    return recordings
 
 
 def decoded(paths: Sequence[Path], problems: list[str]) -> dict[str, Wave]:
-    """The recordings that are sound, by path; what is wrong with the others goes to ``problems``."""
+    """The recordings that can be read, by path; adds a line to ``problems`` for each of the others."""
     recordings: dict[str, Wave] = {}
     samples = 0
     for path in paths:
@@ -111,9 +113,9 @@ def decoded(paths: Sequence[Path], problems: list[str]) -> dict[str, Wave]:
         except KvwError as error:
             problems.append(str(error))
             continue
-        known = next((known for known, other in recordings.items() if np.array_equal(wave, other)), None)
-        if known:
-            problems.append(f"{path}: expected each recording once; got the same as {known}; leave one out")
+        twin = next((earlier for earlier, known in recordings.items() if np.array_equal(wave, known)), None)
+        if twin:
+            problems.append(f"{path}: expected each recording once; got the same as {twin}; leave one out")
         recordings[str(path)] = wave
         samples += len(wave)
         if samples > MAX_SECONDS * SAMPLE_RATE:
@@ -124,7 +126,11 @@ def decoded(paths: Sequence[Path], problems: list[str]) -> dict[str, Wave]:
 
 
 def divide(recordings: dict[str, Wave]) -> tuple[list[Wave], list[Wave], str]:
-    """The clips that are searched on, those that are held out, and how these were come by."""
+    """Divides recordings, by path, into the clips for the search and the held-out ones.
+
+    Returns:
+        The clips, the held-out waves, and a note of where the held-out waves come from.
+    """
     paths, waves = list(recordings), list(recordings.values())
     if len(waves) == 1:
         parts = hold_out(waves[0])
@@ -137,3 +143,8 @@ def divide(recordings: dict[str, Wave]) -> tuple[list[Wave], list[Wave], str]:
     names = listed([Path(paths[index]).name for index in sorted(held)])
     searched = [wave for index, wave in enumerate(waves) if index not in held]
     return searched, [waves[index] for index in sorted(held)], f"{names}, which the search does not use"
+
+
+def wave_digest(wave: Wave) -> str:
+    """sha256 over the samples of ``wave`` as little-endian float32, in hex: what a run's record calls its target."""
+    return hashlib.sha256(np.ascontiguousarray(wave, dtype="<f4").tobytes()).hexdigest()

@@ -15,13 +15,13 @@ from kvw.errors import KvwError
 TRUNCATED_FRACTION = 0.02
 
 TRUNCATED_SECONDS = 0.1
-"""A file is cut short when more than both of these are missing (more than the fraction alone where bytes are known)."""
+"""A file is cut short if more than both of these are missing; where bytes are compared, if the fraction is missing."""
 
 # Writers that can't seek back leave a RIFF size near its limits: ffmpeg 2**32 - 1, sox 2**31 - 4096 or a little more.
 RIFF_SIZE_UNKNOWN = 2**31 - 4096
 
-# Formats whose data FFmpeg reads as far as it comes: where chunks start, bytes of a chunk's name and of its size, their
-# order, whether the size includes both, and what chunks are aligned to.
+# Formats that FFmpeg reads as far as they go: where the chunks start, the bytes of a chunk's name and of its size, the
+# byte order, whether the size includes name and size, and the alignment of chunks in bytes.
 CHUNKS: dict[bytes, tuple[int, int, int, Literal["little", "big"], bool, int]] = {
     b"RIFF": (12, 4, 4, "little", False, 2),
     b"RF64": (12, 4, 4, "little", False, 2),
@@ -30,28 +30,32 @@ CHUNKS: dict[bytes, tuple[int, int, int, Literal["little", "big"], bool, int]] =
 }
 
 
-def check_length(path: Path, claimed: float, came: float) -> None:
-    """Compares the seconds that a header promises with those that were decoded.
+def check_length(path: Path, claimed: float, decoded: float) -> None:
+    """Compares the seconds that a header promises with the seconds that were decoded.
 
     Raises:
-        KvwError: more are missing than :data:`TRUNCATED_SECONDS` and :data:`TRUNCATED_FRACTION`.
+        KvwError: more is missing than both :data:`TRUNCATED_SECONDS` and :data:`TRUNCATED_FRACTION`.
     """
-    missing = claimed - came
+    missing = claimed - decoded
     if missing > TRUNCATED_SECONDS and missing > TRUNCATED_FRACTION * claimed:
-        raise _cut_short(path, f"{claimed:.1f} s", f"{came:.1f} s")
+        raise _cut_short(path, f"{claimed:.1f} s", f"{decoded:.1f} s")
 
 
-def _cut_short(path: Path, claimed: str, came: str) -> KvwError:
+def _cut_short(path: Path, claimed: str, got: str) -> KvwError:
     return refusal(
-        path, f"expected {claimed}, as its header says, came {came}: cut short or damaged; copy or export it again"
+        path, f"expected {claimed}, as its header says; got {got}: cut short or damaged; copy or export it again"
     )
 
 
 def check_size(path: Path, file: BinaryIO) -> None:
-    """Compares the bytes that a header promises with the file, for formats where FFmpeg reads on regardless."""
+    """Compares the bytes that a header promises with the size of the file, for formats that FFmpeg reads regardless.
+
+    Raises:
+        KvwError: the file is empty or cut short.
+    """
     size = file.seek(0, os.SEEK_END)
     if not size:
-        raise refusal(path, "expected audio, came an empty file; copy or export it again")
+        raise refusal(path, "expected audio; got an empty file; copy or export it again")
     file.seek(0)
     magic = file.read(4)
     if magic == b"OggS":
@@ -65,7 +69,7 @@ def check_size(path: Path, file: BinaryIO) -> None:
 
 
 def _ogg_end(file: BinaryIO, size: int) -> int:
-    """Where the last page that begins in the file ends, in bytes."""
+    """The offset, in bytes, at which the last page that begins in the file should end."""
     start = max(0, size - 2**17)  # a page has at most 65,307 bytes
     file.seek(start)
     tail = file.read()
@@ -75,7 +79,7 @@ def _ogg_end(file: BinaryIO, size: int) -> int:
 
 
 def _data_end(file: BinaryIO, magic: bytes) -> int:
-    """Where a file's samples, or else the RIFF file, should end, in bytes; 0 when its writer left that open."""
+    """The offset, in bytes, at which the samples, or else the RIFF file, should end; 0 if the header leaves it open."""
     at, name, width, order, included, aligned = CHUNKS[magic]
     end = 8 + int.from_bytes(file.read(4), "little") if magic == b"RIFF" else 0
     long = None
@@ -100,7 +104,7 @@ def _data_end(file: BinaryIO, magic: bytes) -> int:
 
 
 def _mp3_end(file: BinaryIO) -> int:
-    """Where the frames of an MP3 file end, in bytes, from its Xing, Info or VBRI tag; 0 when it has none."""
+    """The offset, in bytes, at which an MP3's frames should end by its Xing, Info or VBRI tag; 0 without a tag."""
     file.seek(0)
     tag = file.read(10)
     start = 0
@@ -111,7 +115,7 @@ def _mp3_end(file: BinaryIO) -> int:
     if len(frame) == 192 and frame[0] == 0xFF:
         for name, at in ((b"Xing", 12), (b"Info", 12), (b"VBRI", 10)):
             where = frame.find(name, 4, 64)
-            # flags 3: the tag has a count of frames, then of bytes; VBRI always has both
+            # flags & 3: the tag holds a count of frames, then of bytes; VBRI always holds both
             if where > 0 and (name == b"VBRI" or frame[where + 7] & 3 == 3):
                 return start + int.from_bytes(frame[where + at : where + at + 4], "big")
     return 0

@@ -1,4 +1,4 @@
-"""Voice activity detection, with Resemblyzer's settings."""
+"""Voice activity detection with Resemblyzer's settings: which frames of a wave are speech."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from numpy.typing import NDArray
 from kvw.types import SAMPLE_RATE, Wave
 
 VAD_RATE = 16_000
-"""Hz, with VAD_FRAME, VAD_MODE and VAD_LEVEL the settings of Resemblyzer (its ``hparams.py`` and ``audio.py``)."""
+"""Hz. This, VAD_FRAME, VAD_MODE and VAD_LEVEL are Resemblyzer's settings (its ``hparams.py`` and ``audio.py``)."""
 
 VAD_FRAME = 480
-"""Samples: 30 ms at VAD_RATE."""
+"""Samples of a frame at VAD_RATE: 30 ms."""
 
 FRAME = VAD_FRAME * SAMPLE_RATE // VAD_RATE
-"""The same 30 ms in samples of a :data:`Wave`."""
+"""Samples of the same 30 ms in a :data:`Wave`."""
 
 VAD_MODE = 3
 
 VAD_LEVEL = 10 ** (-30 / 20)
-"""RMS that a quieter recording is raised to."""
+"""RMS to which a quieter recording is raised."""
 
 
 def speech_frames(wave: Wave) -> NDArray[np.bool_]:
-    """Where the voice activity detector hears speech, after Resemblyzer's ``preprocess_wav``.
+    """Which frames of a wave the voice activity detector takes for speech, as in Resemblyzer's ``preprocess_wav``.
 
     Returns:
-        One for each whole :data:`FRAME`: ``(len(wave) // FRAME,)``.
+        bool ``(len(wave) // FRAME,)``: an entry for each whole :data:`FRAME`.
     """
     quiet = soxr.resample(wave, SAMPLE_RATE, VAD_RATE)
     level = float(np.sqrt(np.mean(np.square(quiet, dtype=np.float64))))
@@ -40,5 +40,5 @@ def speech_frames(wave: Wave) -> NDArray[np.bool_]:
 
 
 def speech_seconds(wave: Wave) -> float:
-    """Seconds of a wave in which somebody speaks."""
+    """Seconds of speech in a wave."""
     return float(np.count_nonzero(speech_frames(wave))) * FRAME / SAMPLE_RATE

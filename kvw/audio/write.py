@@ -6,7 +6,6 @@ import base64
 import io
 from pathlib import Path
 
-import av
 import numpy as np
 import soundfile
 
@@ -14,44 +13,8 @@ from kvw.audio.refusal import refusal
 from kvw.runtime.files import write_whole
 from kvw.types import SAMPLE_RATE, Wave
 
-BITRATE = 64_000
-"""Bits a second: 8 kB, and 10.7 kB of a data URI."""
-
 FADE = 0.02
-"""Seconds in which what is cut off fades out."""
-
-
-def mp3(wave: Wave, most: float) -> bytes:
-    """The first ``most`` seconds of a wave as MP3, mono, 24 kHz.
-
-    Args:
-        wave: float32 ``(samples,)``, 24 kHz, finite; beyond [-1, 1] it is clipped.
-        most: above 0.
-    """
-    heard = np.clip(wave[: round(most * SAMPLE_RATE)], -1, 1).astype(np.float32)
-    if len(heard) < len(wave):
-        fade = min(len(heard), round(FADE * SAMPLE_RATE))
-        heard[len(heard) - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
-    content = io.BytesIO()
-    with av.open(content, "w", format="mp3") as container:
-        stream = container.add_stream("mp3", rate=SAMPLE_RATE, layout="mono")
-        stream.bit_rate = BITRATE
-        stream.options = {"compression_level": "9"}  # half of the time, and nobody hears it
-        frame = av.AudioFrame.from_ndarray(heard[None], format="fltp", layout="mono")
-        frame.sample_rate = SAMPLE_RATE
-        resampler = av.AudioResampler(
-            format=stream.format, layout="mono", rate=SAMPLE_RATE, frame_size=stream.frame_size
-        )
-        for part in (*resampler.resample(frame), *resampler.resample(None)):
-            container.mux(stream.encode(part))
-        container.mux(stream.encode(None))
-    return content.getvalue()
-
-
-def data_uri(content: bytes, kind: str) -> str:
-    """A file within a page: ``data:audio/mpeg;base64,...``."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
+"""Seconds over which a wave that is cut off fades out."""
 
 ENDINGS = {
     ".wav": ("WAV", "PCM_16"),
@@ -74,13 +37,37 @@ def write_audio(path: Path, wave: Wave) -> None:
         OSError: the file can't be written.
     """
     path = Path(path)
-    if path.suffix.lower() not in ENDINGS:
-        raise refusal(path, f"expected a name in {', '.join(ENDINGS)} to write audio, came {path.suffix or 'none'}")
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise refusal(path, f"expected a name in {', '.join(ENDINGS)} to write audio; got {path.suffix or 'none'}")
     if not np.isfinite(wave).all():
-        raise refusal(path, "expected finite samples to write, came NaN or infinity; the audio was not written")
-    form, subtype = ENDINGS[path.suffix.lower()]
+        raise refusal(path, "expected finite samples to write; got NaN or infinity; the audio was not written")
+    write_whole(path, _encode(wave, ending))
+
+
+def mp3(wave: Wave, most: float) -> bytes:
+    """The first ``most`` seconds of a wave as MP3, some 6 kB a second; a wave that is cut off fades out.
+
+    Args:
+        wave: float32 ``(samples,)``, 24 kHz, finite; beyond [-1, 1] it is clipped.
+        most: above 0.
+    """
+    heard = np.clip(wave[: round(most * SAMPLE_RATE)], -1, 1)
+    if len(heard) < len(wave):
+        fade = min(len(heard), round(FADE * SAMPLE_RATE))
+        heard[len(heard) - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
+    return _encode(heard, ".mp3")
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """A file's content as an address within a page: ``data:audio/mpeg;base64,...``."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _encode(wave: Wave, ending: str) -> bytes:
+    form, subtype = ENDINGS[ending]
     encoded, clipped = io.BytesIO(), np.clip(wave, -1.0, 1.0)
     with soundfile.SoundFile(encoded, "w", SAMPLE_RATE, 1, subtype, format=form) as file:
         for start in range(0, len(clipped), SAMPLE_RATE):  # libsndfile overflows its stack on minutes of Vorbis at once
             file.write(clipped[start : start + SAMPLE_RATE])
-    write_whole(path, encoded.getvalue())
+    return encoded.getvalue()

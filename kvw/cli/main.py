@@ -131,7 +131,7 @@ def invoke(arguments: list[str]) -> int:
         user_plugins()
         sys.argv = [sys.argv[0], *quoted(with_executor(with_task(arguments)))]
         try:
-            with signals.answered():
+            with signals.handled():
                 main()
         finally:  # an interrupted sweep has a table of what it finished
             failed = [entry for entry in sweeps if entry.conclude()]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kvw.config.schema import Config
 from kvw.errors import KvwError
-from kvw.text import shell
+from kvw.text import escape_interpolation, shell
 
 VERBATIM = frozenset(
     {
@@ -113,6 +113,7 @@ def with_executor(arguments: list[str]) -> list[str]:
 
 def quote(value: str) -> str:
     """Quotes ``value`` by Hydra's grammar, with OmegaConf's interpolations escaped."""
-    value = re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", value)
-    value = re.sub(r"(\\*)('|\Z)", lambda match: match[1] * 2 + (r"\'" if match[2] else ""), value)
+    value = re.sub(
+        r"(\\*)('|\Z)", lambda match: match[1] * 2 + (r"\'" if match[2] else ""), escape_interpolation(value)
+    )
     return f"'{value}'"

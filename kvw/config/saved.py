@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
@@ -13,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from kvw.config.nodes import DEEPEST, check_settings, key_below
 from kvw.config.schema import Config
 from kvw.errors import KvwError
-from kvw.text import shown_value
+from kvw.text import escape_interpolation, shown_value
 
 MOST = 10_000
 """Values in a saved config, and ``${`` in its texts: OmegaConf takes a second for them. Kvw's own has some hundred."""
@@ -62,8 +61,7 @@ def _verbatim(value: Any, where: str, left: list[int], depth: int = 1) -> Any:
     if left[0] < 0:
         raise KvwError(f"{where}: expected a config of at most {MOST:,} values; got more")
     if isinstance(value, str):
-        escaped = re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", value)
-        return f"${{{_MARKS}:}}" if value == _MISSING else escaped
+        return f"${{{_MARKS}:}}" if value == _MISSING else escape_interpolation(value)
     if isinstance(value, (dict, list)) and depth >= DEEPEST:
         raise KvwError(f"{where:.80}: expected a config of at most {DEEPEST} levels; got more")
     if isinstance(value, list):

@@ -107,7 +107,7 @@ class Store(Observer):
             finally:
                 unfinished.unlink(missing_ok=True)
 
-        with signals.held():
+        with signals.deferred():
             retry(path, make)
         return Store(path)
 
@@ -312,7 +312,7 @@ class Store(Observer):
             with self._writer:
                 statements()
 
-        with signals.held():
+        with signals.deferred():
             try:
                 retry(self.path, transaction)
             except sqlite3.DatabaseError as error:

@@ -1,4 +1,4 @@
-"""Runtime: the machine under kvw: files that survive crashes, locks, signals, logs, workers, versions, the model hub.
+"""Runtime: the machine under kvw. Files that survive crashes, locks, signals, logs, workers, versions, the model hub.
 
-The lowest room. It knows nothing of voices, and everything above may import it.
+This is the lowest room: it knows nothing of voices, and every other room may import it.
 """

@@ -1,6 +1,6 @@
-"""The machine and the versions that a result depends on, the torch device, and the CPUs that this process may use.
+"""What a result depends on beside its config: versions, hardware and threads; and which device and CPUs to use.
 
-Importing this module takes no time: torch is imported where it is asked.
+Importing this module is cheap: the functions that need torch import it.
 """
 
 from __future__ import annotations
@@ -20,83 +20,95 @@ from kvw.errors import KvwError
 
 
 def usable_cpus() -> int:
-    """CPUs that this process may use."""
+    """The number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def pick_device(name: str) -> str:
-    """The torch device to use: for ``auto`` CUDA, else Apple's MPS, else the CPU; else ``name`` itself.
+    """The torch device to use: for ``auto`` CUDA, else Apple's MPS, else the CPU; any other ``name`` as it is.
 
     Raises:
-        KvwError: this machine, or its build of torch, has no such device.
+        KvwError: this machine, or its build of torch, lacks the device.
     """
     import torch
 
-    has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return next(kind for kind, there in has.items() if there)
+        return next(kind for kind, present in available.items() if present)
     kind = torch.device(name).type
-    if kind == "cuda" and has["cuda"]:
-        has["cuda"] = (torch.device(name).index or 0) < torch.cuda.device_count()
-    if not has.get(kind):
-        there = ", ".join(kind for kind, yes in has.items() if yes)
-        raise KvwError(f"device: torch {torch.__version__} finds no {name} here, only {there}; use device=auto")
+    if kind == "cuda" and available["cuda"]:
+        available["cuda"] = (torch.device(name).index or 0) < torch.cuda.device_count()
+    if not available.get(kind):
+        kinds = ", ".join(kind for kind, present in available.items() if present)
+        raise KvwError(f"device: torch {torch.__version__} finds no {name} here, only {kinds}; use device=auto")
     return name
 
 
 def fingerprint(device: str, batch: int, nodes: Any) -> dict[str, str]:
-    """Everything that two machines, or two days, have to have in common to compute the same bits, by name.
+    """Everything beside the config that the bits of a result depend on, by name: two equal ones compute equal bits.
 
     Args:
         device: the torch device.
-        batch: voices that are evaluated at once; on a CPU nothing depends on it.
-        nodes: of a config; the sources of what they name, at any depth, count.
+        batch: voices that are evaluated at once; results on a CPU don't depend on it, so it is left out there.
+        nodes: config nodes; the sources of the plugins that they name, at any depth, are part of the fingerprint.
+            The sources of kvw itself are not: its version stands for them.
     """
     import torch
     from threadpoolctl import threadpool_info
 
-    found = {f"version of {name}": version for name, version in versions().items()}
-    found["machine"] = f"{platform.system()} {platform.machine()} {''.join(platform.libc_ver())}"
-    found["threads"] = str(torch.get_num_threads())
-    found["kernels of torch"] = torch.backends.cpu.get_cpu_capability()
-    blas = {f"{one['internal_api']} {one['version']} {one.get('architecture', '')}" for one in threadpool_info()}
-    found["kernels of the BLAS"] = ", ".join(sorted(blas))
+    parts = {f"version of {name}": version for name, version in versions().items()}
+    parts["machine"] = f"{platform.system()} {platform.machine()} {''.join(platform.libc_ver())}"
+    parts["threads"] = str(torch.get_num_threads())
+    parts["kernels of torch"] = torch.backends.cpu.get_cpu_capability()
+    libraries = threadpool_info()
+    blas = {
+        f"{library['internal_api']} {library['version']} {library.get('architecture', '')}" for library in libraries
+    }
+    parts["kernels of the BLAS"] = ", ".join(sorted(blas))
     kind = torch.device(device)
-    found["device"] = torch.cuda.get_device_name(kind) if kind.type == "cuda" else kind.type
+    parts["device"] = torch.cuda.get_device_name(kind) if kind.type == "cuda" else kind.type
     if kind.type != "cpu":
-        found["batch"] = str(batch)
-    for module in sorted(set(_modules(nodes))):
-        spec = importlib.util.find_spec(module)
+        parts["batch"] = str(batch)
+    for module in sorted(set(_target_modules(nodes))):
+        spec = importlib.util.find_spec(module) if module.partition(".")[0] != "kvw" else None
         if spec and spec.origin:
-            found[f"source of {module}"] = hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()[:16]
-    return found
+            parts[f"source of {module}"] = hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()[:16]
+    return parts
 
 
-def _modules(node: Any) -> Iterator[str]:
-    """The modules that ``_target_`` names, at any depth."""
+def _target_modules(node: Any) -> Iterator[str]:
+    """The modules that ``_target_`` names in a config node, at any depth."""
     if isinstance(node, Mapping):
         if isinstance(node.get("_target_"), str):
             yield node["_target_"].rpartition(".")[0]
         node = list(node.values())
     if isinstance(node, list):
-        for one in node:
-            yield from _modules(one)
+        for item in node:
+            yield from _target_modules(item)
 
 
-def differences(one: dict[str, str], other: dict[str, str], there: str = "then", here: str = "now") -> list[str]:
-    """What differs, a few words each; ``there`` and ``here`` are words for where the two come from."""
+def differences(first: dict[str, str], second: dict[str, str], there: str = "then", here: str = "now") -> list[str]:
+    """Where two fingerprints differ, a line each.
+
+    Args:
+        first: a fingerprint.
+        second: the fingerprint to compare it with.
+        there: a word for the place or time of ``first``.
+        here: the same for ``second``.
+    """
     return [
-        f"{name}: {one.get(name, 'none')} {there}, {other.get(name, 'none')} {here}"
-        for name in sorted(one.keys() | other.keys())
-        if one.get(name) != other.get(name)
+        f"{name}: {first.get(name, 'none')} {there}, {second.get(name, 'none')} {here}"
+        for name in sorted(first.keys() | second.keys())
+        if first.get(name) != second.get(name)
     ]
 
 
 PACKAGES = ("torch", "kokoro", "resemblyzer", "librosa", "numpy", "scipy", "numba", "soxr", "deap")
+"""The packages whose versions can change a score."""
 
 
 def versions() -> dict[str, str]:
-    """Versions of kvw, Python and what the figures depend on."""
+    """The versions of kvw, of Python and of :data:`PACKAGES`."""
     return {
         "kvw": __version__,
         "python": platform.python_version(),
@@ -105,7 +117,7 @@ def versions() -> dict[str, str]:
 
 
 def version(package: str) -> str:
-    """Of an installed package, else ``none``."""
+    """The version of an installed package; ``none`` if it isn't installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -113,6 +125,6 @@ def version(package: str) -> str:
 
 
 def comparable() -> dict[str, str]:
-    """Those that the machines of one search share: without builds of torch, and of Python without the last number."""
-    found = {name: version.partition("+")[0] for name, version in versions().items()}
-    return {**found, "python": found["python"].rpartition(".")[0]}
+    """The versions that all machines of one search must share: torch without its build, Python without its patch."""
+    shared = {name: version.partition("+")[0] for name, version in versions().items()}
+    return {**shared, "python": shared["python"].rpartition(".")[0]}

@@ -1,4 +1,4 @@
-"""File names that every file system takes."""
+"""File names that every file system accepts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _RESERVED = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"} | {
 
 
 def safe_stem(text: str) -> str:
-    """Make a file name's stem of any text: ``"My voice: é/1"`` gives ``"My_voice_é_1"``; safe stems stay as they are.
+    """Turn any text into the stem of a file name: ``"My voice: é/1"`` gives ``"My_voice_é_1"``; a safe stem stays.
 
     Returns:
         Letters (of any script), digits, ``_``, ``-`` and ``.``; 1 to 60 UTF-8 bytes; no dot or dash in front, no dot at
@@ -23,12 +23,14 @@ def safe_stem(text: str) -> str:
     stem = "_".join("".join(kept).split()).lstrip(".-")
     if _is_reserved(stem):
         stem = f"_{stem}"
-    stem = stem.encode()[:60].decode(errors="ignore").rstrip(".")  # two stems and scores fit 255, a name's limit
+    stem = (
+        stem.encode()[:60].decode(errors="ignore").rstrip(".")
+    )  # a name has 255 at most, and some hold two stems and scores
     return re.sub(rf"\.{EMBEDDED}$", f"_{EMBEDDED}", stem) or "unnamed"
 
 
 def is_portable(stem: str) -> bool:
-    """Whether every file system takes ``stem`` and an ending of up to 18 bytes (``-1a2b3c4d.kvw.json``) as a name."""
+    """Whether each file system takes ``stem`` as a name, with an ending of up to 18 bytes (``-1a2b3c4d.kvw.json``)."""
     fits = 0 < len(stem.encode("utf-8", "replace")) <= 255 - 18
     return fits and stem.isprintable() and not set('<>:"/\\|?*') & set(stem) and not _is_reserved(stem)
 

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever happens while they are written; and storage that goes away."""
+"""Writes files whole or not at all, and retries where storage is full, broken or gone for a moment."""
 
 from __future__ import annotations
 
@@ -16,42 +16,47 @@ from typing import TypeVar
 from kvw.errors import EXIT_STORAGE, KvwError
 
 log = logging.getLogger(__name__)
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 GONE = frozenset(
     getattr(errno, name)
     for name in ("ENOSPC", "EDQUOT", "EIO", "EROFS", "EFBIG", "ENODEV", "ENXIO", "ESTALE")
     if hasattr(errno, name)
 )
-"""What the system says where storage is full, broken or gone."""
+"""Error numbers of storage that is full, broken or gone."""
 
 GONE_WORDS = ("disk is full", "disk I/O error", "readonly database", "unable to open database", "database is locked")
-"""What SQLite says there, or where somebody else holds the file; Python 3.10 does not tell its codes."""
+"""Parts of SQLite's messages in these cases, and where another process locks the file; Python 3.10 has no codes."""
 
 PAUSES = (0.2, 1.0, 3.0)
-"""Seconds between the attempts to write: a network's folder comes back, and a cleaner may be at work."""
+"""Seconds between attempts: a network folder may come back, and somebody may be freeing space."""
 
 PARTIAL = ".kvw-*.part"
-"""What a file is called while it is written, as a pattern."""
+"""Pattern of the names that files have while they are written."""
 
 
 class StorageError(KvwError):
-    """Storage is full, broken or gone, after several attempts; nothing that was written before is lost."""
-
-    def __init__(self, where: object, why: object) -> None:
-        super().__init__(f"storage: {where} can't be used: {why}; free or mend it", EXIT_STORAGE)
-
-
-def retry(where: object, action: Callable[[], Made]) -> Made:
-    """What ``action`` returns, which reads or writes; tried again, after each of :data:`PAUSES`, where storage refuses.
+    """Storage is full, broken or gone, even after several attempts; what was written before is not lost.
 
     Args:
-        where: it does so, for messages.
-        action: leaves everything as it was where it raises.
+        where: the file or folder.
+        reason: the system's words for what is wrong.
+    """
+
+    def __init__(self, where: object, reason: object) -> None:
+        super().__init__(f"storage: {where} can't be used: {reason}; free or mend it", EXIT_STORAGE)
+
+
+def retry(where: object, action: Callable[[], Result]) -> Result:
+    """Calls ``action`` and returns its result; while storage refuses, calls it again after each of :data:`PAUSES`.
+
+    Args:
+        where: the file or folder that the action reads or writes, for messages.
+        action: changes nothing if it raises.
 
     Raises:
-        StorageError: the storage still refuses.
-        Exception: whatever else the action raises.
+        StorageError: the storage refused every attempt.
+        Exception: anything else that the action raises, at once.
     """
     for pause in (*PAUSES, None):
         try:
@@ -59,19 +64,19 @@ def retry(where: object, action: Callable[[], Made]) -> Made:
         except (OSError, sqlite3.OperationalError) as error:
             if not (getattr(error, "errno", None) in GONE or any(words in str(error) for words in GONE_WORDS)):
                 raise
-            why = getattr(error, "strerror", None) or error
+            reason = getattr(error, "strerror", None) or error
             if pause is None:
-                raise StorageError(where, why) from error
-            log.warning("%s can't be used (%s); another attempt in %g s", where, why, pause)
+                raise StorageError(where, reason) from error
+            log.warning("%s can't be used (%s); another attempt in %g s", where, reason, pause)
             time.sleep(pause)
     raise AssertionError("the last pause is None")
 
 
 def check_free(folder: Path, needed: int) -> None:
-    """Checks that ``folder``, which exists, has room for ``needed`` bytes.
+    """Checks that the file system of ``folder``, which exists, has ``needed`` bytes free.
 
     Raises:
-        KvwError: it has less.
+        KvwError: fewer bytes are free.
     """
     free = shutil.disk_usage(folder).free
     if free < needed:
@@ -82,18 +87,18 @@ def check_free(folder: Path, needed: int) -> None:
 
 
 def partial_of(path: Path) -> Path:
-    """A new name for the time in which ``path`` is written, in its folder."""
+    """A new name, in the same folder, for ``path`` while it is being written."""
     return path.with_name(PARTIAL.replace("*", uuid.uuid4().hex))
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes ``path``: its readers see the old file or all of the new one, also after a crash.
+    """Writes ``path``: its readers see the old file or all of the new file, even after a crash.
 
     Raises:
-        StorageError: the storage is full, broken or gone; the old file is as it was.
-        OSError: the folder is missing or can't be written; the same.
+        StorageError: the storage is full, broken or gone; the old file is unchanged.
+        OSError: the folder is missing or can't be written; the old file is unchanged.
     """
-    partial = partial_of(path)  # once: an attempt takes up what the one before it could not even remove
+    partial = partial_of(path)  # one name for all attempts: the next overwrites what the last could not remove
     retry(path, lambda: _write(path, partial, content))
 
 

@@ -1,7 +1,7 @@
 """Kokoro's repository on the Hugging Face Hub, ``hexgrad/Kokoro-82M``: its model, configuration and stock voices.
 
-Read :mod:`kvw.voices.files` first. Files land in the hub's own cache (``HF_HOME``), shared with Kokoro. Nothing here
-waits for a network that isn't there: :func:`reachable` asks once per process, within seconds.
+Files land in the hub's own cache (``HF_HOME``), which Kokoro shares. Nothing here waits long for a missing network:
+:func:`reachable` asks the hub once per process and gives up within seconds.
 """
 
 from __future__ import annotations
@@ -26,74 +26,75 @@ log = logging.getLogger(__name__)
 
 @cache
 def reachable(timeout: float = 3.0) -> bool:
-    """Say whether the hub (``HF_ENDPOINT``, through the environment's proxies) answers; asked once per process.
+    """Whether the hub (``HF_ENDPOINT``, through the environment's proxies) answers: :func:`answers`, once per process.
 
     Args:
         timeout: seconds to wait, name resolution included.
-
-    Returns:
-        True for any HTTP answer; False at once with ``HF_HUB_OFFLINE``.
     """
     return answers(timeout)
 
 
 def find(filename: str) -> Path | None:
-    """Find a file of the hub in the local cache, e.g. ``"voices/af_heart.pt"``; never uses the network."""
+    """A file of the hub in the local cache, e.g. ``"voices/af_heart.pt"``, or None; never uses the network."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(REPO, filename)
-    return Path(found) if isinstance(found, str) else None  # not a str: absent, or known not to be on the hub
+    path = try_to_load_from_cache(REPO, filename)
+    return Path(path) if isinstance(path, str) else None  # not a str: not cached, or known to be missing on the hub
 
 
 def fetch(filename: str) -> Path:
-    """Return a file of the hub: from the local cache, else downloaded to it, resuming what an earlier call began.
+    """A file of the hub: from the local cache, else downloaded into it, resuming an earlier call's download.
 
     Raises:
-        KvwError: it isn't cached, and the hub can't be reached or the download fails.
+        KvwError: the file isn't cached, and the hub can't be reached or the download fails.
     """
-    found = find(filename)
-    if found is not None:
-        return found
+    cached = find(filename)
+    if cached is not None:
+        return cached
     if not reachable():
         raise KvwError(f"expected {filename} of {REPO}, but {silence()}; {by_hand(filename)}")
     return download(filename)
 
 
 def silence() -> str:
-    """Say why the hub isn't :func:`reachable`."""
+    """Why the hub isn't :func:`reachable`, for messages."""
     offline = "HF_HUB_OFFLINE forbids asking the hub"
     return offline if constants.HF_HUB_OFFLINE else f"{constants.ENDPOINT} doesn't answer"
 
 
 def answers(timeout: float) -> bool:
-    """Say whether the hub answers now, within ``timeout`` seconds, name resolution included."""
+    """Whether the hub answers now, within ``timeout`` seconds, name resolution included.
+
+    Returns:
+        True for any HTTP answer; False at once with ``HF_HUB_OFFLINE``.
+    """
     if constants.HF_HUB_OFFLINE:
         return False
-    answers = threading.Event()
+    answered = threading.Event()
 
     def ask() -> None:
         try:
             request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
-            with urllib.request.build_opener().open(request, timeout=timeout):  # with today's proxies
-                answers.set()
+            with urllib.request.build_opener().open(request, timeout=timeout):  # a new opener reads the proxies anew
+                answered.set()
         except urllib.error.HTTPError:
-            answers.set()
+            answered.set()
         except (OSError, ValueError, http.client.HTTPException) as error:
             log.debug("%s: %s", constants.ENDPOINT, error)
 
-    # A thread, and one that doesn't hold up the exit: name resolution has no timeout.
+    # Name resolution has no timeout, so a thread does it, and a daemon: it must not delay the exit.
     thread = threading.Thread(target=ask, name="kvw-hub", daemon=True)
     thread.start()
     thread.join(timeout)
-    return answers.is_set()
+    return answered.is_set()
 
 
 def download(filename: str, force: bool = False) -> Path:
     """Download a file of the hub into its cache.
 
     Args:
-        filename: in the repository.
-        force: whether a file that is cached is downloaded again.
+        filename: the path in the repository.
+        force: whether a cached file is downloaded again.
 
     Raises:
         KvwError: the download fails.
@@ -108,7 +109,7 @@ def download(filename: str, force: bool = False) -> Path:
 
 
 def by_hand(filename: str) -> str:
-    """How a person gets a file of the hub, for messages."""
+    """How a user gets a file of the hub without kvw, for messages."""
     source = f"{constants.ENDPOINT}/{REPO}/resolve/main/{filename}"
     if filename.startswith("voices/"):
         return f"by hand: put {source} into the voices folder"

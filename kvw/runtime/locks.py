@@ -1,4 +1,4 @@
-"""One process at a time works in a folder, and others can tell which."""
+"""Locks a folder for one process at a time, and tells other processes which one holds it."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ LOCK, HOLDER = ".lock", ".holder.json"
 
 @contextmanager
 def alone(folder: Path, what: str) -> Iterator[None]:
-    """Works in ``folder``, which others of kvw's may only read, alone.
+    """Locks ``folder`` for this process until the block ends; other processes of kvw only read the folder meanwhile.
 
     Args:
-        folder: that exists.
-        what: is there, for the message.
+        folder: a folder that exists.
+        what: what the folder holds, for the message: ``a run``.
 
     Raises:
-        KvwError: another process does; it is named.
+        KvwError: another process holds the lock; the message names that process.
         StorageError: the storage is full, broken or gone.
     """
     lock = FileLock(folder / LOCK)
     try:
-        # is_held() holds it for an instant
-        retry(folder / LOCK, lambda: lock.acquire(timeout=0.5, poll_interval=0.05))
+        retry(
+            folder / LOCK, lambda: lock.acquire(timeout=0.5, poll_interval=0.05)
+        )  # is_held() takes the lock for a moment
     except Timeout:
         raise KvwError(
             f"{folder}: expected {what} that is not at work; got one that process {holder(folder)} is working on; "
@@ -50,35 +51,36 @@ def alone(folder: Path, what: str) -> Iterator[None]:
 
 
 def holder(folder: Path) -> str:
-    """Who works in ``folder``: ``1234 on HOST``; a question mark where that can't be told."""
-    found = _holder(folder)
-    return f"{found[0]} on {found[1]}" if found else "?"
+    """The process that last locked ``folder``: ``1234 on HOST``; ``?`` if it is unknown."""
+    record = _read_holder(folder)
+    return f"{record[0]} on {record[1]}" if record else "?"
 
 
 def holder_here(folder: Path) -> int | None:
-    """The process of this machine that works in ``folder``; None if there is none, or it can't be told."""
-    found = _holder(folder) if is_held(folder) else None
-    return found[0] if found and found[1] == platform.node()[:80] else None
+    """The process of this machine that holds the lock of ``folder``, its id; None if there is none or it is unknown."""
+    record = _read_holder(folder) if is_held(folder) else None
+    return record[0] if record and record[1] == platform.node()[:80] else None
 
 
-def _holder(folder: Path) -> tuple[int, str] | None:
+def _read_holder(folder: Path) -> tuple[int, str] | None:
+    """The process id and the host in the file :data:`HOLDER`; None if it is missing or damaged."""
     try:
-        found = json.loads((folder / HOLDER).read_bytes()[:10_000])
-        return int(found["pid"]), str(found["host"])[:80]
+        record = json.loads((folder / HOLDER).read_bytes()[:10_000])
+        return int(record["pid"]), str(record["host"])[:80]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
 def is_held(folder: Path) -> bool:
-    """Whether some process works in ``folder``."""
+    """Whether a process holds the lock of ``folder``."""
     if not (folder / LOCK).exists():
         return False
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=0.2, poll_interval=0.02)  # another reader holds it for an instant
+        lock.acquire(timeout=0.2, poll_interval=0.02)  # another is_held() may hold the lock for a moment
     except Timeout:
         return True
-    except OSError:  # another's folder: whoever can't write there can't tell
+    except OSError:  # the lock can't be tested in a folder that this user can't write to
         return False
     lock.release()
     return False

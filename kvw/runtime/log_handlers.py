@@ -1,6 +1,6 @@
-"""Where messages go: the terminal, above a progress line if there is one, and the log of a run's folder.
+"""Log handlers: the terminal, above a progress line if there is one, and the log file of a run.
 
-A disk that is full, or a terminal that has hung up, costs messages and never the run.
+A full disk or a closed terminal loses messages, and never stops the run.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ class Console(logging.Handler):
         try:
             tqdm.write(printable(self.format(record)), file=sys.stdout)
             sys.stdout.flush()
-        except OSError:  # nobody reads any more, as under `| head`, or the disk is full
+        except OSError:  # the reader is gone, as under `| head`, or the disk is full
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - it stays open until the end
 
 
 class RunLog(logging.FileHandler):
-    """Adds messages to the log of a run.
+    """Appends messages to the log file of a run.
 
     Args:
-        path: of the log.
+        path: the log file; it is created by the first message.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, encoding="utf-8", errors="backslashreplace", delay=True)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The message, for somebody who will print the file."""
+        """The message without characters that move a cursor: somebody may print the file in a terminal."""
         return printable(super().format(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one message."""
-        with suppress(OSError):  # it opens the file
+        with suppress(OSError):  # the first message opens the file
             super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Nothing can be done: what storage refuses to a run is said by the run."""
+        """Ignores the error: the run itself reports storage that refuses its files."""
 
     def close(self) -> None:
-        """Closes the file, whatever the storage still refuses."""
+        """Closes the file, and ignores storage that refuses the last bytes."""
         with suppress(OSError):
             super().close()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first lets what is being written be finished, then ends the run; the second ends at once."""
+"""Ctrl-C and SIGTERM: the first signal ends the run after a commit in progress, the second ends it at once."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from types import FrameType
 from kvw.errors import EXIT_INTERRUPTED, EXIT_TERMINATED
 
 _CODES = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
-_holding = 0  # blocks of held() that are open
-_received = False  # whether a signal came
-_waiting: int | None = None  # the signal that came in such a block
+_deferring = 0  # depth of open blocks of deferred()
+_received = False  # whether a first signal has arrived
+_pending: int | None = None  # a first signal that arrived inside such a block
 
 
 class Interrupted(KeyboardInterrupt):
-    """Somebody, or the system, wants the run to end.
+    """A user, or the system, wants the run to end.
 
     Args:
-        number: of the signal.
+        number: the number of the signal.
 
     Attributes:
-        code: the exit status that says so.
+        code: the exit status for this signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -33,14 +33,18 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def answered() -> Iterator[None]:
-    """Answers the signals meanwhile, where this is the main thread; one that the caller's shell ignores stays so."""
+def handled() -> Iterator[None]:
+    """Within the block, a first signal raises :class:`Interrupted` and a second ends the process.
+
+    Only the main thread can handle signals; in another the block changes nothing. A signal that the caller's shell has
+    set to be ignored stays ignored.
+    """
     global _received
     _received = False
     before = {}
     if threading.current_thread() is threading.main_thread():
-        heard = [number for number in _CODES if signal.getsignal(number) is not signal.SIG_IGN]
-        before = {number: signal.signal(number, _answer) for number in heard}
+        wanted = [number for number in _CODES if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, _handle) for number in wanted}
     try:
         yield
     finally:
@@ -49,29 +53,29 @@ def answered() -> Iterator[None]:
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """Holds a first signal back until the end of the block, which is short: a commit.
+def deferred() -> Iterator[None]:
+    """Defers a first signal to the end of the block, which has to be short: a commit.
 
     Raises:
-        Interrupted: at the end, if one came.
+        Interrupted: at the end of the block, if a signal arrived within.
     """
-    global _holding, _waiting
-    _holding += 1
+    global _deferring, _pending
+    _deferring += 1
     try:
         yield
     finally:
-        _holding -= 1
-        if not _holding and _waiting is not None:
-            number, _waiting = _waiting, None
+        _deferring -= 1
+        if not _deferring and _pending is not None:
+            number, _pending = _pending, None
             raise Interrupted(number)
 
 
-def _answer(number: int, frame: FrameType | None) -> None:
-    global _received, _waiting
+def _handle(number: int, frame: FrameType | None) -> None:
+    global _received, _pending
     if _received:
         os._exit(_CODES[signal.Signals(number)])
     _received = True
-    if _holding:
-        _waiting = number
+    if _deferring:
+        _pending = number
     else:
         raise Interrupted(number)

@@ -1,4 +1,4 @@
-"""What every worker process of kvw begins with, and the one thing that the driver shares with it: its threads."""
+"""How a worker process of kvw begins, and the limit on threads that it shares with the driver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from threadpoolctl import threadpool_limits
 
 
 def limit_threads(threads: int) -> None:
-    """Gives this process's numerical libraries ``threads`` threads: more can change the last bit of a result."""
+    """Limits this process's numerical libraries to ``threads`` threads: their number can change a result's last bit.
+
+    Raises:
+        ValueError: fewer than one thread.
+    """
     if threads < 1:
         raise ValueError(f"executor.threads: expected 1 or more; got {threads}")
     torch.set_num_threads(threads)
@@ -21,15 +25,15 @@ def limit_threads(threads: int) -> None:
 
 
 def begin_worker(threads: int) -> None:
-    """Makes this process a worker: it ends with the driver, whose are Ctrl-C and the log."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches every process; the driver answers it
+    """Makes this process a worker: it ends when the driver ends, and leaves Ctrl-C and the log to the driver."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches every process, and the driver handles it
     threading.Thread(target=_end_with_driver, daemon=True).start()
-    logging.getLogger("kvw").addHandler(logging.NullHandler())  # the driver has said it all
+    logging.getLogger("kvw").addHandler(logging.NullHandler())  # the driver logs the same
     limit_threads(threads)
 
 
 def _end_with_driver() -> None:
-    """Ends this worker when the driver is gone, however it went."""
+    """Ends this worker when the driver has ended, in whatever way."""
     driver = multiprocessing.parent_process()
     assert driver is not None
     driver.join()

@@ -1,4 +1,4 @@
-"""Spaces: how a genome becomes a voice.
+"""Spaces: each maps genomes to voices and back.
 
-The contract is :class:`kvw.spaces.base.Space`; a config names a space by ``space=NAME``.
+The contract is :class:`kvw.spaces.base.Space`; a config chooses a space by ``space=NAME``.
 """

@@ -1,11 +1,11 @@
 """The contract of a space, which maps genomes to voices, and what the spaces share.
 
-Real Kokoro voices are smooth and nearly rank two across their 510 rows, and one text is heard through one row. A space
+Real Kokoro voices are smooth and nearly rank two across their 510 rows, and a text is spoken from a single row. A space
 decides whether a search may tear the rows apart (:class:`kvw.spaces.elementwise.Elementwise`, KVoiceWalk's behaviour)
-or moves them together, which is what makes a voice hold on texts that were never scored.
-:class:`kvw.spaces.pca.PCA` and :class:`kvw.spaces.blend.Blend` stay among the stock voices; a target need not lie
-there, so :class:`kvw.spaces.pca.PCAOffset` and :class:`kvw.spaces.offset.Coherent` do not. In each of them timbre or
-prosody can be frozen.
+or moves them together, so that a voice also holds on texts that were never scored.
+:class:`kvw.spaces.pca.PCA` and :class:`kvw.spaces.blend.Blend` reach only what lies among the stock voices;
+:class:`kvw.spaces.pca.PCAOffset` and :class:`kvw.spaces.offset.Coherent` go beyond, as a target may lie elsewhere. In
+every space timbre or prosody can be frozen.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Space(Protocol):
     """Maps genomes to voices and back. ``encode(decode(genome))`` is the genome, to float32 accuracy.
 
     A constructor takes, keyword-only, ``bank`` (every stock voice), ``top`` (the best of them for this target, best
-    first), ``base`` (the voice to start from) and ``freeze`` (``timbre`` or ``prosody``: the columns that keep the
-    numbers of ``base`` in every decoded voice; or None), then its own settings. It raises ValueError where one of
-    them is out of its range.
+    first), ``base`` (the voice to start from) and ``freeze`` (``timbre`` or ``prosody``, whose columns keep the numbers
+    of ``base`` in every decoded voice; or None), then the space's own settings. The constructor raises ValueError if an
+    argument is out of range.
 
     Attributes:
         dim: length of a genome.
@@ -51,20 +51,29 @@ class Space(Protocol):
     origin: Genome
 
     def decode(self, genome: Genome) -> Voice:
-        """The voice of a genome ``(dim,)``."""
+        """The voice of a genome, which is ``(dim,)``."""
 
     def encode(self, voice: Voice) -> Genome:
-        """The genome whose voice comes nearest to ``voice``."""
+        """The genome whose voice is nearest to ``voice``."""
 
 
 def spread(genomes: Sequence[Genome]) -> Genome:
-    """Sample standard deviation of each gene, ``(dim,)``; that of Kokoro's voices where the genomes have none."""
+    """The sample standard deviation of each gene, ``(dim,)``; :data:`VOICE_STD` for genes that don't vary."""
     deviation: Genome = np.std(genomes, axis=0, ddof=1) if len(genomes) > 1 else np.zeros_like(genomes[0])
     return np.where(deviation > 0, deviation, VOICE_STD)
 
 
 class FreeColumns:
-    """The columns of the base voice that a genome may change; ``width`` of them, 256 or 128.
+    """The columns of the base voice that a genome may change.
+
+    Args:
+        base: the voice that gives the frozen columns.
+        freeze: the columns that no genome may change: ``timbre``, ``prosody`` or None.
+
+    Attributes:
+        base: the same, float32.
+        columns: the slice of the free columns.
+        width: the number of free columns, 256 or 128.
 
     Raises:
         ValueError: ``freeze`` is neither ``timbre`` nor ``prosody`` nor None.
@@ -83,12 +92,12 @@ class FreeColumns:
         return voice[:, 0, self.columns].astype(np.float64)
 
     def mean(self, voice: Voice) -> Array:
-        """Their mean row, ``(width,)``."""
+        """The mean row of a voice's free columns, ``(width,)``."""
         row: Array = self.read(voice).mean(axis=0)
         return row
 
     def write(self, numbers: NDArray[np.floating]) -> Voice:
-        """The base voice with other numbers in its free columns, of any shape that has 510 x width, in float32."""
+        """The base voice with ``numbers``, 510 x width in any shape, in its free columns, as float32."""
         voice = self.base.copy()
         voice[:, 0, self.columns] = numbers.reshape(MAX_PHONEMES, self.width)
         return voice

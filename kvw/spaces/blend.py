@@ -1,4 +1,4 @@
-"""The space of weighted means of the stock voices. A module of its own: it imports scipy, which takes a moment."""
+"""The space of weighted means of the stock voices: a module of its own, as scipy is slow to import."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from kvw.spaces.base import Array, FreeColumns, Voices, spread
 from kvw.types import Genome, Voice
 
 LEAST_WEIGHT = 1e-5
-"""A stock voice of less weight is taken to be absent from a blend; below it float32 is rough."""
+"""Weight below which a stock voice counts as absent from a blend: float32 blurs smaller weights."""
 
 ABSENT = 0.05
-"""The weight that a softmax blend gives to all of its absent voices together, at most: its logarithms need some."""
+"""Most weight of all absent voices of a softmax blend together: they need some, as genes are logarithms of weights."""
 
 
 class Blend:
-    """Weighted means of the stock voices, row by row: always a plausible voice, never one beyond them.
+    """Weighted means of the stock voices, row by row: always plausible voices, and none beyond the stock voices.
 
     Args:
-        weights: what the genes are. ``softmax``: isometric log-ratio coordinates of the weights, one fewer than voices
-            (Egozcue et al. 2003, doi:10.1023/A:1023818214614); softmax alone would have one gene too many, and no
-            inverse. Weights below :data:`LEAST_WEIGHT` do not come back: they become :data:`ABSENT` / voices.
-            ``simplex``: the weights themselves; decoding drops negative ones and makes the sum 1, so that only
-            genomes like that come back.
+        weights: the meaning of the genes. ``softmax``: isometric log-ratio coordinates of the weights, one fewer than
+            voices (Egozcue et al. 2003, doi:10.1023/A:1023818214614); plain softmax would have one gene too many and no
+            inverse. Encoding raises weights below :data:`LEAST_WEIGHT` to :data:`ABSENT` / voices.
+            ``simplex``: the weights themselves; decoding drops negative weights and scales the sum to 1, so that
+            ``encode(decode(genome))`` is the genome only for non-negative weights of sum 1.
 
     Raises:
-        ValueError: another word; fewer than two voices.
+        ValueError: ``weights`` is another word; the bank has fewer than two voices.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Blend:
         self._free = FreeColumns(base, freeze)
         numbers = np.array([self._free.read(voice).reshape(-1) for voice in bank])
         self._products = numbers @ numbers.T
-        self._bank = numbers.astype(np.float32)  # decoding is as fast as memory is
+        self._bank = numbers.astype(np.float32)  # float32, as decoding is bound by memory
         self._contrasts = helmert(len(bank)) if weights == "softmax" else None
         pure = self._genes(np.eye(len(bank)))
         self.dim = pure.shape[1]
@@ -49,7 +49,7 @@ class Blend:
         self.origin = self.encode(base)
 
     def decode(self, genome: Genome) -> Voice:
-        """The voice of the weights that ``(dim,)`` stands for; equal weights where a simplex has none above 0."""
+        """The voice of a genome ``(dim,)``; a simplex without positive weights means equal weights."""
         if self._contrasts is not None:
             weights = softmax(genome @ self._contrasts)
         else:
@@ -58,18 +58,18 @@ class Blend:
         return self._free.write(weights.astype(np.float32) @ self._bank)
 
     def encode(self, voice: Voice) -> Genome:
-        """The genome of the nearest blend (least squares), ``(dim,)``; of any such, if voices are blends of others."""
+        """The genome of the nearest blend (least squares), ``(dim,)``; not unique if stock voices blend others."""
         numbers = self._free.read(voice).reshape(-1)
         along, count = self._bank @ numbers, len(self._bank)
-        # A blend's squared distance is a quadratic form of its weights. Its root, with the sum of the weights as one
-        # more equation, is a non-negative least squares problem: exact, once scaled, whatever that equation weighs.
+        # The squared distance of a blend is a quadratic form of its weights. The root of this form, with the sum of the
+        # weights as one more equation, is a non-negative least squares problem; scaling makes its solution exact.
         squares, axes = np.linalg.eigh(self._products - along[:, None] - along + numbers @ numbers)
         root = np.sqrt(np.maximum(squares, 0))[:, None] * axes.T
         weights, _ = nnls(np.vstack([root, np.ones(count)]), np.append(np.zeros(count), 1), 30 * count)
         return self._genes(weights / weights.sum())
 
     def _genes(self, weights: Array) -> Genome:
-        """The genes of weights ``(..., voices)``."""
+        """The genes that stand for weights ``(..., voices)``."""
         if self._contrasts is None:
             return weights
         present = np.where(weights < LEAST_WEIGHT, ABSENT / weights.shape[-1], weights)

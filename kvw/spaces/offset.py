@@ -1,4 +1,4 @@
-"""Spaces that move all rows of a voice together, which keeps the row curve that Kokoro was trained with."""
+"""Spaces that move all rows of a voice together: the row curve, the rows' differences, stays as Kokoro was trained."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Offset:
 
     Args:
         free: the columns to move.
-        directions: ``(dim, width)``, orthogonal to each other, of any length above 0: one unit of their gene.
-        centre: ``(width,)``, the mean row of genome 0.
+        directions: ``(dim, width)``, the step of each gene's unit: orthogonal to each other, of any length above 0.
+        centre: ``(width,)``, the mean row of the genome of zeros.
     """
 
     def __init__(self, free: FreeColumns, directions: Array, centre: Array) -> None:
@@ -26,17 +26,17 @@ class Offset:
         self.origin = self.encode(free.base)
 
     def decode(self, genome: Genome) -> Voice:
-        """Adds the offset of ``(dim,)`` to each row: the row curve of the base voice stays as it was trained."""
+        """Adds one offset to each row of the base voice, whose row curve stays; the genome is ``(dim,)``."""
         return self._free.write(self._rows + genome @ self._directions)
 
     def encode(self, voice: Voice) -> Genome:
-        """The projection of the mean row, ``(dim,)``: the voice's own row curve is lost."""
+        """The voice's mean row projected onto the directions, ``(dim,)``; the voice's own row curve is lost."""
         genome: Genome = (self._free.mean(voice) - self._centre) @ self._inverse
         return genome
 
 
 class Coherent(Offset):
-    """One number for each column, 256 or 128, added to every row of the base voice."""
+    """A gene for each free column, 256 or 128: the number added to the column in every row of the base voice."""
 
     def __init__(self, *, bank: Voices, top: Voices, base: Voice, freeze: str | None = None) -> None:
         free = FreeColumns(base, freeze)

@@ -9,23 +9,23 @@ from kvw.spaces.offset import Offset
 from kvw.types import Voice
 
 LEAST_STD = 1e-4
-"""The smallest standard deviation, in a voice's own numbers, of a principal direction; below it float32 is rough."""
+"""Least standard deviation of a principal direction, in units of a voice's numbers: float32 blurs smaller ones."""
 
 
 def principal(rows: Array, components: int) -> tuple[Array, Array, Array]:
-    """Principal directions, by the SVD of the centred rows, each with its largest entry positive.
+    """The principal directions of rows, by the SVD of the centred rows, each with its largest entry positive.
 
     Args:
         rows: ``(voices, width)``, the mean rows of voices.
-        components: how many are wanted.
+        components: the number of directions wanted.
 
     Returns:
-        The mean of the rows, ``(width,)``; the sample standard deviations along the first directions, largest first,
-        ``(k,)``, where k is ``components`` or what the rows have above :data:`LEAST_STD`; and ``(width, width)``, an
-        orthonormal basis that begins with those k directions.
+        The mean of the rows, ``(width,)``; the sample standard deviations along the first k directions, largest first,
+        ``(k,)``; and an orthonormal basis that begins with these directions, ``(width, width)``. k is ``components``,
+        or fewer if the rows have fewer directions above :data:`LEAST_STD`.
 
     Raises:
-        ValueError: fewer than one component is wanted.
+        ValueError: ``components`` is less than 1.
     """
     if components < 1:
         raise ValueError(f"components: expected 1 or more; got {components}")
@@ -40,14 +40,14 @@ def principal(rows: Array, components: int) -> tuple[Array, Array, Array]:
 class PCA(Offset):
     """The main differences between the stock voices: the principal components of their mean rows, each of unit std.
 
-    What lies outside of their span, the base voice's own mean row too, is projected onto it. Components of whole voices
-    would move the row curve as well, beyond what any trained voice has.
+    A mean row outside of their span, even the base voice's, is projected onto it. Components of whole voices instead of
+    mean rows would move the row curve too, beyond any trained voice's.
 
     Args:
-        components: how many; fewer where the bank has fewer, which is one less than voices at most.
+        components: the number of genes; fewer if the bank has fewer components: at most one less than voices.
 
     Raises:
-        ValueError: fewer than one component; no two voices that differ.
+        ValueError: ``components`` is less than 1; no two voices of the bank differ.
     """
 
     def __init__(
@@ -61,14 +61,15 @@ class PCA(Offset):
 
 
 class PCAOffset(Offset):
-    """As :class:`PCA`, and a little of every other direction: a target need not lie among the stock voices.
+    """:class:`PCA` and, a little, every other direction: a target need not lie among the stock voices.
 
     Args:
-        components: how many directions have the bank's own standard deviation; fewer where the bank has fewer.
-        remainder: the standard deviation of all others, over the mean one of a number of the mean row between voices.
+        components: the number of directions that keep the bank's standard deviation; fewer if the bank has fewer.
+        remainder: the standard deviation along each other direction, as a multiple of the mean standard deviation,
+            between the voices of the bank, of the numbers of a mean row.
 
     Raises:
-        ValueError: fewer than one component; a remainder of 0 or less.
+        ValueError: ``components`` is less than 1; ``remainder`` is not a finite number above 0.
     """
 
     def __init__(

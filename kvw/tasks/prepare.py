@@ -16,7 +16,7 @@ import torch
 from omegaconf import DictConfig
 
 from kvw.audio.checks import speaker_doubts
-from kvw.audio.recordings import wave_digest
+from kvw.audio.target import wave_digest
 from kvw.config.fitness import FitnessSpec, prior_of
 from kvw.config.inputs import Inputs
 from kvw.config.invocation import Invocation

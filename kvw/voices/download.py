@@ -1,4 +1,8 @@
-"""Downloads Kokoro's stock voices from the hub, each checked before it takes its place."""
+"""Downloads Kokoro's stock voices from the hub, each checked before it takes its place.
+
+The voices are downloaded in a loop: ``huggingface_hub.snapshot_download`` would stop at the first failure and not name
+the voice, keep a damaged file of the cache, and show progress bars that differ between its versions.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +21,17 @@ log = logging.getLogger(__name__)
 
 
 def fetch_voices(folder: Path) -> tuple[int, list[str]]:
-    """Bring Kokoro's stock voices (54) into ``folder``; those already there that load are kept, so a rerun goes on.
+    """Download Kokoro's 54 stock voices into ``folder``; voices in it that load are kept, so a rerun resumes.
 
-    Each voice passes :func:`kvw.voices.files.load_voice` before it takes its place, and why one failed is logged.
+    Each voice passes :func:`kvw.voices.files.load_voice` before it takes its place; why a voice failed is logged.
 
     Returns:
-        The number of stock voices now in the folder, and the sorted names of those that failed.
+        The number of stock voices now in the folder, and the sorted names of the voices that failed.
 
     Raises:
         KvwError: the hub can't be reached, its listing names no voices, or the folder can't be made.
     """
-    names = _stock()
+    names = _stock_names()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -37,7 +41,7 @@ def fetch_voices(folder: Path) -> tuple[int, list[str]]:
 
     failed: list[str] = []
     quiet = are_progress_bars_disabled()
-    disable_progress_bars()  # one bar for the voices, not one for each
+    disable_progress_bars()  # one bar for all voices, not one for each
     try:
         for done, name in enumerate(tqdm(names, desc="voices", unit="voice")):
             try:
@@ -45,8 +49,8 @@ def fetch_voices(folder: Path) -> tuple[int, list[str]]:
             except (KvwError, OSError) as error:
                 log.warning("%s: %s", name, error)
                 failed.append(name)
-                if not hub.answers(3.0):  # each of the others would wait for its own timeout
-                    log.warning("%s; run this again to go on", hub.silence())
+                if not hub.answers(3.0):  # or each remaining voice would wait for a timeout
+                    log.warning("%s; run this again to resume", hub.silence())
                     failed.extend(later for later in names[done + 1 :] if not _loads(folder / f"{later}.pt"))
                     break
     finally:
@@ -55,8 +59,8 @@ def fetch_voices(folder: Path) -> tuple[int, list[str]]:
     return len(names) - len(failed), failed
 
 
-def _stock() -> list[str]:
-    """List the names of the stock voices, sorted."""
+def _stock_names() -> list[str]:
+    """The names of the stock voices on the hub, sorted."""
     where = "voices/NAME.pt"
     if not hub.reachable():
         raise KvwError(f"expected the voices of {hub.REPO}, but {hub.silence()}; {hub.by_hand(where)}")
@@ -69,20 +73,20 @@ def _stock() -> list[str]:
             f"expected the list of files of {hub.REPO}, got {error_line(error)}; {hub.by_hand(where)}"
         ) from None
     names = [file.stem for file in files if file.parent == PurePosixPath("voices") and file.suffix == ".pt"]
-    names = sorted(name for name in names if name == safe_stem(name))  # a listing never names a path of ours
+    names = sorted(name for name in names if name == safe_stem(name))  # the listing must not choose a path
     if not names:
         raise KvwError(f"expected {where} in {hub.REPO}, got none; check HF_ENDPOINT ({constants.ENDPOINT})")
     return names
 
 
 def _place(name: str, folder: Path) -> None:
-    """Put one stock voice into the folder, whole and checked, unless it is there."""
+    """Put one stock voice into the folder, whole and checked, unless the folder has it."""
     target = folder / f"{name}.pt"
     if _loads(target):
         return
     filename = f"voices/{name}.pt"
     source = hub.fetch(filename)
-    if not _loads(source):  # a damaged cache must not fail for ever
+    if not _loads(source):  # the cached file is damaged, and would fail for ever
         source = hub.download(filename, force=True)
     load_voice(source)
     write_whole(target, source.read_bytes())

@@ -1,7 +1,7 @@
-"""Names of Kokoro voices: language letter, gender letter, ``_``, and the voice's own name, as in ``af_heart``.
+"""Names of Kokoro voices: a language letter, a gender letter, ``_`` and the voice's own name, as in ``af_heart``.
 
-Kokoro's servers read the language from the first letter and take ``+ - ( )`` for operators, so a voice that leaves kvw
-has a name of this form.
+Kokoro's servers read the language from the first letter and take ``+ - ( )`` for operators, so every voice that is
+exported gets a name of this form.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import unicodedata
 from kvw.errors import KvwError
 
 LETTERS = "abefhijpz"
-"""Kokoro's languages."""
+"""The letters of Kokoro's languages."""
 
 _LONGEST = 60  # characters of a voice's own name
 NAME = re.compile(rf"[{LETTERS}][fm]_[a-z0-9_]{{1,{_LONGEST}}}")
@@ -42,18 +42,18 @@ STOCK = frozenset(
     }.items()
     for name in names.split()
 )
-"""Kokoro's 54 stock voices, which are Apache-2.0."""
+"""The names of Kokoro's 54 stock voices, which are licensed under Apache-2.0."""
 
 
 def is_kokoro_name(name: str) -> bool:
-    """Whether a server takes ``name`` for a voice's."""
+    """Whether Kokoro's servers accept ``name`` as the name of a voice."""
     return NAME.fullmatch(name) is not None
 
 
 def folded(name: str) -> str:
-    """``name`` in the letters that a voice's name may have: ``"Élodie 2"`` gives ``elodie_2``.
+    """``name`` in the characters that a voice's own name may have: ``"Élodie 2"`` gives ``elodie_2``.
 
-    A name that has none of them, as in Chinese, becomes ``voice_`` and six digits that stand for it.
+    A name without any such character, as in Chinese, becomes ``voice_`` and six hex digits of the name's sha256.
     """
     plain = unicodedata.normalize("NFKD", name).casefold().encode("ascii", "ignore").decode()
     kept = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
@@ -65,11 +65,11 @@ def kokoro_name(name: str, language: str, gender: str) -> str:
 
     Args:
         name: any text.
-        language: one of Kokoro's letters.
+        language: one of :data:`LETTERS`.
         gender: ``f`` or ``m``.
 
     Raises:
-        KvwError: another letter, which would become part of a path.
+        KvwError: ``language`` is another text, which would become part of a path.
     """
     if language not in tuple(LETTERS):
         raise KvwError(f"language.letter: expected one of {', '.join(LETTERS)}; got {language!r:.80}")

@@ -1,7 +1,7 @@
-"""Voices by reference: a file, a name among the stock voices, a member of a pack, or a blend of such.
+"""Voices by reference: a file, a stock voice's name, a member of a pack, or a blend of these.
 
 The grammar is that of Kokoro's servers: ``af_bella``, ``af_bella+am_adam``, ``af_bella(2)+am_adam(1)``; weights are
-relative to their sum. Wherever a voice is named in a config, this reads it.
+relative to their sum. Every key of the config that names a voice takes such a reference.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from kvw.text import nearest
 from kvw.types import EMBEDDED, Voice
 from kvw.voices.files import facts_of, load_bank, load_voice, name_of, single_files, synthesizer_of
 
-Further: TypeAlias = Callable[[], Mapping[str, Voice]]
-"""Gives voices of the embedded synthesiser by name, beside those on the disk."""
+EmbeddedVoices: TypeAlias = Callable[[], Mapping[str, Voice]]
+"""Makes the embedded synthesiser's stock voices, by name; they are in no folder."""
 
 _WEIGHTED = re.compile(r"(?P<name>.+?)\s*(?:\((?P<weight>[^()]*)\))?", re.DOTALL)
 
@@ -32,12 +32,12 @@ class NamedVoice:
     """A voice that a reference stands for.
 
     Attributes:
-        name: of the file, the stock voice or the pack's member; for a blend the names with their weights.
+        name: the name of the file, the stock voice or the pack's member; for a blend the names with their weights.
         voice: float32 ``(510, 1, 256)``.
-        synthesizer: whose voice it is.
-        bases: the voices that it was made of, as far as its record says; itself if there is no record.
-        facts: what the ``.json`` beside its file says; empty for others.
-        path: of its file, None for others.
+        synthesizer: the synthesiser that the voice belongs to.
+        bases: the voices that the voice was made of, if its record names them; else its own name.
+        facts: the record of the voice's file; empty for a voice without a file of its own.
+        path: the voice's file; None for a voice without a file of its own.
     """
 
     name: str
@@ -48,23 +48,23 @@ class NamedVoice:
     path: Path | None = None
 
 
-def resolve(reference: str, folder: Path, further: Further = dict) -> NamedVoice:
+def resolve(reference: str, folder: Path, embedded: EmbeddedVoices = dict) -> NamedVoice:
     """The voice that ``reference`` stands for.
 
     Args:
-        reference: the path of a voice; ``PACK:NAME``; the name of a voice in ``folder``, or of a further one; or
-            several of these, each with a weight in brackets if wanted, joined by ``+``.
-        folder: of the stock voices; a pack of voices too.
-        further: the embedded synthesiser's stock voices; called only for a name that ``folder`` does not have.
+        reference: the path of a voice; ``PACK:NAME``; the name of a voice in ``folder`` or of an embedded one; or
+            several of these, joined by ``+``, each with a weight in brackets if wanted.
+        folder: the folder of the stock voices, or a pack of voices.
+        embedded: makes the embedded synthesiser's stock voices; called only for a name that ``folder`` lacks.
 
     Raises:
-        KvwError: there is no such voice, it is a bad one, a weight is no number above 0, or a blend's voices belong to
+        KvwError: there is no such voice, its file is bad, a weight is no number above 0, or a blend's voices belong to
             several synthesisers.
     """
-    if _is_file(reference):  # whatever signs its name holds
-        return _single(reference, folder, further)
+    if _is_file(reference):  # even if its name holds signs of the grammar
+        return _single(reference, folder, embedded)
     terms = [_weighted(term.strip(), reference) for term in reference.split("+")]
-    parts = [_single(name, folder, further) for name, _ in terms]
+    parts = [_single(name, folder, embedded) for name, _ in terms]
     if len(parts) == 1:
         return parts[0]
     owners = {part.synthesizer: part.name for part in parts}
@@ -78,25 +78,25 @@ def resolve(reference: str, folder: Path, further: Further = dict) -> NamedVoice
     return NamedVoice(name, np.asarray(mixed, dtype=np.float32), parts[0].synthesizer, bases)
 
 
-def resolve_all(references: Sequence[str], folder: Path, further: Further = dict) -> list[NamedVoice]:
+def resolve_all(references: Sequence[str], folder: Path, embedded: EmbeddedVoices = dict) -> list[NamedVoice]:
     """The voices of several references.
 
     Raises:
-        KvwError: as :func:`resolve`; every bad one is a line.
+        KvwError: as :func:`resolve`, with a line for every bad reference.
     """
-    found, wrong = [], []
+    voices, problems = [], []
     for reference in references:
         try:
-            found.append(resolve(reference, folder, further))
+            voices.append(resolve(reference, folder, embedded))
         except KvwError as error:
-            wrong.append(str(error))
-    if wrong:
-        raise KvwError("\n".join(wrong))
-    return found
+            problems.append(str(error))
+    if problems:
+        raise KvwError("\n".join(problems))
+    return voices
 
 
 def _is_file(name: str) -> bool:
-    with suppress(OSError, ValueError):  # a long blend is too long for a path
+    with suppress(OSError, ValueError):  # a blend may be too long for a path
         return Path(name).is_file()
     return False
 
@@ -111,7 +111,7 @@ def _weighted(term: str, reference: str) -> tuple[str, float]:
     return match["name"], weight
 
 
-def _single(name: str, folder: Path, further: Further) -> NamedVoice:
+def _single(name: str, folder: Path, embedded: EmbeddedVoices) -> NamedVoice:
     if _is_file(name):
         return _file(Path(name))
     pack, colon, member = name.rpartition(":")
@@ -122,7 +122,7 @@ def _single(name: str, folder: Path, further: Further) -> NamedVoice:
     known = {name_of(file): file for file in single_files(folder)}
     if name in known:
         return _file(known[name])
-    stock = further()
+    stock = embedded()
     if name in stock:
         return NamedVoice(name, stock[name], EMBEDDED, (name,))
     hint = nearest(name, [*known, *stock])
@@ -136,8 +136,8 @@ def _single(name: str, folder: Path, further: Further) -> NamedVoice:
 def _file(path: Path) -> NamedVoice:
     voice = load_voice(path)
     name, facts = name_of(path), facts_of(path)
-    known = facts.get("base_voices")
-    bases = tuple(map(str, known)) if known and isinstance(known, (list, dict)) else (name,)
+    recorded = facts.get("base_voices")
+    bases = tuple(map(str, recorded)) if recorded and isinstance(recorded, (list, dict)) else (name,)
     return NamedVoice(name, voice, synthesizer_of(path), bases, facts, path)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 import socket
 import tempfile
@@ -20,6 +19,7 @@ from kvw.config.invocation import Invocation
 from kvw.errors import KvwError
 from kvw.runtime.files import write_whole
 from kvw.runtime.locks import alone
+from kvw.text import unescape_interpolation
 
 log = logging.getLogger(__name__)
 
@@ -114,9 +114,7 @@ def given(overrides: Iterable[str]) -> list[str]:
         value = override.value() if key in VERBATIM else None
         if isinstance(value, list):
             value = f"[{','.join(map(str, value))}]"
-        # cli.quote escapes these
-        typed = re.sub(r"(\\*)\$\{", lambda match: match[1][: len(match[1]) // 2] + "${", str(value))
-        found.append(text if value is None else f"{key}={typed}")
+        found.append(text if value is None else f"{key}={unescape_interpolation(str(value))}")
     return found
 
 

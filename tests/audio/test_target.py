@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import ListConfig
 
-from kvw.audio import recordings, target
+from kvw.audio import target
 from kvw.audio.checks import STRANGER, measure, remarks, speaker_doubts, strangers
 from kvw.audio.recordings import hold_out, read_recording
 from kvw.audio.target import divide, read_target
@@ -156,7 +156,7 @@ def test_a_folder_without_recordings_and_an_empty_list_are_refused(tmp_path):
 def test_recordings_without_end_are_refused_before_they_fill_the_memory(folder, monkeypatch):
     read = []
     monkeypatch.setattr(target, "MAX_SECONDS", 10.0)
-    monkeypatch.setattr(recordings, "read_recording", lambda path, own=read_recording: read.append(path) or own(path))
+    monkeypatch.setattr(target, "read_recording", lambda path, own=read_recording: read.append(path) or own(path))
     (line,) = problems(folder, None)
     assert f"got more, from {folder / 'clip 3.wav'} on" in line
     assert len(read) == 3

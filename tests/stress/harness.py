@@ -666,7 +666,7 @@ def here(action: Callable[[], Any]) -> Outcome:
     logging.getLogger("kvw").handlers[:] = [handler]
     logging.getLogger("kvw").propagate = False
     try:
-        with signals.answered():
+        with signals.handled():
             return Outcome(0, action(), warnings=tuple(heard))
     except signals.Interrupted as error:
         return Outcome(error.code, warnings=tuple(heard))

@@ -12,8 +12,8 @@ from kvw.speech.embedded.stock_voices import stock_voices
 from kvw.voices import reference
 from kvw.voices.files import save_voice
 
-resolve = partial(reference.resolve, further=stock_voices)
-resolve_all = partial(reference.resolve_all, further=stock_voices)
+resolve = partial(reference.resolve, embedded=stock_voices)
+resolve_all = partial(reference.resolve_all, embedded=stock_voices)
 
 RNG = np.random.default_rng(0)
 A, B = (RNG.standard_normal((510, 1, 256)).astype(np.float32) for _ in range(2))

@@ -5,12 +5,12 @@
 ==============  ================================================================================================
 torch_zip       ``.pt``: what Kokoro's ``KPipeline.load_voice`` reads
 npy             ``.npy``: NumPy's, which KokoroSharp reads
-npz             a pack: kokoro-onnx's voices file, by whatever name; KVoiceWalk' ``voices.bin``
-raw             ``.bin``: kokoro.js's bare numbers, and the numbers of every other format
+npz             a pack: kokoro-onnx's voices file, by whatever name; KVoiceWalk's ``voices.bin``
+raw             ``.bin``: kokoro.js's bare numbers, which every other format wraps
 sherpa          a pack: sherpa-onnx's ``voices.bin``, raw voices one after the other
-safetensors     ``.safetensors``, with what is known of the voice; mlx-audio reads it
+safetensors     ``.safetensors``, with the facts about the voice as metadata; mlx-audio reads it
 ==============  ================================================================================================
 
-What is read may come from a stranger: sizes are compared before anything is inflated or copied, nothing is evaluated or
-unpickled, and what differs from the plain case is refused by :class:`kvw.voices.formats.raw.NotAVoice`.
+A file may come from a stranger. Each ``read`` compares sizes before it inflates or copies anything, evaluates and
+unpickles nothing, and refuses whatever differs from the plain case by :class:`kvw.voices.formats.raw.NotAVoice`.
 """

@@ -1,7 +1,7 @@
-"""Opens a file of voices: tells its format by its bytes, bounds its size, and has it read by its format's module.
+"""Opens a file of voices: tells its format by its bytes, bounds its size, and calls the format's module to read it.
 
-``.bin`` is the ending of three formats, and of much else, so endings decide nothing. One that stands for a single
-format must not lie, though: Kokoro's ``KPipeline`` takes whatever ends in ``.pt`` for torch's.
+``.bin`` is the ending of three formats, and of much else, so endings don't decide the format. An ending that stands for
+one format must not lie, though: Kokoro's ``KPipeline`` takes whatever ends in ``.pt`` for torch's.
 """
 
 from __future__ import annotations
@@ -12,29 +12,30 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kvw.errors import KvwError
+from kvw.text import printable_line
 from kvw.types import VOICE_SHAPE, Voice
 from kvw.voices.formats import npy, npz, safetensors, sherpa, torch_zip
 from kvw.voices.formats.raw import MAX_FILE, MAX_VOICES, VOICE_BYTES, NotAVoice
 
 FETCH = "python -m kvw task=voices fetches Kokoro's"
 _CLAIMS = {".pt": "torch's zip", ".npy": "NumPy's npy", ".npz": "NumPy's npz", ".safetensors": "the safetensors"}
-_PACKS = {"npz": npz.MAX_BYTES, "raw": sherpa.MAX_BYTES}  # the others are of one voice
-_HEAD = 1024  # bytes, enough to tell a format
+_PACKS = {"npz": npz.MAX_BYTES, "raw": sherpa.MAX_BYTES}  # most bytes; a file of another format holds one voice
+_HEAD = 1024  # bytes that tell a format
 
 
 def read_voices(path: Path, name: str) -> dict[str, Voice]:
-    """The voices of a file, of one as of several, running nothing that the file says.
+    """The voices of a file, which holds one or several, without running anything in it.
 
     Args:
-        path: of the file.
-        name: of its voice, if it is of one format's single voice and so has no name inside.
+        path: the file.
+        name: the name of its voice, for a format that holds a single voice without a name.
 
     Returns:
-        At least one, in the file's order; those of a concatenation without names by their numbers.
+        At least one voice by name, in the file's order; a concatenation without names has numbers for names.
 
     Raises:
-        KvwError: no such file; not a regular file; too large; of no known format, or of another than its ending says;
-            whatever the format's ``read`` refuses.
+        KvwError: there is no such file, or it isn't a regular one; it is too large; it has no known format, or another
+            than its ending says; or the format's ``read`` refuses it.
     """
     form, data = _open(path)
     try:
@@ -46,26 +47,26 @@ def read_voices(path: Path, name: str) -> dict[str, Voice]:
         reader = {"pt": torch_zip, "npy": npy, "safetensors": safetensors}[form]
         return {name: reader.read(data)}
     except NotAVoice as refusal:
-        raise refused(path, refusal.came, refusal.advice) from None
-    except Exception as error:  # a damaged file: zipfile and pickletools share no base class
+        raise refused(path, refusal.got, refusal.advice) from None
+    except Exception as error:  # zipfile and pickletools share no class of error for damaged files
         raise refused(path, f"a damaged file ({error!r:.120})", "bring it again") from None
 
 
 def metadata(path: Path) -> dict[str, Any]:
-    """What a ``.safetensors`` says of its voice.
+    """The facts about its voice in a ``.safetensors`` file.
 
     Raises:
-        KvwError: as :func:`read_voices`, but for the numbers.
+        KvwError: as :func:`read_voices`, though the numbers are not looked at.
     """
     _, data = _open(path)
     try:
         return safetensors.facts(data)
     except NotAVoice as refusal:
-        raise refused(path, refusal.came, refusal.advice) from None
+        raise refused(path, refusal.got, refusal.advice) from None
 
 
 def is_pack(path: Path) -> bool:
-    """Whether a file is of a format for several voices, be it of one."""
+    """Whether a file has a format for several voices, even if it holds one."""
     if path.suffix != ".bin":
         return path.suffix == ".npz"
     if not path.is_file():
@@ -76,21 +77,22 @@ def is_pack(path: Path) -> bool:
 
 
 def format_of(path: Path) -> str | None:
-    """The format that a regular file's bytes show: ``pt``, ``npy``, ``npz``, ``safetensors``, ``raw`` or None.
+    """The format of a regular file, by its bytes: ``pt``, ``npy``, ``npz``, ``safetensors``, ``raw`` or None.
 
     Raises:
-        OSError: it can't be read.
+        ValueError: ``path`` is no regular file.
+        OSError: the file can't be read.
     """
     with _regular(path) as file:
         return _format(file.read(_HEAD), os.fstat(file.fileno()).st_size)
 
 
 def read_small(path: Path, limit: int) -> bytes:
-    """A regular file's bytes.
+    """The bytes of a regular file of at most ``limit`` bytes.
 
     Raises:
-        ValueError: more than ``limit`` bytes; or no regular file.
-        OSError: it can't be read.
+        ValueError: the file has more bytes, or is no regular file.
+        OSError: the file can't be read.
     """
     with _regular(path) as file:
         data = file.read(limit + 1)
@@ -99,18 +101,13 @@ def read_small(path: Path, limit: int) -> bytes:
     return data
 
 
-def refused(path: Path, came: str, advice: str) -> KvwError:
-    """The line for a file that is no voice."""
-    return KvwError(f"{shown(path)}: expected a voice (one float32 {VOICE_SHAPE} array), got {came}; {advice}")
-
-
-def shown(said: object) -> str:
-    """A stranger's path or word for a message: on one line, and nothing that moves a terminal's cursor."""
-    return text if (text := str(said)).isprintable() else ascii(text)
+def refused(path: Path, got: str, advice: str) -> KvwError:
+    """The error about a file that is no voice, on one line."""
+    return KvwError(f"{printable_line(path)}: expected a voice (one float32 {VOICE_SHAPE} array), got {got}; {advice}")
 
 
 def _open(path: Path) -> tuple[str, bytes]:
-    """Tell a regular file's format and read it, once, so that what was checked is what is used."""
+    """The format and the bytes of a regular file, which is read once, so that the checked bytes are the ones used."""
     try:
         if not path.is_file():
             raise refused(path, "a folder" if path.is_dir() else "no such file", f"check the name; {FETCH}")
@@ -126,11 +123,11 @@ def _open(path: Path) -> tuple[str, bytes]:
 
 
 def _regular(path: Path) -> BinaryIO:
-    """Open a regular file, never waiting: what was one a moment ago may be a pipe by now.
+    """Open a regular file without ever waiting: a pipe may have taken its place since it was looked at.
 
     Raises:
-        ValueError: no regular file.
-        OSError: it can't be read.
+        ValueError: ``path`` is no regular file.
+        OSError: the file can't be read.
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -140,7 +137,7 @@ def _regular(path: Path) -> BinaryIO:
 
 
 def _format(head: bytes, size: int) -> str | None:
-    """Tell a format by the first bytes of a file, of ``size`` bytes in all."""
+    """The format of a file of ``size`` bytes that begins with ``head``; None if unknown."""
     if head.startswith(b"PK\x03\x04"):
         first_member = head[30 : 30 + int.from_bytes(head[26:28], "little")]
         return "npz" if first_member.endswith(b".npy") else "pt"
@@ -152,7 +149,7 @@ def _format(head: bytes, size: int) -> str | None:
 
 
 def _check_claim(path: Path, form: str | None, size: int) -> None:
-    """Refuse a file of no format, or of another than its ending says."""
+    """Refuse a file of no known format, or of another format than its ending says."""
     claimed = _CLAIMS.get(path.suffix)
     if not size:
         raise refused(path, "an empty file", f"bring it again; {FETCH}")
@@ -171,6 +168,6 @@ def _check_size(path: Path, size: int, limit: int) -> None:
 
 
 def _speakers(path: Path) -> list[str] | None:
-    """The names in the text beside a concatenation; None without one."""
+    """The names in the text beside a concatenation; None if there is no text."""
     beside = path.with_suffix(sherpa.NAMES_ENDING)
     return sherpa.read_names(read_small(beside, sherpa.MAX_NAMES)) if os.path.lexists(beside) else None

@@ -1,6 +1,6 @@
 """``.npy``: NumPy's file of one array (``numpy.lib.format``).
 
-Its header is a Python literal. It is matched, not evaluated: what ``np.save`` writes has one form.
+Its header is a Python literal, which is matched by a pattern and never evaluated: ``np.save`` writes one form only.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from kvw.voices.formats.raw import NotAVoice
 MAGIC = b"\x93NUMPY"
 
 MAX_HEADER = 4096
-"""Bytes; NumPy writes 118 for a voice."""
+"""Most bytes of a header; NumPy writes 118 for a voice."""
 
-_LENGTH_BYTES = {b"\x01\x00": 2, b"\x02\x00": 4, b"\x03\x00": 4}  # of the header's length, by version
+_LENGTH_BYTES = {b"\x01\x00": 2, b"\x02\x00": 4, b"\x03\x00": 4}  # bytes of the header's length, by version
 
 _HEADER = re.compile(
     r"\{\s*'descr'\s*:\s*'(?P<type>[^']{1,20})'\s*,\s*'fortran_order'\s*:\s*(?P<fortran>True|False)\s*,"
@@ -54,7 +54,7 @@ def read(data: bytes) -> Voice:
 
 
 def write(voice: Voice) -> bytes:
-    """What ``np.save`` writes.
+    """The bytes that ``np.save`` writes of the voice.
 
     Raises:
         ValueError: as :func:`kvw.voices.formats.raw.write`.

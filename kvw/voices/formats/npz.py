@@ -1,6 +1,6 @@
-"""kokoro-onnx's voices file: a zip of ``NAME.npy``, as ``np.savez`` writes it. The documents' ``voices.bin`` is one.
+"""kokoro-onnx's voices file: a zip of ``NAME.npy``, as ``np.savez`` writes it. KVoiceWalk's ``voices.bin`` is one.
 
-Kokoro's 54 voices, written here in the order of their names, are byte for byte kokoro-onnx's ``voices-v1.0.bin``.
+Of Kokoro's 54 voices, sorted by name, :func:`write` makes kokoro-onnx's ``voices-v1.0.bin``, byte for byte.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _AGAIN = "use what np.savez writes of {name: float32 voice}"
 
 
 def read(data: bytes) -> dict[str, Voice]:
-    """The voices of a pack by their names, in its order. KVoiceWalk's packs have ``.pt`` behind names, which goes.
+    """The voices of a pack by their names, in the pack's order; names lose the ``.pt`` that KVoiceWalk's have.
 
-    Members may be deflated, as ``np.savez_compressed`` does: none is inflated beyond the size of a voice.
+    Members may be deflated, as by ``np.savez_compressed``; none is inflated beyond :data:`MAX_FILE` bytes.
 
     Raises:
-        NotAVoice: not such a zip; too many members, doubled, encrypted, too large, or not arrays; a member that is no
-            voice, which is named.
+        NotAVoice: the zip has another form; members are too many, doubled, encrypted, too large or not arrays; or a
+            member, which the message names, is no voice.
         zipfile.BadZipFile: a damaged zip.
     """
     _check_directory(data)
@@ -39,7 +39,7 @@ def read(data: bytes) -> dict[str, Voice]:
 
 
 def write(voices: Mapping[str, Voice]) -> bytes:
-    """What ``np.savez`` writes, which itself could not name a voice ``file``.
+    """The bytes that ``np.savez`` writes, though it could not take a voice of the name ``file``.
 
     Raises:
         ValueError: as :func:`kvw.voices.formats.raw.write`.
@@ -53,7 +53,7 @@ def write(voices: Mapping[str, Voice]) -> bytes:
 
 
 def _check_directory(data: bytes) -> None:
-    """Refuse a zip whose list of members is long: zipfile would read all of it, gigabytes from a file of 100 MB."""
+    """Refuse a zip with a long list of members: zipfile would read the whole list, gigabytes from a file of 100 MB."""
     end = data[-_END:]
     plain = end.startswith(b"PK\x05\x06") and end.endswith(b"\0\0") and data[-_END - 20 : -_END - 16] != b"PK\x06\x07"
     if not plain or int.from_bytes(end[12:16], "little") > _MAX_DIRECTORY:
@@ -70,8 +70,8 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> Voi
     if member.file_size > MAX_FILE:
         raise NotAVoice(f"a zip with {name} of {member.file_size:,} bytes", _AGAIN)
     with archive.open(member) as file:
-        content = file.read(MAX_FILE)  # never read(): it would inflate 2 GB before it looks at the size
+        content = file.read(MAX_FILE)  # read() without a limit would inflate 2 GB before zipfile looks at the size
     try:
         return npy.read(content)
     except NotAVoice as refusal:
-        raise NotAVoice(f"{name}: {refusal.came}", refusal.advice) from None
+        raise NotAVoice(f"{name}: {refusal.got}", refusal.advice) from None

@@ -1,6 +1,6 @@
-"""The numbers of a voice: 522,240 bytes of little-endian float32, row after row. A ``.bin`` of kokoro.js is no more.
+"""The numbers of a voice: 522,240 bytes of little-endian float32, row after row. kokoro.js's ``.bin`` is these bytes.
 
-Every other format wraps these bytes, and reads and writes them here.
+Every other format wraps the same bytes, and its module calls this one to read and write them.
 """
 
 from __future__ import annotations
@@ -13,54 +13,54 @@ import numpy as np
 from kvw.types import VOICE_SHAPE, Voice
 
 VOICE_BYTES = 4 * math.prod(VOICE_SHAPE)
-"""522,240 bytes."""
+"""Bytes of a voice: 522,240."""
 
 MAX_FILE = 2 << 20
-"""Bytes of a file of one voice, so that one of float64 is read and refused for that. Kokoro's voices have 523 kB."""
+"""Most bytes of a file of one voice: a float64 voice fits and is refused for its type. Kokoro's files have 523 kB."""
 
 MAX_VOICES = 256
-"""Voices in a pack: Kokoro has 54, its Chinese successor 103."""
+"""Most voices of a pack: Kokoro has 54, its Chinese successor 103."""
 
 PLAUSIBLE = 1000.0
-"""Bare bytes have no header that could say what they are: numbers beyond this, where Kokoro's stay within 3.2, tell
-that they are no float32 voice."""
+"""Largest number in bare bytes, which have no header to say what they are. A larger one shows that the bytes are no
+float32 voice: Kokoro's numbers stay within 3.2."""
 
 _LONGEST_NAME = 100  # characters
 
 
 def is_name(name: str) -> bool:
-    """Whether a pack may call a voice so: a line of text that is no path."""
+    """Whether a pack may name a voice ``name``: a line of text that is no path."""
     return 0 < len(name) <= _LONGEST_NAME and name.isprintable() and not {"/", "\\"} & set(name)
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, for ``json.loads(object_pairs_hook=unique)``.
+    """A JSON object without doubled keys, for ``json.loads(object_pairs_hook=unique)``.
 
     Raises:
-        ValueError: it says a key twice, and programs differ in which of the two counts.
+        ValueError: a key occurs twice; programs differ in which of the two counts.
     """
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    values = dict(pairs)
+    if len(values) < len(pairs):
         raise ValueError("a key is there twice")
-    return found
+    return values
 
 
 class NotAVoice(ValueError):
-    """Bytes that are no voice.
+    """The bytes of a file are no voice.
 
     Args:
-        came: what they are instead, on one line.
-        advice: what to do about it.
+        got: what the bytes are instead, on one line.
+        advice: what a user can do.
     """
 
-    def __init__(self, came: str, advice: str) -> None:
-        super().__init__(came)
-        self.came = came
+    def __init__(self, got: str, advice: str) -> None:
+        super().__init__(got)
+        self.got = got
         self.advice = advice
 
 
 def read(data: bytes, advice: str) -> Voice:
-    """The voice of :data:`VOICE_BYTES` bytes: float32 ``(510, 1, 256)``, C-ordered, the caller's own.
+    """The voice in :data:`VOICE_BYTES` bytes: float32 ``(510, 1, 256)``, C-ordered, a copy.
 
     Raises:
         NotAVoice: another number of bytes; NaN or infinity.
@@ -74,17 +74,17 @@ def read(data: bytes, advice: str) -> Voice:
 
 
 def read_bare(data: bytes) -> list[Voice]:
-    """The voices of bytes that nothing but their number says are voices.
+    """The voices in bare bytes, of which only the length says that they are voices.
 
     Raises:
         NotAVoice: as :func:`read`; or numbers beyond :data:`PLAUSIBLE`.
     """
     advice = "check that it is little-endian float32"
-    found = [read(data[start : start + VOICE_BYTES], advice) for start in range(0, len(data), VOICE_BYTES)]
-    largest = max(float(np.abs(voice).max()) for voice in found)
+    voices = [read(data[start : start + VOICE_BYTES], advice) for start in range(0, len(data), VOICE_BYTES)]
+    largest = max(float(np.abs(voice).max()) for voice in voices)
     if largest > PLAUSIBLE:
         raise NotAVoice(f"bytes that are no float32 voice: they would have numbers up to {largest:.3g}", advice)
-    return found
+    return voices
 
 
 def write(voice: Voice) -> bytes:
@@ -99,7 +99,7 @@ def write(voice: Voice) -> bytes:
 
 
 def write_bare(voice: Voice) -> bytes:
-    """As :func:`write`, for a file of bare numbers.
+    """The same for a file of bare numbers.
 
     Raises:
         ValueError: as :func:`write`; or numbers beyond :data:`PLAUSIBLE`, which :func:`read_bare` would refuse.

@@ -1,8 +1,8 @@
 """``.pt``: the zip that ``torch.save`` writes of one plain tensor, as Kokoro's ``KPipeline`` reads it.
 
-Its pickle is compared with what ``torch.save`` writes for a plain tensor, never run. ``torch.load(weights_only=True)``
-(2.13) wouldn't do: it inflates deflate bombs, fills memory by ``bytearray``, hashes nested tuples for hours, and
-returns expanded, sparse and meta tensors whose shape the file doesn't hold.
+Its pickle is never run: it is compared with what ``torch.save`` writes of a plain tensor. ``torch.load`` of torch 2.13
+is not safe enough, even with ``weights_only=True``: it inflates deflate bombs, fills memory by ``bytearray``, hashes
+nested tuples for hours, and returns expanded, sparse and meta tensors whose numbers the file doesn't hold.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from kvw.types import VOICE_SHAPE, Voice
 from kvw.voices.formats import raw
 from kvw.voices.formats.raw import VOICE_BYTES, NotAVoice
 
-_MAX_CONTENT = 1 << 20  # bytes, all members
+_MAX_CONTENT = 1 << 20  # bytes of all members
 _MAX_MEMBERS = 32  # Kokoro's voices have 5
 _MAX_PICKLE = 4096  # bytes; Kokoro's voices have 165
 _MAX_DIRECTORY = _MAX_MEMBERS * 512  # bytes
 _END, _LOCATOR, _END64 = 22, 20, 56  # bytes of the records that end a zip without a comment; torch writes all three
 
-# What torch.save writes beside the tensor. With constants.pkl, torch.load would run the file as TorchScript.
+# The members that torch.save writes beside the tensor. A constants.pkl would make torch.load run it as TorchScript.
 _BESIDE = {"data.pkl", ".format_version", ".storage_alignment", "byteorder", "version", ".data/serialization_id"}
 
-# The pickle of one plain tensor, as torch.save has written it since 1.6: its strings quoted, its numbers, its opcodes.
+# The pickle of one plain tensor, as torch.save has written it since 1.6: opcodes by name, strings quoted, numbers.
 _PLAIN = re.compile(
     r"2 'torch\._utils _rebuild_tensor_v2' MARK MARK 'storage' 'torch (?P<type>\w+)Storage' '(?P<key>\w+)'"
     r" '(?P<device>[\w:]+)' (?P<count>\d+) TUPLE BINPERSID (?P<offset>\d+)"
@@ -44,9 +44,9 @@ def read(data: bytes) -> Voice:
     """The voice in a torch zip, running nothing that the file says.
 
     Raises:
-        NotAVoice: not a torch zip; members compressed, too many, doubled, unknown, or over 1 MiB together; a pickle of
-            anything but one plain tensor (code, dict, sparse, meta, ``Parameter``); another shape, dtype or device; a
-            storage that isn't exactly the numbers; NaN or infinity.
+        NotAVoice: the file is no torch zip; its members are compressed, too many, doubled, unknown, or over 1 MiB
+            together; the pickle is of anything but one plain tensor (code, dict, sparse, meta, ``Parameter``), or of
+            another shape, dtype or device; the storage isn't exactly the voice's numbers; NaN or infinity.
         zipfile.BadZipFile: a damaged zip.
     """
     _check_directory(data)
@@ -56,7 +56,7 @@ def read(data: bytes) -> Voice:
 
 
 def write(voice: Voice) -> bytes:
-    """The same bytes for the same numbers: a contiguous float32 tensor of the CPU, and nothing beside it.
+    """A contiguous float32 CPU tensor as ``torch.save`` writes it; equal voices give equal bytes.
 
     Raises:
         ValueError: as :func:`kvw.voices.formats.raw.write`.
@@ -69,27 +69,27 @@ def write(voice: Voice) -> bytes:
     return archive.getvalue()
 
 
-def _refused(came: str) -> NotAVoice:
-    return NotAVoice(came, _AGAIN)
+def _refused(got: str) -> NotAVoice:
+    return NotAVoice(got, _AGAIN)
 
 
 def _check_directory(data: bytes) -> None:
-    """Refuse a zip with a comment, or with a long list of members, of which zipfile would read all."""
+    """Refuse a zip with a comment, or with a long list of members: zipfile would read the whole list."""
     end = data[-_END:]
     length = int.from_bytes(end[12:16], "little")
     where = len(data) - _END - _LOCATOR - _END64
-    if data[-_END - _LOCATOR :].startswith(b"PK\x06\x07"):  # which says where the record is whose length counts
+    if data[-_END - _LOCATOR :].startswith(b"PK\x06\x07"):  # the locator of the zip64 record, whose length counts
         locator = data[-_END - _LOCATOR : -_END]
-        known = (
+        located = (
             where > 0 and int.from_bytes(locator[8:16], "little") == where and data[where:].startswith(b"PK\x06\x06")
         )
-        length = int.from_bytes(data[where + 40 : where + 48], "little") if known else _MAX_DIRECTORY + 1
+        length = int.from_bytes(data[where + 40 : where + 48], "little") if located else _MAX_DIRECTORY + 1
     if not end.startswith(b"PK\x05\x06") or not end.endswith(b"\0\0") or length > _MAX_DIRECTORY:
         raise _refused("a zip that is cut short, has something behind it, or has too long a list of members")
 
 
 def _members(data: bytes) -> tuple[bytes, bytes, str]:
-    """Take the pickle and the numbers out of a torch zip, inflating nothing; and by what key the numbers go."""
+    """The pickle, the numbers and the key of the numbers in a torch zip; nothing is inflated."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
         if len(members) > _MAX_MEMBERS or len(set(archive.namelist())) < len(members) or members[0].header_offset:
@@ -105,32 +105,29 @@ def _members(data: bytes) -> tuple[bytes, bytes, str]:
             raise _refused(f"a zip of {len(pickles)} pickles and {len(storages)} tensors")
         key = storages[0].filename.removeprefix(f"{root}data/")
         names = {member.filename.removeprefix(root) for member in members}
-        if odd := sorted(names - _BESIDE - {f"data/{key}"}):
-            raise _refused(f"a zip with {odd[0]!a:.80}, which isn't torch's of a tensor")
+        if unknown := sorted(names - _BESIDE - {f"data/{key}"}):
+            raise _refused(f"a zip with {unknown[0]!a:.80}, which isn't torch's of a tensor")
         if f"{root}byteorder" in archive.namelist() and archive.read(f"{root}byteorder") != b"little":
             raise _refused("numbers that aren't little-endian")
         return archive.read(pickles[0]), archive.read(storages[0]), key
 
 
 def _check_pickle(pickled: bytes, size: int, key: str) -> None:
-    """Refuse a pickle that says anything but: one plain float32 voice on the CPU, its storage the ``size`` bytes."""
+    """Refuse a pickle of anything but one plain float32 voice on the CPU whose storage is ``size`` bytes."""
     if len(pickled) > _MAX_PICKLE:
         raise _refused("a pickle of more than one tensor")
-    found = list(pickletools.genops(pickled))
-    if found[-1][2] != len(pickled) - 1:
+    operations = list(pickletools.genops(pickled))
+    if operations[-1][2] != len(pickled) - 1:
         raise _refused("a pickle with something behind it")
-    codes = [(code.name, value) for code, value, _ in found if code.name != "BINPUT"]
+    codes = [(code.name, value) for code, value, _ in operations if code.name != "BINPUT"]
     words = [name if value is None else repr(value) for name, value in codes]
     plain = _PLAIN.fullmatch(" ".join(words)) if codes[0] == ("PROTO", 2) else None
     if plain is None:
         names = ", ".join(str(value).replace(" ", ".") for name, value in codes if name == "GLOBAL")
         raise _refused(f"a pickle of more than a plain tensor (it names {names!r:.200})")
-    said = plain.groupdict()
-    strides = said.pop("strides")
+    tensor = plain.groupdict()
+    strides = tensor.pop("strides")
     # The axis of length 1 may have any stride. A storage of another size would be a view, or a lie.
-    if said != {**_VOICE, "key": key} or not re.fullmatch(r"256 \d+ 1 ", strides) or size != VOICE_BYTES:
-        odd = (
-            ", ".join(f"{word} {it.strip()}" for word, it in said.items() if it != _VOICE.get(word, key))
-            or "another storage"
-        )
-        raise _refused(f"one with {odd} (strides {strides}in {size} bytes)")
+    if tensor != {**_VOICE, "key": key} or not re.fullmatch(r"256 \d+ 1 ", strides) or size != VOICE_BYTES:
+        differing = [f"{name} {value.strip()}" for name, value in tensor.items() if value != _VOICE.get(name, key)]
+        raise _refused(f"one with {', '.join(differing) or 'another storage'} (strides {strides}in {size} bytes)")
