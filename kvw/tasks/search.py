@@ -96,7 +96,7 @@ def begin(ready: Prepared, folder: Path) -> Store:
     for number, wave in enumerate(target.heldout, start=1):
         write_audio(folder / f"heldout_{number}.wav", wave)
     synthesizer, _ = settings.models()
-    facts = {
+    provenance = {
         "synthesiser": synthesizer.name,
         "synthesiser_identity": synthesizer.identity,
         "target": target.name,
@@ -109,7 +109,7 @@ def begin(ready: Prepared, folder: Path) -> Store:
         "versions": versions(),
     }
     record = {
-        "facts": facts,
+        "provenance": provenance,
         "config": plain(cfg),
         "choices": {group: word for group, word in HydraConfig.get().runtime.choices.items() if "/" not in group},
         "inputs": saved_inputs(settings.inputs),
@@ -130,7 +130,7 @@ def run_search(ready: Prepared, heldout: HeldOut, folder: Path, record: Store) -
         folder,
         Path(cfg.output_name).stem,
         inputs.target.name,
-        record.facts["facts"],
+        record.facts["provenance"],
         lambda voice: ear.speak([voice], script)[0],
     )
     observers: list[Observer] = [record, improvements]
