@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kvw.errors import EXIT_CORRUPT, KvwError
+from kvw.errors import EXIT_CORRUPT, KvwError, error_line
 from kvw.evaluation import Evaluation, Utterance
 from kvw.runtime.files import retry
 from kvw.search.state import Stored
@@ -159,7 +159,7 @@ def guard_types(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
-        raise DamagedError(path, f"{what} can't be read ({type(error).__name__}: {error!s:.80})") from error
+        raise DamagedError(path, f"{what} can't be read ({error_line(error):.100})") from error
 
 
 def evaluation_of(values: Sequence[Any]) -> Evaluation:
