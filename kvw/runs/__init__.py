@@ -1,4 +1,4 @@
-"""Runs: what a search leaves behind, written so that it can resume bit for bit, and read while it goes on.
+"""Runs: the folder and the record that a search writes, can resume from bit for bit, and that programs read meanwhile.
 
-Read :mod:`kvw.runs.schema` first; :mod:`kvw.runs.store` writes, :mod:`kvw.runs.reader` reads.
+Read :mod:`kvw.runs.schema` first; :mod:`kvw.runs.store` writes records, :mod:`kvw.runs.reader` reads them.
 """

@@ -1,4 +1,4 @@
-"""The files of a run's voices: every improvement, what strategies keep, and what the compared voices say."""
+"""The files of a run's voices: improvements, the voices that strategies keep, and the compared voices' speech."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ from kvw.voices.files import save_voice
 
 
 class Improvements(Observer):
-    """Saves improvements as ``{name}_{step}_{score}_{similarity}_{target}`` and as ``best``, and what strategies keep.
+    """Saves improvements and the voices that strategies keep, as voice and audio.
+
+    An improvement is ``{name}_{step}_{score}_{similarity}_{target}``, and the newest also ``best``.
 
     Args:
         folder: of the run.
-        name: what the files begin with.
+        name: the files' first word.
         target: safe name of the target.
-        facts: what every voice's ``.json`` says.
-        speak: speaks the target text.
+        facts: the provenance in every voice's ``.json``.
+        speak: speaks the target text in a voice.
     """
 
     def __init__(
@@ -37,26 +39,26 @@ class Improvements(Observer):
     ) -> None:
         self.folder, self.name, self.target, self.speak = folder, name, target, speak
         self.facts = dict(facts)
-        self._seen = 0
+        self._saved = 0
 
     def ranked(self, ranking: Sequence[Entry], top: Sequence[Entry]) -> None:
-        """Remembers which stock voices the search starts from, beside a starting voice's own."""
-        begun = self.facts.get("base_voices", [])
-        self.facts["base_voices"] = list(dict.fromkeys([*begun, *(entry.name for entry in top)]))
+        """Adds the stock voices that seed the search to the base voices, beside those of a starting voice."""
+        bases = self.facts.get("base_voices", [])
+        self.facts["base_voices"] = list(dict.fromkeys([*bases, *(entry.name for entry in top)]))
         self._stock = {entry.voice.tobytes() for entry in ranking}
 
     def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
-        """Saves the best candidate if it is new."""
-        if archive.best and archive.improvements > self._seen:
+        """Saves the best candidate of all so far, if it is a new one."""
+        if archive.best and archive.improvements > self._saved:
             self._save_best(archive, archive.best)
 
     def resumed(self, archive: Archive, uncounted: int) -> None:
-        """Saves the best candidate again: the run may have been killed before it did."""
+        """Saves the best candidate again: the run may have been killed before its files were complete."""
         if archive.best:
             self._save_best(archive, archive.best)
 
     def _save_best(self, archive: Archive, best: Entry) -> None:
-        self._seen = archive.improvements
+        self._saved = archive.improvements
         score, similarity = best.evaluation.score, best.evaluation.target_similarity
         wave = self.speak(best.voice)
         for stem in (f"{self.name}_{best.step}_{score:.2f}_{similarity:.2f}_{self.target}", "best"):
@@ -64,9 +66,9 @@ class Improvements(Observer):
             write_audio(self.folder / f"{stem}.wav", wave)
 
     def ended(self, stage: SearchStage, reason: str, kept: Mapping[str, Sequence[Entry]]) -> None:
-        """Saves what the stage's strategy keeps, in its order: ``{folder}/{number}_{score}_{similarity}_{target}``.
+        """Saves the voices that a strategy keeps, in its order: ``{folder}/{number}_{score}_{similarity}_{target}``.
 
-        What it kept where the run ended before, to go on, gives way.
+        Files of an earlier end of the stage, before the run was resumed, are deleted.
         """
         for name, entries in kept.items():
             folder = self.folder / name
@@ -83,36 +85,36 @@ class Improvements(Observer):
                     retry(path, partial(path.unlink, missing_ok=True))
 
     def save(self, entry: Entry, stem: str, **more: Any) -> None:
-        """Saves a voice with its facts, and ``more`` of them."""
+        """Saves a voice with its provenance, step and scores, and with ``more`` facts."""
         step = {"step": entry.step} if entry.step >= 0 else {}
         facts = {**self.facts, **step, "scores": scores_of(entry.evaluation), **more}
         save_voice(self.folder / f"{stem}.pt", entry.voice, facts)
 
 
-SPOKEN = "said"
-"""Of a run; it holds ``ROLE_NUMBER.flac``."""
+SPOKEN = "spoken"
+"""The folder, in a run's, of the compared voices' audio: ``ROLE_NUMBER.flac``."""
 
 ROLES = ("stock", "start", "best")
-"""The best stock voice, the first candidate, the result."""
+"""The best stock voice, the first candidate of a run with a starting voice, and the best candidate."""
 
 
 def spoken_path(run: Path, role: str, number: int) -> Path:
-    """The file of a voice speaking a text.
+    """The audio file of a voice speaking a text.
 
     Args:
-        run: its folder.
+        run: the run's folder.
         role: one of :data:`ROLES`.
-        number: 0 is the target text, which the best says in ``best.wav`` already; then the held-out texts in order.
+        number: 0 is the target text (not of ``best``: that is ``best.wav``); then the held-out texts in order.
     """
     return run / SPOKEN / f"{role}_{number}.flac"
 
 
 def keep_spoken(run: Path, spoken: Mapping[str, Sequence[Wave | None]]) -> None:
-    """Writes what was spoken in the place of what an earlier end of the run had left.
+    """Writes the compared voices' audio; files of an earlier end of the run are deleted.
 
     Args:
-        run: its folder.
-        spoken: by role, for each text in the order of :func:`spoken_path`; None for what a voice failed to say.
+        run: the run's folder.
+        spoken: waves by role, in the order of :func:`spoken_path`'s numbers; None where there is no audio to write.
 
     Raises:
         StorageError: the storage is full, broken or gone.

@@ -1,4 +1,4 @@
-"""In which settings runs differ."""
+"""Compares the settings of runs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from kvw.runs.reader import Run
 from kvw.runs.schema import guard_types
 
 BESIDE = ("target_sha256", "synthesiser_identity", "versions")
-"""What is compared beside the config, which names only the files."""
+"""Keys of a run's provenance that are compared beside the config, which only names files."""
 
 
 def differing_settings(chosen: Sequence[Run]) -> dict[str, list[str]]:
-    """What differs between runs: the text of each, by the dotted key of the config or of :data:`BESIDE`.
+    """Settings in which runs differ: each run's value as text, by the dotted key of the config or of :data:`BESIDE`.
+
+    A run without the setting has ``-``.
 
     Raises:
         KvwError: a record can't be read.
@@ -24,13 +26,13 @@ def differing_settings(chosen: Sequence[Run]) -> dict[str, list[str]]:
     for run in chosen:
         with guard_types(run.path, "config"):
             settings.append(flat({**run.config, **{key: run.about[key] for key in BESIDE if key in run.about}}))
-    keys = dict.fromkeys(key for one in settings for key in one)
-    differ = [key for key in keys if len({one.get(key) for one in settings}) > 1]
-    return {key: [one.get(key, "-") for one in settings] for key in differ}
+    keys = dict.fromkeys(key for texts in settings for key in texts)
+    differing = [key for key in keys if len({texts.get(key) for texts in settings}) > 1]
+    return {key: [texts.get(key, "-") for texts in settings] for key in differing}
 
 
 def flat(node: Mapping[str, Any], above: str = "") -> dict[str, str]:
-    """A nested config as texts by dotted keys."""
+    """The values of a nested config as texts, by dotted keys."""
     texts: dict[str, str] = {}
     for key, value in node.items():
         if isinstance(value, dict) and value:
@@ -41,6 +43,6 @@ def flat(node: Mapping[str, Any], above: str = "") -> dict[str, str]:
 
 
 def run_label(run: Run, outputs: Path) -> str:
-    """A run's folder, relative to ``outputs`` if it is below."""
+    """A run's folder, relative to ``outputs`` if the folder is below it."""
     folder, above = run.folder.absolute(), outputs.absolute()
     return str(folder.relative_to(above)) if folder.is_relative_to(above) else str(run.folder)

@@ -1,4 +1,4 @@
-"""Run folders: the names of their files, where they are, and that one process at a time works in one."""
+"""Run folders: the names of their files, how they are found, and how one process at a time works in a folder."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from kvw.runtime.locks import alone
 
 
 def new_folder(parent: Path, name: str) -> Path:
-    """Makes ``parent/name``, with a number behind it where that is taken: runs may start in the same second.
+    """Makes ``parent/name``, or ``parent/name-NUMBER`` where a run that started in the same second took the name.
 
     Raises:
-        KvwError: it can't be made.
+        KvwError: the folder can't be made.
     """
     folder, number = parent / name, 1
     try:
@@ -36,24 +36,24 @@ def new_folder(parent: Path, name: str) -> Path:
 
 
 RECORD = "run.db"
-"""The file of :mod:`kvw.runs.store`, by which a run folder is known."""
+"""The record (:mod:`kvw.runs.store`): a folder with this file is a run folder."""
 
 SUMMARY, RESULT = "summary.txt", "result.json"
-"""Written at the end, :data:`RESULT` last: a run without it is not done."""
+"""Written when a run ends, :data:`RESULT` last: a run without that file is not done."""
 
 REPORT = "report.html"
-"""What :mod:`kvw.tasks.report` makes of a run."""
+"""The page that :mod:`kvw.tasks.report` writes."""
 
 LAST = "last"
-"""Names the run that wrote its record last."""
+"""The word for the run whose record was written last."""
 
 
 def below(folder: Path) -> list[Path]:
-    """The run folders below ``folder``, also in those of sweeps, the one that wrote its record last first."""
+    """The run folders below ``folder``, also those of sweeps, the run whose record was written last first."""
     written = {}
     for record in folder.glob(f"**/{RECORD}"):
         files = [record, record.with_name(f"{RECORD}-wal")]
-        with suppress(FileNotFoundError):  # it is being removed
+        with suppress(FileNotFoundError):  # the run is being removed
             written[record.parent] = max(file.stat().st_mtime_ns for file in files if file.exists())
     return sorted(written, key=lambda run: (-written[run], run))
 
@@ -62,11 +62,11 @@ def named(name: str, outputs: Path) -> Path:
     """The run folder that ``name`` stands for.
 
     Args:
-        name: a path, of the folder or of a file in it, or :data:`LAST`.
-        outputs: where runs are.
+        name: the path of a run folder or of a file in it, or :data:`LAST`.
+        outputs: the folder to search for :data:`LAST`.
 
     Raises:
-        KvwError: there is none.
+        KvwError: there is no such run.
     """
     if name == LAST:
         runs = below(outputs)
@@ -83,15 +83,15 @@ def named(name: str, outputs: Path) -> Path:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Works in the folder of a run, alone.
+    """Holds a run's folder, so that no other process works in it meanwhile.
 
     Raises:
-        KvwError: another process does; it is named. Or something in the folder is a link.
+        KvwError: another process, which is named, holds the folder; or something in the folder is a link.
         StorageError: the storage is full, broken or gone.
     """
     for path in folder.rglob("*"):
-        if path.is_symlink():  # somebody else's folder could have us write anywhere
-            raise KvwError(f"{path}: expected a file or folder of the run; got a link; put what it means in its place")
+        if path.is_symlink():  # a stranger's folder could direct what kvw writes anywhere
+            raise KvwError(f"{path}: expected a file or folder of the run; got a link; put what it points to there")
     with alone(folder, "a run"):
         for partial in folder.rglob(PARTIAL):  # of a process that was killed
             retry(partial, partial.unlink)

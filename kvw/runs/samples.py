@@ -1,4 +1,4 @@
-"""The rows of a run's record as programs read them: candidates, stock voices, and data for a predictor."""
+"""Rows of a record as objects: candidates, stock voices, and training data for a predictor."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from kvw.types import STYLE_WIDTH
 
 @dataclass(frozen=True)
 class Sample:
-    """A candidate as it was recorded.
+    """A recorded candidate.
 
     Attributes:
-        step: its number, from 0, counted over the run.
-        generation: its generation's, from 0.
-        evaluation: what the fitness found out about it.
-        notes: the strategy's figures for it.
+        step: the candidate's number, from 0, counted over the run.
+        generation: the number of its generation, from 0.
+        evaluation: what the fitness measured of the candidate.
+        notes: the strategy's figures for the candidate, by name.
         rows: the style rows that the scored texts are heard through, float32 ``(texts, 256)``, read-only.
     """
 
@@ -36,12 +36,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Stock:
-    """A stock voice as it was evaluated before the search.
+    """An evaluation of a stock voice before the search.
 
     Attributes:
         name: of the voice.
-        evaluation: what the fitness found out about it.
-        ranking: ``ranked``, every voice, of which the first stage alone was run; ``full``, those that seed the search.
+        evaluation: what the fitness measured of the voice.
+        ranking: ``ranked``: by the first fitness stage alone, as every stock voice is; ``full``: by all stages, as the
+            voices that seed the search are.
         rows: as in :class:`Sample`.
     """
 
@@ -53,14 +54,14 @@ class Stock:
 
 @dataclass(frozen=True)
 class Training:
-    """What a predictor of similarity learns from. Rows of two runs mean the same where their synthesiser is the same.
+    """Training data for a predictor of similarity. Rows of two runs are comparable if their synthesiser is the same.
 
     Attributes:
         steps: of the candidates, int64 ``(n,)``.
         rows: the style rows that the scored texts are heard through, float32 ``(n, texts, 256)``.
-        target_similarity: float64 ``(n,)``, in [0, 1], by which candidates were ordered: of one that was stopped before
-            the target text it is the probe's, or 0; -1 for a failure.
-        parts: what the stages measured, float64 ``(n, len(names))``, each in [0, 1]; NaN for stages not reached.
+        target_similarity: float64 ``(n,)``, in [0, 1], by which candidates were ordered: for a candidate that was
+            stopped before the target text the probe's similarity, or 0; -1 for a failure.
+        parts: similarity by stage, float64 ``(n, len(names))``, each in [0, 1]; NaN for stages not reached.
         names: of the stages, in their order.
     """
 
@@ -73,15 +74,40 @@ class Training:
 
 def sample_of(row: Sequence[Any]) -> Sample:
     """The candidate in a row of the table ``candidates``."""
-    step, generation, *seen, notes, rows = row
+    step, generation, *evaluation, notes, rows = row
     figures = {str(name): float(value) for name, value in json.loads(notes).items()}
-    return Sample(int(step), int(generation), evaluation_of(seen), figures, _style(rows))
+    return Sample(int(step), int(generation), evaluation_of(evaluation), figures, _style(rows))
 
 
 def stock_of(row: Sequence[Any]) -> Stock:
     """The stock voice in a row of the table ``stock``."""
-    name, ranking, *seen, rows = row
-    return Stock(str(name), evaluation_of(seen), str(ranking), _style(rows))
+    name, ranking, *evaluation, rows = row
+    return Stock(str(name), evaluation_of(evaluation), str(ranking), _style(rows))
+
+
+def training_of(samples: Sequence[Sample], texts: int) -> Training:
+    """The training data of candidates.
+
+    Args:
+        samples: the candidates.
+        texts: scored texts: style rows of each candidate.
+
+    Raises:
+        ValueError: a candidate has rows of another shape.
+    """
+    evaluations = [sample.evaluation for sample in samples]
+    names = list(dict.fromkeys(name for evaluation in evaluations for name in evaluation.parts))
+    rows = np.empty((len(samples), texts, STYLE_WIDTH), dtype=np.float32)
+    for row, sample in zip(rows, samples, strict=True):
+        row[:] = sample.rows
+    parts = [[evaluation.parts.get(name, np.nan) for name in names] for evaluation in evaluations]
+    return Training(
+        np.array([sample.step for sample in samples], dtype=np.int64),
+        rows,
+        np.array([evaluation.target_similarity for evaluation in evaluations], dtype=np.float64),
+        np.array(parts).reshape(len(samples), len(names)),
+        tuple(names),
+    )
 
 
 def _style(rows: bytes) -> NDArray[np.float32]:

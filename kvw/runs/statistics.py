@@ -1,4 +1,4 @@
-"""What happened in a run, counted and as arrays for figures; and where its voices lie among the stock voices."""
+"""Statistics of a run: counts, the history of its scores as arrays, and a map of its voices and the stock voices."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from kvw.spaces.pca import principal
 
 @dataclass
 class Tally:
-    """The candidates of a run in numbers.
+    """Counts of a run's candidates.
 
     Attributes:
-        steps: candidates.
-        generations: of them.
-        seconds: of audio.
-        complete: candidates that passed every gate.
-        stopped: those that a gate stopped, by stage.
-        failed: those that could not be scored, by status.
+        steps: number of candidates.
+        generations: number of generations.
+        seconds: of synthesised audio.
+        complete: number of candidates that passed every gate.
+        stopped: number of candidates that a gate stopped, by stage.
+        failed: number of candidates that could not be scored, by status.
         better: the improvements.
     """
 
@@ -37,30 +37,30 @@ class Tally:
     better: list[Sample] = field(default_factory=list)
 
     def count(self, samples: Iterator[Sample]) -> Iterator[Sample]:
-        """Counts samples that pass through."""
-        for one in samples:
-            seen = one.evaluation
-            self.steps, self.generations = one.step + 1, one.generation + 1
-            self.seconds += seen.synthesised
-            self.complete += seen.complete
-            if seen.failed:
-                self.failed[seen.status] += 1
-            elif not seen.complete:
-                self.stopped[seen.stage or "?"] += 1
-            yield one
+        """Yields ``samples`` unchanged, and counts them."""
+        for sample in samples:
+            evaluation = sample.evaluation
+            self.steps, self.generations = sample.step + 1, sample.generation + 1
+            self.seconds += evaluation.synthesised
+            self.complete += evaluation.complete
+            if evaluation.failed:
+                self.failed[evaluation.status] += 1
+            elif not evaluation.complete:
+                self.stopped[evaluation.stage or "?"] += 1
+            yield sample
 
     def __str__(self) -> str:
         parts = [f"{self.complete} complete"]
-        for name, whys in (("stopped", self.stopped), ("failed", self.failed)):
-            which = ", ".join(f"{why} {count}" for why, count in whys.most_common())
-            parts.append(f"{whys.total()} {name}{f' ({which})' if which else ''}")
+        for name, counts in (("stopped", self.stopped), ("failed", self.failed)):
+            reasons = ", ".join(f"{reason} {count}" for reason, count in counts.most_common())
+            parts.append(f"{counts.total()} {name}{f' ({reasons})' if reasons else ''}")
         return f"{', '.join(parts)}; {self.seconds:.0f} s of audio"
 
 
 Array = NDArray[np.float64]
 
 NEAREST = 5
-"""Stock voices that are named."""
+"""Number of stock voices in :attr:`Map.nearest`."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ class History:
     """The candidates of a run, in their order.
 
     Attributes:
-        steps: their numbers, int64 ``(n,)``.
-        seconds: of audio that had been synthesised behind each, ``(n,)``.
+        steps: numbers of the candidates, int64 ``(n,)``.
+        seconds: of audio synthesised up to and including each candidate, ``(n,)``.
         scores: ``(n,)``, in [0, 100]; NaN unless complete.
-        best: the best score so far, ``(n,)``; NaN before there is one.
-        better: the places of the improvements in these arrays, int64 ``(k,)``.
-        parts: what each stage measured of the improvements, ``(k,)``, by its name; NaN where it was not asked.
-        first: the first candidate; None where there is none.
-        tally: the candidates in numbers, with the improvements.
+        best: the best score so far, ``(n,)``; NaN before the first complete candidate.
+        better: indices of the improvements in these arrays, int64 ``(k,)``.
+        parts: similarity of the improvements, ``(k,)``, by stage; NaN where the stage was not run.
+        first: the first candidate; None in a run without candidates.
+        tally: counts of the candidates, with the improvements.
     """
 
     steps: NDArray[np.int64]
@@ -96,23 +96,25 @@ def history(run: Run) -> History:
     """
     tally = Tally()
     firsts: list[Sample] = []
-    seen: list[tuple[int, float, float]] = []
+    points: list[tuple[int, float, float]] = []
 
-    def noted() -> Iterator[Sample]:
-        for one in tally.count(run.candidates()):
-            if not seen:
-                firsts.append(one)
-            seen.append((one.step, tally.seconds, one.evaluation.score if one.evaluation.complete else np.nan))
-            yield one
+    def collected() -> Iterator[Sample]:
+        for sample in tally.count(run.candidates()):
+            if not points:
+                firsts.append(sample)
+            score = sample.evaluation.score if sample.evaluation.complete else np.nan
+            points.append((sample.step, tally.seconds, score))
+            yield sample
 
-    tally.better = list(run.improvements(noted()))
-    steps, seconds, scores = np.array(seen, dtype=np.float64).reshape(-1, 3).T
-    better = np.searchsorted(steps, [one.step for one in tally.better])
+    tally.better = list(run.improvements(collected()))
+    steps, seconds, scores = np.array(points, dtype=np.float64).reshape(-1, 3).T
+    better = np.searchsorted(steps, [sample.step for sample in tally.better])
     best = np.full(len(steps), np.nan)
     best[better] = scores[better]
     best = np.fmax.accumulate(best) if len(best) else best
-    names = list(dict.fromkeys(name for one in tally.better for name in one.evaluation.parts))
-    parts = {name: np.array([one.evaluation.parts.get(name, np.nan) for one in tally.better]) for name in names}
+    evaluations = [sample.evaluation for sample in tally.better]
+    names = list(dict.fromkeys(name for evaluation in evaluations for name in evaluation.parts))
+    parts = {name: np.array([evaluation.parts.get(name, np.nan) for evaluation in evaluations]) for name in names}
     return History(steps.astype(np.int64), seconds, scores, best, better, parts, firsts[0] if firsts else None, tally)
 
 
@@ -120,16 +122,16 @@ def history(run: Run) -> History:
 class Map:
     """Voices in the plane of the first two principal components of the stock voices' rows.
 
-    Of a voice it is the mean of the rows that the scored texts are heard through, which is what a search hears of it.
+    A voice's point is the mean of the rows that the scored texts are heard through: all that a search hears of a voice.
 
     Attributes:
         names: of the stock voices, the nearest to the target first.
-        stock: their places, ``(n, 2)``.
+        stock: points of the stock voices, ``(n, 2)``.
         explained: the share of the stock voices' variance on each axis, in [0, 1].
-        start: place of the first candidate, ``(2,)``; None where there is none.
-        way: places of the improvements, ``(k, 2)``; the last one is the result.
-        nearest: the stock voices nearest to the result, at most :data:`NEAREST`, with their distance: the root mean
-            square of the differences, in the stock voices' standard deviations.
+        start: point of the first candidate, ``(2,)``; None in a run without candidates.
+        way: points of the improvements, ``(k, 2)``; the last one is the result's.
+        nearest: distances of the stock voices nearest to the result, at most :data:`NEAREST`, by name: the root mean
+            square of the differences between the mean rows, in the stock voices' standard deviations.
     """
 
     names: list[str]
@@ -141,24 +143,24 @@ class Map:
 
 
 def map_of(stock: Sequence[Stock], past: History) -> Map | None:
-    """The map of a run; None of fewer than three stock voices, which have no plane."""
-    ranked = [one for one in stock if one.ranking != "full"]
-    rows = np.array([mean_row(one) for one in ranked])
+    """The map of a run; None for fewer than three stock voices, which span no plane."""
+    ranked = [voice for voice in stock if voice.ranking != "full"]
+    rows = np.array([mean_row(voice) for voice in ranked])
     if len(rows) < 3:
         return None
     centre, deviations, basis = principal(rows, len(rows))
     if len(deviations) < 2:
         return None
     plane = basis[:2].T
-    way = np.array([mean_row(one) for one in past.tally.better]).reshape(-1, rows.shape[1])
+    way = np.array([mean_row(sample) for sample in past.tally.better]).reshape(-1, rows.shape[1])
     shares = np.square(deviations) / np.square(deviations).sum()
     nearest: dict[str, float] = {}
     if len(way):
         spread = np.maximum(rows.std(axis=0, ddof=1), 1e-6)
-        far = np.sqrt(np.square((rows - way[-1]) / spread).mean(axis=1))
-        nearest = {ranked[place].name: float(far[place]) for place in np.argsort(far)[:NEAREST]}
+        distances = np.sqrt(np.square((rows - way[-1]) / spread).mean(axis=1))
+        nearest = {ranked[index].name: float(distances[index]) for index in np.argsort(distances)[:NEAREST]}
     return Map(
-        [one.name for one in ranked],
+        [voice.name for voice in ranked],
         (rows - centre) @ plane,
         (float(shares[0]), float(shares[1])),
         (mean_row(past.first) - centre) @ plane if past.first else None,
@@ -167,7 +169,7 @@ def map_of(stock: Sequence[Stock], past: History) -> Map | None:
     )
 
 
-def mean_row(one: Stock | Sample) -> Array:
-    """The mean of the rows that are heard, float64 ``(256,)``."""
-    mean: Array = one.rows.astype(np.float64).mean(axis=0)
+def mean_row(voice: Stock | Sample) -> Array:
+    """The mean of the rows that the scored texts are heard through, float64 ``(256,)``."""
+    mean: Array = voice.rows.astype(np.float64).mean(axis=0)
     return mean

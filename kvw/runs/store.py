@@ -1,8 +1,8 @@
-"""Writes the record of a run: ``run.db``, SQLite in WAL mode, written by the driver alone; readers never block it.
+"""The record of a running search: ``run.db``, an SQLite database in WAL mode that the driver alone writes.
 
-Read :mod:`kvw.runs.schema` first. What is recorded is not evaluated again: utterances are committed as they come, and a
-generation's candidates in one transaction with the state that the search resumes from (:mod:`kvw.search.state`), so
-that neither a reader nor a run that was killed ever sees half of one.
+Read :mod:`kvw.runs.schema` first. Utterances are committed as soon as they are measured, and are never measured again.
+The candidates of a generation are committed in one transaction with the state that the search resumes from
+(:mod:`kvw.search.state`): no reader and no resumed run sees half a generation. Readers never block the driver.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -26,75 +26,72 @@ from kvw.runs.schema import (
     SCHEMA,
     DamagedError,
     check_schema,
-    columns_of,
+    damaged_arrays,
+    damaged_steps,
     evaluation_columns,
     evaluation_of,
     guard_types,
     read_array,
     read_rows,
     real,
-    row_digest,
     schema,
     utterance_of,
 )
+from kvw.runs.writer import Writer
 from kvw.runtime import signals
 from kvw.runtime.files import partial_of, retry
 from kvw.search.archive import Archive, Entry
 from kvw.search.candidate import Candidate
 from kvw.search.observer import Observer
-from kvw.search.state import Stored, freeze, thaw
+from kvw.search.state import freeze, thaw
 from kvw.types import Voice
 
 log = logging.getLogger(__name__)
 
 BUSY = 1000
-"""Milliseconds in which somebody else who holds the file may let go of it; readers never hold it."""
-
-LONG_LOG = 16 << 20
-"""Bytes of SQLite's log from which it is taken back into the file: readers that never pause keep it from that."""
+"""Milliseconds to wait for another process that holds the record; readers never hold it."""
 
 KEPT = 3
-"""Checkpoints that are kept: where the newest is damaged, the one before it serves."""
+"""Checkpoints that are kept: where the newest is damaged, the run resumes from the checkpoint before it."""
 
 
 class Store(Observer):
     """Writes the record of a run, and reads what the run resumes from.
 
-    It is a :class:`kvw.search.observer.Record` and a :class:`kvw.evaluation.UtteranceCache`.
+    A Store is a :class:`kvw.search.observer.Record` and a :class:`kvw.evaluation.UtteranceCache`.
 
     Args:
-        path: of a record that :meth:`create` made; the caller alone writes it (see :mod:`kvw.runs.folders`).
+        path: of a record that :meth:`create` made, which no other process writes (:func:`kvw.runs.folders.held`).
 
     Attributes:
-        path: it.
-        facts: what the run is, by key.
+        path: of the record.
+        facts: what the record says about the run as a whole, by key: numpy arrays and JSON values.
 
     Raises:
-        DamagedError: it isn't as it was written.
-        KvwError: it is no record, or another version's.
+        DamagedError: the record is not as it was written.
+        KvwError: there is no record, or it has another format.
     """
 
     @staticmethod
     def create(path: Path, facts: Mapping[str, Any]) -> Store:
-        """Makes the record of a new run; ``path`` is there with all of ``facts``, or not at all.
+        """Makes the record of a new run; ``path`` exists afterwards with all of ``facts``, or not at all.
 
         Args:
             path: of the new file.
-            facts: what the run is: numpy arrays and JSON values by key.
+            facts: about the run as a whole, by key: numpy arrays and JSON values.
 
         Raises:
             StorageError: the storage is full, broken or gone.
         """
-
         unfinished = partial_of(path)
 
         def make() -> None:
-            unfinished.unlink(missing_ok=True)  # of the attempt before
+            unfinished.unlink(missing_ok=True)  # left by a failed attempt
             try:
                 with closing(_connect(unfinished)) as db:
                     db.execute("PRAGMA synchronous=FULL")
-                    db.execute("PRAGMA journal_mode=MEMORY")  # a crash leaves nothing that SQLite would take up
-                    writer = _Writer(db)
+                    db.execute("PRAGMA journal_mode=MEMORY")  # a crash leaves no journal behind
+                    writer = Writer(unfinished, db)
                     with writer:
                         for statement in schema():
                             writer(statement)
@@ -114,21 +111,21 @@ class Store(Observer):
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.is_file():
-            raise KvwError(f"{path}: expected the record of a run; there is none; start the run anew")
+            raise KvwError(f"{path}: expected the record of a run; there is none; start a new run")
         self._rows: list[int] = []
-        self._long = LONG_LOG
         self._db = retry(path, lambda: _connect(path))
-        self._writer = _Writer(self._db)
+        self._writer = Writer(path, self._db)
+        self._write = self._writer.transaction
         try:
             self._check()
-            with guard_types(path, "what the run is"):
+            with guard_types(path, "the table run"):
                 self.facts = {key: self._thaw(value) for key, value in self._read("run")}
         except BaseException:
             self.close()
             raise
 
     def _check(self) -> None:
-        """Raises DamagedError, or KvwError, where the file is no sound record."""
+        """Raises DamagedError or KvwError unless the file is an undamaged record."""
         try:
             check_schema(self.path, self._db)
             (verdict,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
@@ -140,11 +137,11 @@ class Store(Observer):
             raise DamagedError(self.path, f"SQLite says: {' '.join(str(verdict).split())}")
 
     def heard_through(self, rows: Sequence[int]) -> None:
-        """Says through which rows of a voice, indices in [0, 509], the scored texts are heard."""
+        """Sets through which rows of a voice, indices in [0, 509], the scored texts are heard; they are recorded."""
         self._rows = list(rows)
 
     def recall(self, key: str) -> Utterance | None:
-        """As :class:`kvw.evaluation.UtteranceCache`; a damaged utterance is not known."""
+        """As :class:`kvw.evaluation.UtteranceCache`; a damaged utterance is deleted, and so measured again."""
         try:
             with guard_types(self.path, f"the utterance {key:.12}"):
                 found = [utterance_of(row)[1] for row in self._read("utterances", "WHERE key = ?", key)]
@@ -175,16 +172,19 @@ class Store(Observer):
         self._write(write)
 
     def forget_failures(self) -> None:
-        """Forgets the utterances that failed, so that they are measured again: where all fail it is the machine."""
+        """Deletes the utterances that failed, so that they are measured again: if all fail, the machine is to blame."""
         self._write(lambda: self._writer("DELETE FROM utterances WHERE status != ''"))
 
     def ranked(self, ranking: Sequence[Entry], top: Sequence[Entry]) -> None:
         """Records the ranking of the bank."""
-        stages = [(entry, "ranked") for entry in ranking] + [(entry, "full") for entry in top]
-        rows = [(one.name, stage, *evaluation_columns(one.evaluation), self._heard(one.voice)) for one, stage in stages]
+        rows = [
+            (entry.name, kind, *evaluation_columns(entry.evaluation), self._heard(entry.voice))
+            for kind, entries in (("ranked", ranking), ("full", top))
+            for entry in entries
+        ]
 
         def write() -> None:
-            self._writer("DELETE FROM stock")  # what a damaged or another ranking left
+            self._writer("DELETE FROM stock")  # of a damaged ranking
             for row in rows:
                 self._writer.insert("stock", row)
 
@@ -196,8 +196,12 @@ class Store(Observer):
             with guard_types(self.path, "the ranking"):
                 rows = list(self._read("stock", "ORDER BY rowid"))
                 ranked, full = (
-                    [Entry(name, bank[name], evaluation_of(seen)) for name, kind, *seen, _ in rows if kind == which]
-                    for which in ("ranked", "full")
+                    [
+                        Entry(name, bank[name], evaluation_of(columns))
+                        for name, kind, *columns, _ in rows
+                        if kind == wanted
+                    ]
+                    for wanted in ("ranked", "full")
                 )
         except DamagedError as error:
             log.warning("%s: the bank is ranked again", error)
@@ -226,12 +230,14 @@ class Store(Observer):
         self._write(write)
 
     def latest(self) -> Mapping[str, Any] | None:
-        """As :class:`kvw.search.observer.Record`: the state of the newest whole checkpoint; later rows are deleted.
+        """As :class:`kvw.search.observer.Record`: the newest undamaged checkpoint's state; later rows are deleted.
 
         Raises:
-            DamagedError: there are checkpoints, and none is whole.
+            DamagedError: all checkpoints are damaged.
         """
-        generations = [number for (number,) in self._select("SELECT generation FROM checkpoints ORDER BY 1 DESC")]
+        generations = [
+            generation for (generation,) in self._select("SELECT generation FROM checkpoints ORDER BY 1 DESC")
+        ]
         for generation in generations:
             try:
                 with guard_types(self.path, f"checkpoint {generation}"):
@@ -239,22 +245,22 @@ class Store(Observer):
                     state: Mapping[str, Any] = self._thaw(text)
                     steps = int(state["archive"]["steps"])
             except DamagedError as error:
-                log.warning("Checkpoint %d is damaged, the one before it serves: %s", generation, error)
+                log.warning("Checkpoint %d is damaged, the run resumes from the one before it: %s", generation, error)
                 continue
             self._forget(generation, steps)
             return state
         if generations:
-            raise DamagedError(self.path, "no checkpoint is whole")
+            raise DamagedError(self.path, "every checkpoint is damaged")
         self._forget(-1, 0)
         return None
 
     def close(self) -> None:
-        """Closes the database; what was recorded is on the disk already."""
+        """Closes the database; all that was recorded is on the disk already."""
         with suppress(sqlite3.Error):
             self._db.close()
 
-    def _read(self, table: str, where: str = "", *given: object) -> Iterator[tuple[Any, ...]]:
-        return read_rows(self.path, self._db, table, where, *given)
+    def _read(self, table: str, where: str = "", *values: object) -> Iterator[tuple[Any, ...]]:
+        return read_rows(self.path, self._db, table, where, *values)
 
     def _thaw(self, text: str) -> Any:
         return thaw(text, partial(read_array, self.path, self._db))
@@ -263,108 +269,29 @@ class Store(Observer):
         return retry(self.path, lambda: self._db.execute(statement).fetchall())
 
     def _forget(self, generation: int, steps: int) -> None:
-        """Removes what was recorded after a generation, and what is damaged.
+        """Deletes what was recorded after a generation, and what is damaged.
 
         Args:
-            generation: the last one that counts.
-            steps: its candidates and those before.
+            generation: the last one to keep.
+            steps: candidates up to and including that generation.
         """
-        names = ", ".join(columns_of("candidates"))
-        records = self._select(f"SELECT {names}, sha256 FROM candidates")
-        damaged = [values[0] for *values, said in records if row_digest("candidates", values) != said]
-        arrays = [name for (name,) in self._select("SELECT digest FROM arrays")]
-        broken = [name for name in arrays if not self._is_whole(name)]
+        steps_to_delete, arrays_to_delete = damaged_steps(self.path, self._db), damaged_arrays(self.path, self._db)
 
         def write() -> None:
             for table in ("candidates", "checkpoints", "uses"):
                 self._writer(f"DELETE FROM {table} WHERE generation > ?", generation)
-            for step in damaged:
+            for step in steps_to_delete:
                 self._writer("DELETE FROM candidates WHERE step = ?", step)
-            for name in broken:  # they are there again when a checkpoint needs them
-                self._writer("DELETE FROM arrays WHERE digest = ?", name)
+            for digest in arrays_to_delete:  # the next checkpoint that needs such an array inserts it again
+                self._writer("DELETE FROM arrays WHERE digest = ?", digest)
 
         self._write(write)
-        ((whole,),) = self._select("SELECT count(*) FROM candidates")
-        if whole < steps:
-            missing = steps - whole
+        ((left,),) = self._select("SELECT count(*) FROM candidates")
+        if missing := max(0, steps - left):
             log.warning("%s: the records of %d of %d candidates are damaged and left out", self.path, missing, steps)
-
-    def _is_whole(self, name: str) -> bool:
-        try:
-            read_array(self.path, self._db, name)
-        except (DamagedError, ValueError, RecursionError):
-            return False
-        return True
 
     def _heard(self, voice: NDArray[np.float32]) -> bytes:
         return np.ascontiguousarray(voice[self._rows, 0], "<f4").tobytes()
-
-    def _write(self, statements: Callable[[], None]) -> None:
-        """Runs statements in one transaction, which no signal takes apart.
-
-        Raises:
-            StorageError: the storage is full, broken or gone, or somebody else holds it; the transaction has left
-                nothing.
-            DamagedError: the file isn't as it was written.
-        """
-
-        def transaction() -> None:
-            with self._writer:
-                statements()
-
-        with signals.deferred():
-            try:
-                retry(self.path, transaction)
-            except sqlite3.DatabaseError as error:
-                raise DamagedError(self.path, f"SQLite says: {error}") from error
-            self._shorten()
-
-    def _shorten(self) -> None:
-        """Empties a log that has grown long; where a reader takes its time, it may grow some more."""
-        log_file = self.path.with_name(f"{self.path.name}-wal")
-        with suppress(OSError, sqlite3.Error):
-            if log_file.stat().st_size < self._long:
-                return
-            self._db.execute("PRAGMA busy_timeout=200")
-            try:
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            finally:
-                self._db.execute(f"PRAGMA busy_timeout={BUSY}")
-                self._long = log_file.stat().st_size + LONG_LOG
-
-
-class _Writer:
-    """Statements of one transaction, which its ``with`` block is: all of them or none."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        try:
-            if error is None:
-                return self("COMMIT")
-        finally:
-            if self._db.in_transaction:
-                with suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-
-    def __call__(self, statement: str, *values: object) -> None:
-        self._db.execute(statement, values)
-
-    def insert(self, table: str, row: Sequence[object]) -> None:
-        """Inserts a row, or puts it in the place of that with its key."""
-        marks = ", ".join("?" * (len(row) + 1))
-        self(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", *row, row_digest(table, row))
-
-    def arrays(self, generation: int, arrays: Mapping[str, Stored]) -> None:
-        """Inserts arrays that are not there, and who needs them."""
-        for name, one in arrays.items():
-            if not self._db.execute("SELECT 1 FROM arrays WHERE digest = ?", (name,)).fetchone():
-                self.insert("arrays", (name, one.dtype, one.shape, one.order, one.data))
-            self.insert("uses", (generation, name))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

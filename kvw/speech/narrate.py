@@ -11,7 +11,7 @@ from kvw.speech.synthesizer import Synthesizer
 from kvw.types import SAMPLE_RATE, Voice, Wave
 
 PARAGRAPH_PAUSE = 0.4
-"""Seconds of silence between paragraphs, beside what the synthesiser leaves after a sentence."""
+"""Seconds of silence between paragraphs, in addition to the silence around a synthesiser's waves."""
 
 
 def narrate(speaker: Synthesizer, voice: Voice, text: str, seed: int, speed: float = 1.0) -> Wave:
@@ -25,7 +25,7 @@ def narrate(speaker: Synthesizer, voice: Voice, text: str, seed: int, speed: flo
         speed: in [0.5, 2].
 
     Raises:
-        KvwError: nothing in the text can be pronounced, or what the voice says is no audio.
+        KvwError: nothing in the text can be pronounced, or the voice's audio is empty or not finite.
     """
     paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", text)]
     scripts = [speaker.script(part) for part in paragraphs if any(map(str.isalnum, part))] or [speaker.script(text)]
@@ -34,7 +34,7 @@ def narrate(speaker: Synthesizer, voice: Voice, text: str, seed: int, speed: flo
     for script in scripts:
         (wave,) = speaker([voice], script, seed, speed)
         if not len(wave) or not np.isfinite(wave).all():
-            came = "NaN" if len(wave) else "nothing"
-            raise KvwError(f"{script.text[:40]!r}: expected audio; got {came}; the voice is a bad one")
+            result = "NaN" if len(wave) else "nothing"
+            raise KvwError(f"{script.text[:40]!r}: expected audio; got {result}; use another voice")
         waves += [wave, pause]
     return np.concatenate(waves[:-1])

@@ -1,4 +1,4 @@
-"""Cuts a text into segments that Kokoro can speak: at ends of sentences, else of clauses, else of words."""
+"""Cuts a text into segments of at most 510 phonemes: at ends of sentences, else of clauses, else of words."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from kvw.errors import KvwError
 from kvw.speech.synthesizer import Script, Segment
 from kvw.types import MAX_PHONEMES
 
-_MAX_CHARACTERS = 1000  # longer texts are cut before they are phonemised: they surely have over 510 phonemes
+_MAX_CHARACTERS = 1000  # a longer text has over 510 phonemes for sure, and is cut before it is phonemised
 _CLOSING = "\"'”’»)\\]」』）》】"
 
-# a danda ends a Hindi sentence; a full-width mark has its space within itself
+# a danda ends a Hindi sentence; a full-width mark includes its space
 _SENTENCE_END = re.compile(rf"[.!?…:;।॥]+[{_CLOSING}]*\s+|[。！？：；…]+[{_CLOSING}]*|\n")
 _CLAUSE_END = re.compile(rf",[{_CLOSING}]*\s+|[，、]")
 _WORD_END = re.compile(r"\s+")
@@ -23,7 +23,7 @@ def to_script(text: str, phonemes: Callable[[str], str]) -> Script:
 
     Args:
         text: of any length.
-        phonemes: what is pronounced of a piece of it; empty for nothing.
+        phonemes: gives the phonemes of a piece of the text; empty where nothing can be pronounced.
 
     Raises:
         KvwError: nothing in the text can be pronounced.
@@ -35,20 +35,20 @@ def to_script(text: str, phonemes: Callable[[str], str]) -> Script:
 
 
 def _segments(text: str, phonemes: Callable[[str], str]) -> Iterator[Segment]:
-    # a synthesiser might read out a lone emoji or "!?" by name, which nobody means by it
+    # a synthesiser might read a lone emoji or "!?" out by its name
     if not any(character.isalnum() for character in text):
         return
-    spoken = phonemes(text) if len(text) <= _MAX_CHARACTERS else None
-    if spoken is None or len(spoken) > MAX_PHONEMES:
+    symbols = phonemes(text) if len(text) <= _MAX_CHARACTERS else None
+    if symbols is None or len(symbols) > MAX_PHONEMES:
         cut = _cut(text)
         yield from _segments(text[:cut], phonemes)
         yield from _segments(text[cut:], phonemes)
-    elif spoken:
-        yield Segment(text.strip(), spoken)
+    elif symbols:
+        yield Segment(text.strip(), symbols)
 
 
 def _cut(text: str) -> int:
-    """Where to cut ``text``: at the sentence end nearest to its middle, else a clause's, else a word's; else there."""
+    """The index at which to cut ``text``: the sentence, clause or word end nearest to the middle, or the middle."""
     middle = len(text) // 2
     for boundary in (_SENTENCE_END, _CLAUSE_END, _WORD_END):
         ends = [match.end() for match in boundary.finditer(text) if match.end() < len(text)]
@@ -58,9 +58,9 @@ def _cut(text: str) -> int:
 
 
 def opening(text: str, most: int) -> str:
-    """The first sentences of ``text``, of ``most`` characters together.
+    """The first sentences of ``text`` that fit into ``most`` characters.
 
-    Where they leave more than half of that unused, the first clauses, else the first words.
+    Where sentences would use less than half of ``most``, the first clauses that fit, else the first words.
     """
     if len(text) <= most:
         return text

@@ -11,11 +11,11 @@ from kvw.types import Voice, Wave
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of text that is spoken in one go.
+    """A stretch of text that is spoken at once.
 
     Attributes:
         text: the words.
-        phonemes: what is pronounced, 1 to 510 symbols; its length picks the row of the voice that is heard.
+        phonemes: 1 to 510 symbols; their number picks the row of the voice that is heard.
     """
 
     text: str
@@ -29,7 +29,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Script:
-    """A text, phonemised once, as the segments to speak one after the other (never none)."""
+    """A text, phonemised, as one or more segments to speak in order."""
 
     text: str
     segments: tuple[Segment, ...]
@@ -41,26 +41,26 @@ class Script:
 
 
 class Synthesizer(Protocol):
-    """Speaks scripts in voices: a pure function of (voice, script, seed) that leaves every random state as it was."""
+    """Speaks scripts in voices: a pure function of (voice, script, seed, speed) that changes no random state."""
 
     name: str
-    """``kokoro`` or ``embedded``: which voices it understands. Every artefact carries it."""
+    """``kokoro`` or ``embedded``: whose voices can be spoken. Every artefact carries this name."""
 
     identity: str
-    """Name and fingerprint of whatever the sound depends on (weights, tables): equal identities, equal audio."""
+    """Name and fingerprint of all that the sound depends on (weights, tables): equal identities mean equal audio."""
 
     batch: int
-    """Voices that it speaks at once: no call is faster for having more. 1 on a CPU."""
+    """Voices that are spoken at once: more voices in a call make it no faster a voice. 1 on a CPU."""
 
     def script(self, text: str) -> Script:
         """Phonemises ``text``.
 
         Raises:
-            KvwError: the text has nothing that can be pronounced.
+            KvwError: nothing in the text can be pronounced.
         """
 
     def __call__(self, voices: Sequence[Voice], script: Script, seed: int, speed: float = 1.0) -> list[Wave]:
-        """Speaks ``script`` in each voice, one wave a voice, in order, with one ``seed``, at ``speed`` in [0.5, 2].
+        """Speaks ``script`` in each voice: one wave a voice, in order, all with ``seed``, at ``speed`` in [0.5, 2].
 
-        Waves are returned as they come: empty, silent or non-finite ones are for the fitness to name.
+        Waves are not checked: empty, silent or non-finite waves are failures that the fitness names.
         """

@@ -24,10 +24,10 @@ from omegaconf import OmegaConf
 
 from kvw.config.invocation import Invocation
 from kvw.errors import EXIT_ITEMS_FAILED, KvwError
+from kvw.speech.kokoro import SPACY_MODEL
 from kvw.text import aligned
 
 log = logging.getLogger(__name__)
-SPACY_MODEL = "en_core_web_sm"
 
 RUN_BYTES = 100e6
 """Free space, in bytes, that a folder needs that kvw writes to."""

@@ -109,10 +109,10 @@ def check_same(record: Store, ready: Prepared) -> None:
             f"{ready.cfg.voices_folder}; bring them back, or start a new run"
         )
     synthesizer, _ = ready.settings.models()
-    about = record.facts["facts"]
-    if not all(isinstance(name, str) for name in about["base_voices"]):
+    provenance = record.facts["provenance"]
+    if not all(isinstance(name, str) for name in provenance["base_voices"]):
         raise TypeError("base_voices are not names")
-    identity = about["synthesiser_identity"]
+    identity = provenance["synthesiser_identity"]
     if synthesizer.identity != identity:
         raise KvwError(
             f"synth: expected the synthesiser that this run began with, {identity}; got {synthesizer.identity}; bring "

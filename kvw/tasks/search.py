@@ -87,7 +87,7 @@ def begin(ready: Prepared, folder: Path) -> Store:
     for number, wave in enumerate(target.heldout, start=1):
         write_audio(folder / f"heldout_{number}.wav", wave)
     record = {
-        "facts": ready.provenance(),
+        "provenance": ready.provenance(),
         "config": plain(cfg),
         "choices": {group: name for group, name in ready.invocation.choices.items() if "/" not in group},
         "inputs": saved_inputs(settings.inputs),
@@ -112,7 +112,7 @@ def run_search(ready: Prepared, heldout: HeldOut, folder: Path, record: Store) -
         folder,
         Path(cfg.output_name).stem,
         inputs.target.name,
-        record.facts["facts"],
+        record.facts["provenance"],
         lambda voice: ear.speak([voice], script)[0],
     )
     observers: list[Observer] = [record, improvements]

@@ -1,1 +1,1 @@
-"""Transcription: what a recording says, heard by Whisper and kept as text."""
+"""Transcription: Whisper turns recordings into text, and the texts are kept in a folder."""

@@ -1,7 +1,7 @@
-"""What a recording says, by faster-whisper on CTranslate2.
+"""Transcribes recordings by faster-whisper, on CTranslate2.
 
-Read :class:`Whisper` first; :mod:`kvw.transcription.transcripts` keeps what it hears. Like :mod:`kvw.runtime.hub`, it
-asks for no network that is not there.
+Read :class:`Whisper` first; :mod:`kvw.transcription.transcripts` keeps the transcripts. As in :mod:`kvw.runtime.hub`,
+an unreachable network is noticed before anything waits for it.
 """
 
 from __future__ import annotations
@@ -24,25 +24,26 @@ from kvw.types import SAMPLE_RATE, Wave
 log = logging.getLogger(__name__)
 
 LETTERS = {"en": "a", "es": "e", "fr": "f", "hi": "h", "it": "i", "ja": "j", "pt": "p", "zh": "z"}
-"""Kokoro's letter for each of Whisper's language codes that it has one for."""
+"""Kokoro's language letter by Whisper's language code, for the languages that Kokoro speaks."""
 
 RATE = 16_000
-"""Hz: what Whisper hears."""
+"""Whisper's sample rate, in Hz."""
 
 FILES = ("config.json", "model.bin", "tokenizer.json")
+"""Files of every converted model."""
 
 VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
-"""With one of these, the files of a converted model."""
+"""A converted model has one of these files."""
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """What a recording says.
+    """The words of a recording.
 
     Attributes:
-        text: its words on one line.
-        language: Whisper's code, such as ``en``; None where someone typed the text.
-        probability: of that language, in [0, 1].
+        text: the words on one line.
+        language: Whisper's code, such as ``en``; None where a user typed the text.
+        probability: of the language, in [0, 1].
     """
 
     text: str
@@ -51,12 +52,12 @@ class Transcript:
 
     @property
     def letter(self) -> str | None:
-        """Kokoro's letter for the language; None where it has none, or nobody knows."""
+        """Kokoro's letter for the language; None where the language is unknown, or Kokoro does not speak it."""
         return LETTERS.get(self.language or "")
 
 
 Transcriber: TypeAlias = Callable[[Wave], Transcript]
-"""What the config's ``transcriber`` makes; the text is empty where it hears no words."""
+"""Transcribes a wave, as the config's ``transcriber`` does; the text is empty if no words are heard."""
 
 
 class Whisper:
@@ -68,15 +69,15 @@ class Whisper:
     READMEs of faster-whisper and openai/whisper; Hugging Face's ``Steveeeeeeen/whisper-leaderboard-evals``.)
 
     Args:
-        model: a size, which is fetched once into the hub's cache, or the path of a converted model's folder.
+        model: a size, whose model is fetched once into the hub's cache, or the path of a converted model's folder.
         device: ``auto``, ``cuda``, ``cuda:N`` or ``cpu``; CTranslate2 has no MPS: ``mps`` is the CPU.
         compute_type: one of CTranslate2's; None is ``int8`` on a CPU, ``float16`` on CUDA.
         language: Whisper's code; None detects it in the first 30 s of speech.
         beam_size: hypotheses that are followed, 1 or more.
-        voice_activity: whether what is not speech is left out first: Whisper makes words up in silence.
+        voice_activity: whether to remove silence and noise first: Whisper invents words there.
 
     Raises:
-        KvwError: the model can't be had or read; the device or its libraries are missing; another setting is not one.
+        KvwError: the model can't be fetched or read; the device or its libraries are missing; a setting is invalid.
     """
 
     def __init__(
@@ -99,10 +100,10 @@ class Whisper:
         self._options: dict[str, Any] = {"language": language, "beam_size": beam_size, "vad_filter": voice_activity}
 
     def __call__(self, wave: Wave) -> Transcript:
-        """What ``wave`` (24 kHz) says.
+        """Transcribes ``wave`` (24 kHz).
 
         Raises:
-            KvwError: CTranslate2 fails, as it does without memory.
+            KvwError: CTranslate2 fails, for example for lack of memory.
         """
         speech = soxr.resample(wave, SAMPLE_RATE, RATE, quality="VHQ")
         try:
@@ -117,14 +118,14 @@ def load_model(folder: Path, device: str, compute_type: str | None) -> Any:
     """A converted model as ``faster_whisper.WhisperModel``, ready to run.
 
     Raises:
-        KvwError: the device or the compute type is not there; a file is damaged, or of another model.
+        KvwError: the device or the compute type is not available; a file is damaged, or belongs to another model.
     """
     kind, index = processor(device)
     try:
         return _load(folder, kind, index, compute_type)
     except KvwError:
         raise
-    except Exception as error:  # CTranslate2 and tokenizers have no errors of their own
+    except Exception as error:  # CTranslate2 and tokenizers have no error classes of their own
         if device == "auto" and kind == "cuda":
             log.warning("Whisper runs on the CPU, CUDA fails: %s", error_line(error))
             return load_model(folder, "cpu", compute_type)
@@ -140,15 +141,15 @@ def processor(device: str) -> tuple[str, int]:
     """
     import ctranslate2  # type: ignore[import-untyped]
 
-    there = ctranslate2.get_cuda_device_count()
+    count = ctranslate2.get_cuda_device_count()
     kind, _, number = device.partition(":")
     if kind == "auto":
-        return ("cuda" if there else "cpu"), 0
+        return ("cuda" if count else "cpu"), 0
     if device in ("cpu", "mps"):
         return "cpu", 0
-    if not re.fullmatch(r"cuda(:\d+)?", device) or int(number or 0) >= there:
+    if not re.fullmatch(r"cuda(:\d+)?", device) or int(number or 0) >= count:
         raise KvwError(
-            f"transcriber.device: expected auto, cpu or one of {there} CUDA devices; got {device!r}; "
+            f"transcriber.device: expected auto, cpu or one of {count} CUDA devices; got {device!r}; "
             "use transcriber.device=cpu"
         )
     return kind, int(number or 0)
@@ -165,21 +166,24 @@ def _load(folder: Path, kind: str, index: int, compute_type: str | None) -> Any:
         raise KvwError(f"transcriber.compute_type: expected null, {', '.join(sorted(types))} on {kind}; got {chosen!r}")
     model = WhisperModel(str(folder), device=kind, device_index=index, compute_type=chosen, local_files_only=True)
     bands, wanted = len(model.feature_extractor.mel_filters), model.model.n_mels
-    if bands != wanted:  # faster-whisper takes 80 where no file says otherwise; large-v3 has 128
+    if bands != wanted:  # faster-whisper assumes 80 without a preprocessor_config.json; large-v3 has 128
         raise KvwError(
             f"transcriber.model: expected {wanted} mel bands in {folder / 'preprocessor_config.json'}; got {bands}; "
-            "put the one of the original model there"
+            "put the original model's file there"
         )
-    if kind == "cuda":  # CTranslate2 looks for its libraries when they are first used
+    if kind == "cuda":  # CTranslate2 loads its libraries only when they are first used
         model.encode(np.zeros((bands, model.feature_extractor.nb_max_frames), dtype=np.float32))
     return model
 
 
 def find_model(model: str) -> Path | None:
-    """The folder of a model that is here, None for a size that is not in the hub's cache; never uses the network.
+    """The local folder of a model; None for a size that is not in the hub's cache. Never uses the network.
+
+    Args:
+        model: a size, or the path of a folder.
 
     Raises:
-        KvwError: it is no size and no folder, or a folder that lacks a file.
+        KvwError: ``model`` is neither a size nor a folder, or the folder lacks a file.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -203,10 +207,10 @@ def find_model(model: str) -> Path | None:
 
 
 def fetch_model(model: str) -> Path:
-    """The folder of a model, downloaded into the hub's cache where it is not here.
+    """The folder of a model, which is downloaded into the hub's cache if it is not there.
 
     Raises:
-        KvwError: as :func:`find_model`; or the hub can't be reached, or the download fails.
+        KvwError: as :func:`find_model`; or the hub can't be reached; or the download fails.
     """
     if folder := find_model(model):
         return folder
@@ -232,14 +236,14 @@ def fetch_model(model: str) -> Path:
 
 
 def repositories() -> dict[str, str]:
-    """Sizes of Whisper, and where on the hub faster-whisper has them."""
-    # available_models() has the sizes alone
+    """The hub's repositories of faster-whisper's models, by Whisper's sizes."""
+    # faster-whisper's public available_models() gives the sizes alone
     from faster_whisper.utils import _MODELS  # type: ignore[import-untyped]
 
     return dict(_MODELS)
 
 
 def lacking(folder: Path) -> list[str]:
-    """What a converted model's folder lacks; faster-whisper would ask the hub for a tokenizer that is not there."""
+    """The files that a converted model's folder lacks; faster-whisper would ask the hub for a missing tokenizer."""
     lacks = [name for name in FILES if not (folder / name).is_file()]
     return lacks if any((folder / name).is_file() for name in VOCABULARIES) else [*lacks, VOCABULARIES[0]]

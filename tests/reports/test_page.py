@@ -193,14 +193,14 @@ def test_what_a_stranger_wrote_into_a_run_is_text(run):
     edit(run, "inputs", lambda inputs: {**inputs, "heldout_texts": [HOSTILE] * 4})
     edit(run, "config", lambda config: {**config, "output_name": HOSTILE})
     about = {"strategy": HOSTILE, "target": HOSTILE, "synthesiser": HOSTILE, "versions": {HOSTILE: HOSTILE}}
-    edit(run, "facts", lambda facts: {**facts, **about})
+    edit(run, "provenance", lambda provenance: {**provenance, **about})
     page = shown(run, "judges=none")
     assert page.text.count("{{ 7*7 }}{% raw %} $x$ & é") >= 8
     assert "script" not in page.tags and "alert(1)" in page.text
     assert page.tags.count("img") == 4
 
 
-@pytest.mark.parametrize("key", ["texts", "inputs", "facts"])
+@pytest.mark.parametrize("key", ["texts", "inputs", "provenance"])
 def test_facts_of_another_kind_are_damage_in_one_line(key, run, capsys):
     edit(run, key, lambda _: 7)
     assert invoke(["task=report", f"run={run}"]) == 5
@@ -216,7 +216,7 @@ def test_a_result_that_is_no_result_is_named(run, capsys):
 def test_several_runs_are_compared_on_one_page(run, tmp_path, capsys):
     other = Path(shutil.copytree(run, run.with_name("other <b>")))
     edit(other, "config", lambda config: {**config, "seed": 7, "target_text": HOSTILE})
-    edit(other, "facts", lambda facts: {**facts, "seed": 7})
+    edit(other, "provenance", lambda provenance: {**provenance, "seed": 7})
     assert invoke(["task=report", f"run=[{run},{other}]", "task.out=pages/both.html", "judges=none"]) == 0
     assert "Report: pages/both.html" in capsys.readouterr().out
     both = Page(tmp_path / "pages" / "both.html")

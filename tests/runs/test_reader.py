@@ -23,6 +23,7 @@ from kvw.cli.main import invoke
 from kvw.errors import KvwError
 from kvw.evaluation import Evaluation, Utterance
 from kvw.runs import folders
+from kvw.runs.connection import ask
 from kvw.runs.reader import Run, open_runs, read_rows
 from kvw.runs.result import figures_line
 from kvw.runs.samples import Sample
@@ -72,7 +73,7 @@ def facts(seed=0, **config):
         "versions": {"kvw": "0.1.0", "torch": "2.13.0"},
     }
     return {
-        "facts": about,
+        "provenance": about,
         "config": {
             "seed": seed,
             "step_limit": STEPS,
@@ -213,7 +214,7 @@ def test_a_run_gives_back_what_the_search_found(made):
 def test_what_a_run_is_is_read_key_by_key(made, monkeypatch):
     run = Run(made[0])
     thawed = []
-    monkeypatch.setattr("kvw.runs.store.Stored.array", lambda self: thawed.append(self) or np.zeros(1))
+    monkeypatch.setattr("kvw.search.state.Stored.array", lambda self: thawed.append(self) or np.zeros(1))
     assert list(run.facts) == list(facts())
     assert len(run.facts) == 5
     assert (run.about["target"], run.config["step_limit"], run.facts["texts"]) == ("demo", STEPS, TEXTS)
@@ -351,7 +352,7 @@ def test_a_writer_that_comes_while_a_quiet_record_is_read_is_noticed(copy):
                 store._db.execute("DELETE FROM candidates WHERE step > 5")
         return asked[-1]
 
-    assert run._ask(question) == 6
+    assert ask(run.path, question) == 6
     assert asked == [STEPS, 6]
 
 
@@ -422,11 +423,11 @@ def test_damage_is_one_line_with_its_own_exit_status(copy, kvw):
 
 def test_a_run_whose_facts_are_damaged_is_named_below_the_list(copy, task):
     with changed(copy("one")) as db:
-        db.execute("UPDATE run SET value = '{}' WHERE key = 'facts'")
+        db.execute("UPDATE run SET value = '{}' WHERE key = 'provenance'")
     figure, lines = task()
     assert figure == 1
     assert lines[0].split() == list(HEAD)
-    assert "the row 'facts' of run is damaged" in lines[1]
+    assert "the row 'provenance' of run is damaged" in lines[1]
 
 
 def test_the_best_comes_from_the_newest_checkpoint_that_is_whole(copy):
@@ -608,7 +609,7 @@ def test_a_strangers_words_do_not_steer_the_terminal(tmp_path, kvw):
     place = tmp_path / "outputs" / "one"
     place.mkdir(parents=True)
     told = facts()
-    told["facts"]["target"] = "\x1b]0;mine\x07 \x1b[2J\nline"
+    told["provenance"]["target"] = "\x1b]0;mine\x07 \x1b[2J\nline"
     Store.create(place / folders.RECORD, told).close()
     for named in ("null", "last", "[last,last]"):
         code, out, err = kvw(f"run={named}")

@@ -5,7 +5,6 @@ import pytest
 from kvw.errors import KvwError
 from kvw.runtime import hub
 from kvw.speech import select
-from kvw.voices import download
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def test_what_is_missing_is_fetched_where_the_hub_answers(offline, monkeypatch):
     fetched = []
     monkeypatch.setattr(hub, "reachable", lambda: True)
     monkeypatch.setattr(hub, "fetch", fetched.append)
-    monkeypatch.setattr(download, "fetch_voices", lambda folder: (54 - len(fetched), fetched.append(folder)))
+    monkeypatch.setattr(select, "fetch_voices", lambda folder: (54 - len(fetched), fetched.append(folder)))
     assert select.automatic(voice_folder=offline, config="c")["_target_"] == select.KOKORO
     assert fetched == [hub.MODEL, offline]
 
@@ -55,7 +54,7 @@ def test_what_is_missing_is_fetched_where_the_hub_answers(offline, monkeypatch):
 def test_a_hub_without_a_single_voice_is_as_good_as_none(offline, monkeypatch, said):
     monkeypatch.setattr(hub, "reachable", lambda: True)
     monkeypatch.setattr(hub, "fetch", lambda name: name)
-    monkeypatch.setattr(download, "fetch_voices", lambda folder: (0, ["af_heart"]))
+    monkeypatch.setattr(select, "fetch_voices", lambda folder: (0, ["af_heart"]))
     assert select.automatic(voice_folder=offline) == {"_target_": select.EMBEDDED}
     assert "doesn't have them" in said[-1]
 

@@ -200,7 +200,7 @@ def test_other_stock_voices_or_another_synthesiser_are_refused(kvw, tmp_path, ca
     assert "expected a folder of voices" in capsys.readouterr().err
     assert invoke([f"resume={run}", "voice_folder=elsewhere"]) == 0
     elsewhere.rename(stock)
-    edit(run, "facts", lambda facts: {**facts, "synthesiser_identity": "another"})
+    edit(run, "provenance", lambda provenance: {**provenance, "synthesiser_identity": "another"})
     assert invoke([f"resume={run}"]) == 2
     assert "expected the synthesiser that this run began with, another" in capsys.readouterr().err
 

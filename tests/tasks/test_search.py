@@ -99,7 +99,7 @@ def test_the_record_has_every_candidate_with_the_rows_it_was_heard_through(kvw):
         stages = dict(db.execute("SELECT ranking, count(*) FROM stock GROUP BY ranking"))
         assert stages == {"ranked": 24, "full": 10}
         facts = {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM run")}
-        assert facts["facts"]["synthesiser"] == "embedded"
+        assert facts["provenance"]["synthesiser"] == "embedded"
 
 
 def test_the_same_seed_gives_the_same_voice_bit_for_bit_and_another_seed_another(kvw):

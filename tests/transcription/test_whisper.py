@@ -243,10 +243,11 @@ def whisper_hub(model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Whispe
 
 
 HEAR = f"""
-from kvw import decode, transcribe
+from kvw.audio.decode import decode_file
+from kvw.transcription.whisper import Whisper, find_model
 try:
-    folder = transcribe.find("small")
-    print(folder, transcribe.Whisper(model="small")(decode.read(Path({str(DEMO)!r}))).language)
+    folder = find_model("small")
+    print(folder, Whisper(model="small")(decode_file(Path({str(DEMO)!r}))).language)
 except KvwError as error:
     print(error)
 """

@@ -1,4 +1,4 @@
-"""Texts spoken by espeak-ng, each in a child process of its own (:mod:`kvw.speech.embedded.espeak_child`)."""
+"""Speaks texts with espeak-ng, each in its own child process (:mod:`kvw.speech.embedded.espeak_child`)."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ LANGUAGES = {
 CHILD = Path(__file__).with_name("espeak_child.py")
 
 TIMEOUT = 30
-"""Seconds that one text may take; 0.1 is usual."""
+"""Timeout, in seconds, of the child process; 0.1 is usual."""
 
 _MARGIN = SAMPLE_RATE // 20  # samples kept around the audible part
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")  # espeak takes \x01 for a command, and \x00 for the end
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")  # espeak takes \x01 for a command, and \x00 for the end of the text
 
-# espeak drops, without a word, what exceeds some 32 digits or 65 letters in one go
+# espeak silently drops what exceeds some 32 digits or 65 letters without a space
 _UNBROKEN = re.compile(r"\d{24}(?=\d)"), re.compile(r"\S{60}(?=\S)")
 _LANGUAGE_SWITCH = re.compile(r"\([a-z-]+\)|_")  # "(fr)" and "_" in espeak's IPA are marks, not phonemes
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """What espeak-ng makes of a text.
+class Speech:
+    """A text spoken by espeak-ng.
 
     Attributes:
         phonemes: IPA with stress marks and spaces; empty where nothing is audible.
@@ -58,7 +58,7 @@ class Spoken:
 
 
 @lru_cache(maxsize=64)
-def utter(text: str, voice: str) -> Spoken:
+def utter(text: str, voice: str) -> Speech:
     """Speaks ``text`` with the espeak voice ``voice``, the same bits each time. Markup in the text is read out.
 
     Raises:
@@ -79,36 +79,36 @@ def utter(text: str, voice: str) -> Spoken:
     except OSError as error:
         raise _failed(text, str(error)) from error
     if child.returncode:
-        last_words = child.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        raise _failed(text, f"status {child.returncode}, {last_words[-1]}")
+        message = child.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        raise _failed(text, f"status {child.returncode}, {message[-1]}")
     header, _, samples = child.stdout.partition(b"\n")
-    facts = json.loads(header)
-    common = math.gcd(SAMPLE_RATE, facts["rate"])
+    audio = json.loads(header)
+    common = math.gcd(SAMPLE_RATE, audio["rate"])
     raw = np.frombuffer(samples, np.int16) / 32768
-    wave = resample_poly(raw, SAMPLE_RATE // common, facts["rate"] // common).astype(np.float32)
+    wave = resample_poly(raw, SAMPLE_RATE // common, audio["rate"] // common).astype(np.float32)
     audible = np.flatnonzero(np.abs(wave) > 1e-3)
     if not audible.size:
-        return Spoken("", wave[:0])
-    phonemes = " ".join(_LANGUAGE_SWITCH.sub("", facts["ipa"]).split())
-    return Spoken(phonemes, wave[max(0, audible[0] - _MARGIN) : audible[-1] + _MARGIN].copy())
+        return Speech("", wave[:0])
+    phonemes = " ".join(_LANGUAGE_SWITCH.sub("", audio["ipa"]).split())
+    return Speech(phonemes, wave[max(0, audible[0] - _MARGIN) : audible[-1] + _MARGIN].copy())
 
 
 def espeak_files() -> tuple[Path, Path]:
     """Returns the paths of espeak-ng's library and of its data folder.
 
     Raises:
-        KvwError: there is no such file.
+        KvwError: the library or the folder is missing.
     """
-    found = espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
-    library, data = (Path(path).absolute() for path in found)
+    paths = espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
+    library, data = (Path(path).absolute() for path in paths)
     for path in (library, data):
         if not path.exists():
-            raise KvwError(f"expected espeak-ng at {path}, found nothing there: reinstall the package espeakng_loader")
+            raise KvwError(f"expected espeak-ng at {path}; there is nothing; reinstall the package espeakng_loader")
     return library, data
 
 
 def _cleaned(text: str) -> str:
-    """Returns ``text`` as espeak can take it: no control characters, no endless words."""
+    """Returns ``text`` without control characters, and with spaces in words that are too long for espeak."""
     text = _CONTROL.sub(" ", text)
     for unbroken in _UNBROKEN:
         text = unbroken.sub(r"\g<0> ", text)
@@ -117,6 +117,6 @@ def _cleaned(text: str) -> str:
 
 def _failed(text: str, reason: str) -> KvwError:
     return KvwError(
-        f"expected espeak-ng to speak {text[:40]!r}, but it failed ({reason}): try another text, or reinstall the "
+        f"expected espeak-ng to speak {text[:40]!r}; it failed ({reason}); try another text, or reinstall the "
         "package espeakng_loader"
     )

@@ -1,7 +1,8 @@
 """Speaks one text with espeak-ng, in a process of its own: ``python espeak_child.py LIBRARY DATA VOICE < text``.
 
-Stand-alone on purpose (the standard library only). A fresh process makes espeak repeatable to the bit (within one
-process its random state carries over from text to text), keeps GPL code out of ours, and takes a crash alone.
+This program imports the standard library alone. A fresh process for each text makes espeak repeatable to the bit
+(within a process its random state carries over from text to text), keeps GPL code out of kvw's process, and contains
+crashes.
 
 Standard input: the text, UTF-8. Standard output: one line of JSON, ``{"rate": Hz, "ipa": phonemes}``, then mono int16
 samples in the machine's byte order. A failure exits with a status other than 0 and says why on standard error.
@@ -44,7 +45,7 @@ def speak(library: str, data: str, voice: str, text: bytes) -> tuple[int, str, b
             chunks.append(ctypes.string_at(samples, 2 * count))
         return 0
 
-    # the name keeps it alive: C holds no reference
+    # C holds no reference to the callback: this name keeps it alive
     callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)(collect)
     espeak.espeak_SetSynthCallback(callback)
     buffer = ctypes.create_string_buffer(text)

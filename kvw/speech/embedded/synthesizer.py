@@ -1,9 +1,9 @@
 """The embedded synthesiser: real speech with no download, in voices of Kokoro's shape.
 
-It is not Kokoro, and a voice of one means nothing to the other. espeak-ng speaks a text once
-(:mod:`kvw.speech.embedded.espeak`), a vocoder speaks it again (:mod:`kvw.speech.embedded.vocoder`) with the pitch, rate
-and timbre that a style row stands for: here is how (:func:`kvw.speech.embedded.style.decode_style`), and the voices to
-start from (:func:`kvw.speech.embedded.stock_voices.stock_voices`).
+This synthesiser is not Kokoro: Kokoro's voices mean nothing to it, nor its voices to Kokoro. espeak-ng speaks a text
+once (:mod:`kvw.speech.embedded.espeak`); then a vocoder (:mod:`kvw.speech.embedded.vocoder`) gives that speech the
+pitch, rate and timbre of a style row (:func:`kvw.speech.embedded.style.decode_style`). The voices to start from are
+:func:`kvw.speech.embedded.stock_voices.stock_voices`.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from kvw.types import SAMPLE_RATE, Voice, Wave
 log = logging.getLogger(__name__)
 
 PAUSE = SAMPLE_RATE // 4
-"""Samples of silence before, between and after segments: without it, statistics of the audio drown in edge effects."""
+"""Samples of silence before, between and after segments: they keep edge effects out of the audio's statistics."""
 
 _GPU_BATCH = 32
 
 VERSION = 1
-"""Of the sound: raised by every change after which equal arguments give other audio, and by no other."""
+"""Version of the sound: raised by every change after which equal arguments give other audio, and by no other change."""
 
 
 class EmbeddedSynthesizer:
-    """A :class:`~kvw.speech.synthesizer.Synthesizer` that needs nothing but its own packages.
+    """A :class:`~kvw.speech.synthesizer.Synthesizer` that needs no download.
 
-    On a CPU voices are rendered one at a time (faster than a batch there), so a voice's bits do not depend on what is
-    asked for beside it.
+    On a CPU voices are rendered one at a time, which is faster there than a batch, so a voice's bits do not depend on
+    the other voices of a call.
 
     Args:
         device: where torch renders.
@@ -54,7 +54,7 @@ class EmbeddedSynthesizer:
 
     def __init__(self, *, device: str = "cpu", language: str = "a") -> None:
         if language not in espeak.LANGUAGES:
-            raise KvwError(f"expected a language letter among {', '.join(espeak.LANGUAGES)}, got {language!r}: use one")
+            raise KvwError(f"expected a language letter among {', '.join(espeak.LANGUAGES)}; got {language!r}")
         if language == "j":
             log.warning(
                 "language=j: synth=embedded reads kana alone, and says 'Chinese letter' for each kanji; "
@@ -77,7 +77,7 @@ class EmbeddedSynthesizer:
         """Speaks ``script`` in each voice: one wave a voice, root mean square 0.06 between silences of 0.25 s.
 
         Bit-identical for equal arguments; ``seed`` (in [-2**63, 2**64)) draws the breath noise. A voice with non-finite
-        numbers in the row that is heard gives a non-finite wave.
+        numbers in the row that is heard yields a non-finite wave.
 
         Raises:
             KvwError: espeak-ng failed.
@@ -98,7 +98,7 @@ class EmbeddedSynthesizer:
 
 @lru_cache(maxsize=64)
 def analysis(text: str, espeak_voice: str) -> Analysis:
-    """Returns espeak-ng's speech of ``text``, taken apart.
+    """Returns the vocoder's analysis of espeak-ng's speech of ``text``.
 
     Raises:
         KvwError: espeak-ng failed.
@@ -108,7 +108,7 @@ def analysis(text: str, espeak_voice: str) -> Analysis:
 
 @cache
 def _fingerprint(espeak_voice: str) -> str:
-    """Returns 12 hex digits over espeak-ng and its data, which the sound depends on beside :data:`VERSION`."""
+    """Returns 12 hex digits over espeak-ng's library and data: the sound depends on them and on :data:`VERSION`."""
     library, data = espeak.espeak_files()
     dictionary = f"{espeak_voice.partition('-')[0]}_dict"
     tables = [data / name for name in ("phontab", "phonindex", "phondata", "intonations", dictionary)]

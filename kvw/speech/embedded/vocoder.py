@@ -1,4 +1,4 @@
-"""A source-filter vocoder: takes clean speech apart into pitch, voicing and spectral envelope, and speaks it anew.
+"""A source-filter vocoder: analyses clean speech into pitch, voicing and spectral envelope, and synthesises it anew.
 
 :func:`analyse` runs once a text (numpy), :func:`render` once a voice (torch, any device). Frames are 8 ms apart.
 
@@ -27,14 +27,14 @@ from kvw.types import SAMPLE_RATE, Wave
 HOP = 192
 """Samples from one frame to the next: 8 ms."""
 
-BANDS, KNOTS, BREATHS, MODES = 20, 5, 4, 8
-"""How many numbers describe a speaker's spectral gains, frequency warp, aperiodicity and spectral shape."""
+GAIN_BANDS, WARP_KNOTS, BREATH_BANDS, SHAPE_MODES = 20, 5, 4, 8
+"""Numbers of a speaker in ``gains``, ``warp``, ``breath`` and ``shape`` of :class:`Speakers`."""
 
 MAX_LOG_RATE = 0.18
-"""Bound of ``|log(Speakers.rate)|``: longer noise than this allows is never drawn."""
+"""Bound of ``|log(Speakers.rate)|``, and so of the length of the noise that is drawn."""
 
 LEVEL = 0.06
-"""Root mean square of what is rendered."""
+"""Root mean square of a rendered wave."""
 
 _WINDOW = 768  # synthesis window, samples; four hops, so that Hann windows add up to a constant
 _NFFT = 1024
@@ -45,7 +45,7 @@ _F0_RENDERED = (50, 500)  # Hz
 
 @dataclass(frozen=True)
 class Analysis:
-    """Speech taken apart. All arrays are float32, over ``T`` frames.
+    """Analysed speech. All arrays are float32, over ``T`` frames.
 
     Attributes:
         f0: mean pitch, Hz.
@@ -62,7 +62,7 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Speakers:
-    """Who speaks: ``B`` speakers, float32 tensors on one device. Zeros, with ratios of one, mean "as analysed".
+    """Parameters of ``B`` speakers, float32 tensors on one device. Zeros, and factors of one, change nothing.
 
     Attributes:
         f0: ``(B,)``, mean pitch, Hz; the pitch contour is held within 50 to 500 Hz.
@@ -87,7 +87,7 @@ class Speakers:
 
 
 def analyse(wave: Wave) -> Analysis:
-    """Takes clean speech of one speaker apart. Any length is valid, silence too."""
+    """Analyses clean speech of a single speaker. Any length is valid, and so is silence."""
     lags, voicing = _pitch(wave)
     voiced = voicing > 0
     index = np.arange(len(lags))
@@ -109,7 +109,7 @@ def analyse(wave: Wave) -> Analysis:
 
 
 def render(analysis: Analysis, speakers: Speakers, seed: int, speed: float = 1.0) -> list[Tensor]:
-    """Speaks what was analysed, once for each speaker: ``B`` waves ``(samples,)`` at 24 kHz, root mean square 0.06.
+    """Synthesises analysed speech for each speaker: ``B`` waves ``(samples,)`` at 24 kHz, root mean square 0.06.
 
     ``speed``, in [0.5, 2], is a factor on the rate of every speaker.
 
@@ -127,7 +127,7 @@ def render(analysis: Analysis, speakers: Speakers, seed: int, speed: float = 1.0
 
     operator, offset = _envelope(analysis, speakers)
     magnitude = torch.baddbmm(offset, cepstrum.to(device), operator).clamp(max=4.0).exp()
-    aperiodicity = torch.sigmoid(speakers.breath + _BREATH.to(device)) @ _BREATH_BANDS.to(device)
+    aperiodicity = torch.sigmoid(speakers.breath + _NEUTRAL_BREATH.to(device)) @ _BREATH_BASIS.to(device)
     harmonic = 1 - aperiodicity[:, None]
     spectrum = harmonics * (harmonic.sqrt() * magnitude)
     spectrum = spectrum + noise * ((1 - voicing.to(device)[..., None] * harmonic).sqrt() * magnitude)
@@ -145,7 +145,7 @@ def _framed(wave: Wave, size: int) -> NDArray[Any]:
 def _pitch(wave: Wave) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Returns the pitch period in samples and the voicing (0 or 1) of each frame, by windowed autocorrelation.
 
-    Enough for espeak, which is clean (Boersma 1993, without the path finding).
+    Boersma 1993 without the path finding, which the clean speech of espeak does not need.
     """
     size = 960
     shortest, longest = SAMPLE_RATE // _F0_ANALYSED[1], SAMPLE_RATE // _F0_ANALYSED[0]
@@ -183,18 +183,18 @@ def _mel_axis() -> Tensor:
     return mel / mel[-1]
 
 
-_GAIN_BANDS = _hats(BANDS, _mel_axis())
-_WARP_KNOTS = _hats(KNOTS + 1, _mel_axis())[:KNOTS]
-_BREATH_BANDS = _hats(BREATHS, torch.linspace(0, 1, _BINS))
-_BREATH = torch.tensor([-5.0, -2.5, -1.0, 0.0])  # logit of a neutral speaker's noise share, low band to high
-_SHAPE_MODES = torch.cos(torch.pi * torch.arange(1, MODES + 1)[:, None] * _mel_axis())
+_GAIN_BASIS = _hats(GAIN_BANDS, _mel_axis())
+_WARP_BASIS = _hats(WARP_KNOTS + 1, _mel_axis())[:WARP_KNOTS]
+_BREATH_BASIS = _hats(BREATH_BANDS, torch.linspace(0, 1, _BINS))
+_NEUTRAL_BREATH = torch.tensor([-5.0, -2.5, -1.0, 0.0])  # logit of a neutral speaker's noise share, low band to high
+_SHAPE_BASIS = torch.cos(torch.pi * torch.arange(1, SHAPE_MODES + 1)[:, None] * _mel_axis())
 _HANN = pad(torch.hann_window(_WINDOW), [(_NFFT - _WINDOW) // 2] * 2)  # centred, room for the filter on both sides
 
 
 def _retimed(analysis: Analysis, speakers: Speakers) -> tuple[Tensor, Tensor, Tensor, list[int]]:
     """Returns log pitch ``(B, T)``, voicing ``(B, T)``, cepstrum ``(B, T, Q)`` at each speaker's rate, on the CPU.
 
-    Also the frames of each speaker, at most ``T``; what lies beyond repeats the last frame.
+    Also the number of frames of each speaker, at most ``T``; further frames repeat the speaker's last one.
     """
     last = len(analysis.melody) - 1
     log_f0, melody, rate = (x.detach().cpu() for x in (speakers.f0.log(), speakers.melody, speakers.rate))
@@ -254,22 +254,22 @@ def _spectra(samples: Tensor, amplitude: Tensor) -> Tensor:
 
 
 def _envelope(analysis: Analysis, speakers: Speakers) -> tuple[Tensor, Tensor]:
-    """Returns what turns a cepstrum into the speaker's log magnitude: ``cepstrum @ operator + offset``.
+    """Returns the affine map from a cepstrum to the speaker's log magnitude: ``cepstrum @ operator + offset``.
 
-    All that a speaker does to an envelope is linear in the cepstrum, so ``T`` frames need one matrix product. The
-    operator is ``(B, Q, 513)``, the offset ``(B, 1, 513)``.
+    Every change that a speaker makes to an envelope is linear in the cepstrum, so ``T`` frames need one matrix product.
+    The operator is ``(B, Q, 513)``, the offset ``(B, 1, 513)``.
     """
     device = speakers.gains.device
     mean = torch.from_numpy(analysis.cepstrum.mean(0)).to(device)
-    modes = _SHAPE_MODES.to(device)
-    stretched = torch.cumsum(torch.exp(-speakers.warp @ _WARP_KNOTS.to(device)), 1)
+    modes = _SHAPE_BASIS.to(device)
+    stretched = torch.cumsum(torch.exp(-speakers.warp @ _WARP_BASIS.to(device)), 1)
     bins = (stretched - stretched[:, :1]).clamp(max=_BINS - 1)
     quefrency = torch.arange(len(mean), device=device)
     power = torch.cos((2 * torch.pi / _NFFT) * quefrency[:, None] * bins[:, None])
     power = power * torch.where(quefrency > 0, 2.0, 1.0)[:, None]
     power = power + ((power @ modes.T) * (2 / _BINS * speakers.shape[:, None])) @ modes
     extra = (speakers.dynamics - 1)[:, None, None] * power.mean(2, keepdim=True)
-    offset = (speakers.gains @ _GAIN_BANDS.to(device))[:, None] - (mean @ extra)[:, None]
+    offset = (speakers.gains @ _GAIN_BASIS.to(device))[:, None] - (mean @ extra)[:, None]
     return (power + extra) / 2, offset / 2
 
 

@@ -1,8 +1,8 @@
-"""Kokoro's frames to sound on a CPU, one voice at a time: the last part of its model, which takes 98 % of the time.
+"""Renders Kokoro's frames on a CPU, one voice at a time: the last part of the model, which takes 98 % of the time.
 
-Read :meth:`CPUDecoder.__call__`. The modules are those of ``kokoro/istftnet.py`` and ``kokoro/modules.py`` and keep
-their names here; activations lie time by channels, AdaIN and what follows it are fused, and convolutions are
-:mod:`kvw.speech.kokoro.winograd`'s. The noise is drawn as the original draws it, so that a seed means the same noise.
+Read :meth:`CPUDecoder.__call__`. The modules are those of ``kokoro/istftnet.py`` and ``kokoro/modules.py``, by the same
+names; but activations are ``(time, channels)``, AdaIN is fused with the activation after it, and convolutions are
+:mod:`kvw.speech.kokoro.winograd`'s. Noise is drawn as in the original, so that a seed means the same noise.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SINE = tuple(map(np.float32, (-2.3889859e-08, 2.7525562e-06, -1.9840874e-04, 8.
 
 
 class CPUDecoder:
-    """Renders frames as ``KModel`` does but for rounding: over 100 dB.
+    """Renders frames as ``KModel`` does, but for rounding: the signal-to-noise ratio is over 100 dB.
 
     Args:
         model: on the CPU, its weight norm removed.
@@ -41,13 +41,13 @@ class CPUDecoder:
         self._encode = _ResidualBlock(decoder.encode, space)
         self._decode = [_ResidualBlock(block, space) for block in decoder.decode]
         self._generator = _Generator(decoder.generator, space)
-        # compiles here what is not in numba's cache, which processes that compile side by side can spoil
+        # compiles what numba's cache lacks now: processes that compile at the same time can spoil the cache
         self([Frames(torch.zeros(512, 2), torch.zeros(1, 4), torch.zeros(1, 4))], torch.zeros(1, 256), 0)
 
     @torch.inference_mode()
     def __call__(self, frames: Sequence[Frames], styles: Tensor, seed: int) -> list[Tensor]:
-        """Renders one after the other; see :class:`kvw.speech.kokoro.model.Renderer`."""
-        return [self._render(one, style, seed) for one, style in zip(frames, styles, strict=True)]
+        """Renders one voice after the other; see :class:`kvw.speech.kokoro.model.Renderer`."""
+        return [self._render(voice, style, seed) for voice, style in zip(frames, styles, strict=True)]
 
     def _render(self, frames: Frames, style: Tensor, seed: int) -> Tensor:
         timbre = style[:128]
@@ -61,7 +61,7 @@ class CPUDecoder:
 
 
 class _AdaIN:
-    """``AdaIN1d``: instance norm, then an affine map by the style; here a factor and a shift of each channel."""
+    """``AdaIN1d``: instance norm, then an affine map by the style; as a factor and a shift of each channel."""
 
     def __init__(self, layer: AdaIN1d) -> None:
         self._fc, self._eps = layer.fc, layer.norm.eps
@@ -79,7 +79,7 @@ class _ResidualBlock:
     """``AdainResBlk1d``: two convolutions with AdaIN and leaky ReLU, beside a shortcut; may double the rows."""
 
     def __init__(self, block: AdainResBlk1d, space: Workspace) -> None:
-        half = 2**-0.5  # its variance stays when two branches are added
+        half = 2**-0.5  # keeps the variance of a sum of two branches
         self._norms = _AdaIN(block.norm1), _AdaIN(block.norm2)
         self._convolutions = Convolution(block.conv1, space), Convolution(block.conv2, space, half)
         self._width = block.conv1.out_channels
@@ -110,7 +110,7 @@ class _ResidualBlock:
 
 
 class _SnakeBlock:
-    """``AdaINResBlock1``: three times AdaIN, snake and a convolution, twice, added to what came in."""
+    """``AdaINResBlock1``: three steps, each of twice AdaIN, snake and a convolution, added to the step's input."""
 
     def __init__(self, block: AdaINResBlock1, space: Workspace) -> None:
         halves = []
@@ -127,7 +127,7 @@ class _SnakeBlock:
         self._steps = list(zip(*halves, strict=True))
 
     def __call__(self, rows: Rows, style: Tensor, moments: Moments, inner: Rows) -> Rows:
-        """Works on ``rows`` in place, of which ``moments`` are; ``inner`` is room for as much again."""
+        """Transforms ``rows``, whose moments are ``moments``, in place; ``inner`` is a buffer of the same shape."""
         for (norm1, alpha1, convolution1), (norm2, alpha2, convolution2) in self._steps:
             between = Moments(rows.shape[1])
             convolution1(rows, partial(_snake, alpha1, *norm1(style, moments)), inner, moments=between)
@@ -137,7 +137,7 @@ class _SnakeBlock:
 
 
 class _Generator:
-    """``Generator``: harmonics and noise at the pitch, shaped by what the decoder made, to a spectrum and a wave."""
+    """``Generator``: shapes harmonics of the pitch and noise by the decoder's output, to a spectrum and a wave."""
 
     def __init__(self, generator: Generator, space: Workspace) -> None:
         self._origin, self._stft = generator, generator.stft
@@ -157,7 +157,7 @@ class _Generator:
             inner = np.empty_like(source)
             noise_block(source, style, Moments.of(source), inner)
             rows = up(F.leaky_relu(rows, 0.1))
-            # the last stage has a row more, in front: a reflection
+            # the last stage has one more row, in front: a reflection
             mixed = torch.from_numpy(source)
             mixed[len(source) - len(rows) :] += rows
             mixed[: len(source) - len(rows)] += rows[1:2]
@@ -238,10 +238,10 @@ def _leaky(slope: Any, factor: Any, shift: Any, rows: Any, out: Any) -> None:
 
 @compiled
 def _snake(alpha: Any, factor: Any, shift: Any, rows: Any, out: Any) -> None:
-    """AdaIN and snake, ``y + sin(alpha y)^2 / alpha``; a sine of the library's would not become vector instructions.
+    """AdaIN and snake, ``y + sin(alpha y)^2 / alpha``; the library's sine would not become vector instructions.
 
-    Its argument is brought to [-pi/2, pi/2] by a multiple of pi in three parts, whose sign the square forgets; there
-    the sine is an odd minimax polynomial of degree 11, exact but for rounding.
+    A multiple of pi, in three parts, brings the sine's argument to [-pi/2, pi/2]; the sign that this may change is lost
+    in the square. There the sine is an odd minimax polynomial of degree 11, exact but for rounding.
     """
     inverse = np.float32(1) / alpha
     for i in range(len(rows)):

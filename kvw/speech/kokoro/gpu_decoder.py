@@ -1,8 +1,8 @@
-"""Many voices' frames made sound at once, for a GPU: Kokoro's decoder, with masks.
+"""Renders the frames of many voices at once, for a GPU: Kokoro's decoder, with masks.
 
-Read :class:`GPUDecoder`, then :class:`_Span`. Source: ``Decoder`` of kokoro 0.9.4 (``kokoro.istftnet``); its
-convolutions are called as they are, and what holds them together is written anew. A voice's wave is what it would be
-alone, but for the rounding of float32.
+Read :class:`GPUDecoder`, then :class:`_Span`. Source: ``Decoder`` of kokoro 0.9.4 (``kokoro.istftnet``), whose
+convolutions are called, while the code between them is written anew. A voice's wave is the same as alone, but for the
+rounding of float32.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ log = logging.getLogger(__name__)
 _FRAMES_A_SECOND = 40
 
 _OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED")
-"""Of what torch raises on CUDA (``OutOfMemoryError``) and MPS, and what CUDA's libraries say."""
+"""In messages of torch on CUDA (``OutOfMemoryError``) and MPS, and of CUDA's libraries."""
 
 _BATCH_COST = 200
-"""Padding, in frames, that is as dear as one more batch: what a GPU renders while a batch's kernels are launched."""
+"""Frames of padding that cost as much as one more batch: as many as a GPU renders while kernels are launched."""
 
 
 class GPUDecoder:
     """Renders many voices, those of about the same length together.
 
     Args:
-        model: Kokoro, with or without weight norm; its layers are used where they are.
-        most_frames: most frames of a batch, padding included. 40 are a second of audio, and each takes up to 0.8 MB of
-            memory: the default is two minutes, in up to 4 GB. Where memory runs out it is halved, for good.
+        model: Kokoro, with or without weight norm; its layers are shared, not copied.
+        most_frames: most frames of a batch, padding included. 40 frames are a second of audio, and a frame takes up to
+            0.8 MB of memory: the default is two minutes, in up to 4 GB. Where memory runs out, it is halved for good.
     """
 
     def __init__(self, model: KModel, *, most_frames: int = 4800) -> None:
@@ -48,9 +48,9 @@ class GPUDecoder:
         """One wave a voice, float32 ``(600 * frames,)``, in order.
 
         Args:
-            frames: of each voice; their numbers may differ.
-            styles: ``(voices, 256)``, a style row each.
-            seed: of the noise: each voice hears what it would hear alone.
+            frames: of each voice; voices may have different numbers of frames.
+            styles: ``(voices, 256)``, a style row for each voice.
+            seed: of the noise: each voice gets the noise that it would get alone.
 
         Raises:
             KvwError: a single voice does not fit into memory.
@@ -68,7 +68,7 @@ class GPUDecoder:
         return [waves[voice] for voice in range(len(frames))]
 
     def _attempt(self, frames: Sequence[Frames], styles: Tensor, seed: int) -> list[Tensor] | None:
-        """The waves of a batch, or None where memory runs out; nothing but the error holds what was in it."""
+        """The waves of a batch; None where memory runs out, all tensors of the attempt being free by then."""
         try:
             return self._render(frames, styles, seed)
         except RuntimeError as error:
@@ -77,7 +77,7 @@ class GPUDecoder:
             return None
 
     def _halve(self, lengths: Sequence[int], device: torch.device) -> None:
-        """Has the batch that did not fit, and all that come, cut in two."""
+        """Halves the limit of a batch's frames, after a batch that did not fit."""
         if device.type != "cpu":
             torch.accelerator.empty_cache()
         if len(lengths) == 1:
@@ -97,7 +97,7 @@ class GPUDecoder:
         return self._generate(x, source, timbre, spans)
 
     def _decode(self, text: Tensor, pitch: Tensor, energy: Tensor, style: Tensor, spans: _Spans) -> Tensor:
-        """What the generator is given, ``(voices, 512, 2 * frames)``."""
+        """The generator's input, ``(voices, 512, 2 * frames)``."""
         decoder, span = self._decoder, spans.frame
         curves = span.clear(torch.cat([decoder.F0_conv(pitch), decoder.N_conv(energy)], dim=1))
         again = torch.cat([span.clear(decoder.asr_res(text)), curves], dim=1)
@@ -108,7 +108,7 @@ class GPUDecoder:
         return x
 
     def _generate(self, x: Tensor, source: Tensor, style: Tensor, spans: _Spans) -> list[Tensor]:
-        """The waves."""
+        """The wave of each voice."""
         generator = self._decoder.generator
         kernels, bins = generator.num_kernels, generator.post_n_fft // 2 + 1
         for stage, span in enumerate(spans.stages):
@@ -117,7 +117,7 @@ class GPUDecoder:
                 x = generator.reflection_pad(x)
             excitation = span.clear(generator.noise_convs[stage](source))
             mixed = span.add(_residual(generator.noise_res[stage], excitation, style, span), x)
-            del x, excitation  # a fifth of the memory, and not needed any more
+            del x, excitation  # a fifth of the memory
             first, *others = generator.resblocks[stage * kernels : (stage + 1) * kernels]
             x = _residual(first, mixed, style, span)
             for block in others:
@@ -129,10 +129,11 @@ class GPUDecoder:
 
 
 class _Span:
-    """Where the voices of a batch are in time: each has its first ``length`` positions, the first voice all there are.
+    """The extent in time of each voice of a padded batch: its first ``length`` positions, of the first voice's length.
 
-    A tensor ``(voices, channels, positions)`` that goes into a layer across time is zero beyond each voice's end: that
-    is what Kokoro's convolutions see there when the voice is alone, and it leaves sums over time as they are.
+    A tensor ``(voices, channels, positions)`` is *clear* if it is zero beyond each voice's end. Inputs of layers across
+    time must be clear: Kokoro's convolutions pad a voice alone with zeros too, and zeros leave sums over time as they
+    are.
 
     Args:
         lengths: of each voice, the longest first.
@@ -149,15 +150,15 @@ class _Span:
         return x.mul_(self._mask)
 
     def add(self, x: Tensor, y: Tensor) -> Tensor:
-        """``x``, which is clear, and ``y``, which need not be."""
+        """``x + y``, clear; ``x`` must be clear, ``y`` need not be."""
         return torch.addcmul(x, y, self._mask)
 
     def cut(self, x: Tensor) -> list[Tensor]:
-        """Each voice's own, ``(1, channels, length)``."""
+        """The part of each voice, ``(1, channels, length)``."""
         return [x[voice : voice + 1, :, :length] for voice, length in enumerate(self.lengths)]
 
     def norm(self, adain: AdaIN1d, x: Tensor, style: Tensor) -> Tensor:
-        """``adain`` of ``x``, which is clear, by the mean and the variance of each voice's own time; clear too."""
+        """``adain`` of ``x``, by mean and variance over each voice's extent; ``x`` must be clear, the result is."""
         norm, (gamma, beta) = adain.norm, adain.fc(style)[..., None].chunk(2, dim=1)
         mean = x.sum(2, keepdim=True) / self._count
         x = torch.addcmul(x, mean, self._mask, value=-1)
@@ -169,12 +170,12 @@ class _Span:
 
 
 class _Spans:
-    """The resolutions that a batch goes through.
+    """The extents of a batch at each resolution of the decoder.
 
     Attributes:
-        frame: 40 a second.
-        half: half a frame: the curves, and what the generator is given.
-        stages: the generator's: 20 a frame, then 120 and one more at the start, as hops of a spectrum have it.
+        frame: 40 positions a second.
+        half: two positions a frame: the curves, and the generator's input.
+        stages: of the generator: 20 positions a frame, then 120 and one more in front, as a spectrum's hops have it.
     """
 
     def __init__(self, lengths: Sequence[int], device: torch.device) -> None:
@@ -187,13 +188,13 @@ class _Spans:
 
 
 def _stack(voices: Sequence[Tensor]) -> Tensor:
-    """Tensors ``(channels, length)`` as one, zero beyond their ends; the first is the longest."""
+    """Stacks tensors ``(channels, length)``, the longest first, padding them with zeros."""
     longest = voices[0].shape[1]
     return torch.stack([pad(voice, (0, longest - voice.shape[1])) for voice in voices])
 
 
 def _block(block: AdainResBlk1d, x: Tensor, style: Tensor, span: _Span, after: _Span) -> Tensor:
-    """``block`` of ``x``, which is clear; from one resolution to the same or to twice as fine a one."""
+    """``block`` of ``x``, from the resolution of ``span`` to that of ``after``; ``x`` must be clear, the result is."""
     y = block.pool(block.actv(span.norm(block.norm1, x, style)))
     if after is not span:
         after.clear(y)  # the pool spreads to the right, and has a bias
@@ -204,7 +205,7 @@ def _block(block: AdainResBlk1d, x: Tensor, style: Tensor, span: _Span, after: _
 
 
 def _residual(block: AdaINResBlock1, x: Tensor, style: Tensor, span: _Span) -> Tensor:
-    """``block`` of ``x``, which is clear; so is the result."""
+    """``block`` of ``x``; ``x`` must be clear, and the result is."""
     layers = (block.convs1, block.convs2, block.adain1, block.adain2, block.alpha1, block.alpha2)
     for conv1, conv2, norm1, norm2, alpha1, alpha2 in zip(*layers, strict=True):
         y = span.clear(conv1(_snake(span.norm(norm1, x, style), alpha1)))
@@ -218,11 +219,11 @@ def _snake(x: Tensor, alpha: Tensor) -> Tensor:
 
 
 def _batches(voices: Sequence[int], lengths: Sequence[int], most: int) -> list[list[int]]:
-    """Cuts ``voices``, the longest first, where padding and the batches' own cost come to least.
+    """Cuts ``voices``, the longest first, into batches of the least total cost: padding, and :data:`_BATCH_COST` each.
 
     No batch of several voices has more than ``most`` frames, padding included.
     """
-    least, cuts = [0], [0]  # of the first voices, by their number: the cost, and where their last batch begins
+    least, cuts = [0], [0]  # by the number of first voices: their cost, and where their last batch begins
     for end in range(1, len(voices) + 1):
         costs: list[tuple[int, int]] = []
         for start in reversed(range(end)):

@@ -1,9 +1,9 @@
-"""Kokoro's own model up to its frames: what a text and a voice's prosody make of each other, before it becomes sound.
+"""Kokoro's own model up to its frames: a text in the rhythm and melody of a voice, not yet sound.
 
-Read :class:`Kokoro`. The values are those of ``kokoro.model.KModel.forward_with_tokens``; what does not depend on the
-voice is worked out once a text, and weight norm once at all. What turns frames into sound is a *renderer*:
-:mod:`kvw.speech.kokoro.cpu_decoder` one voice at a time on a CPU, :mod:`kvw.speech.kokoro.gpu_decoder` many at once on
-a GPU.
+Read :class:`Kokoro`. The values are those of ``kokoro.model.KModel.forward_with_tokens``; the parts that do not depend
+on the voice are computed once a text, and weight norm once for all. A *renderer* turns frames into sound:
+:mod:`kvw.speech.kokoro.cpu_decoder` one voice at a time on a CPU, :mod:`kvw.speech.kokoro.gpu_decoder` many voices at
+once on a GPU.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 
 class Frames(NamedTuple):
-    """A text in a voice's rhythm, 40 frames a second of 600 samples each: what the model's last part is given.
+    """A text in a voice's rhythm, in frames of 600 samples, 40 a second: the input of the model's last part.
 
     Attributes:
-        text: float32 ``(512, frames)``: what is said (``asr`` in KModel).
-        pitch: float32 ``(1, 2 * frames)``, Hz; unvoiced up to 10.
+        text: float32 ``(512, frames)``: the encoded text (``asr`` in KModel).
+        pitch: float32 ``(1, 2 * frames)``, Hz; up to 10 means unvoiced.
         energy: float32 ``(1, 2 * frames)``.
     """
 
@@ -39,16 +39,16 @@ class Renderer(Protocol):
         """One wave a voice, float32 ``(600 * frames,)``.
 
         Args:
-            frames: of each voice; their numbers may differ.
-            styles: ``(voices, 256)``, a style row each.
-            seed: of the noise: each voice hears what it would hear alone.
+            frames: of each voice; voices may have different numbers of frames.
+            styles: ``(voices, 256)``, a style row for each voice.
+            seed: of the noise: each voice gets the noise that it would get alone.
         """
 
 
 class _Text(NamedTuple):
-    """What a text is to every voice: its number of tokens ``(1,)``, the mask ``(1, tokens)`` and two encodings.
+    """A text encoded for every voice: number of tokens ``(1,)``, mask ``(1, tokens)``, and two encodings.
 
-    Both are float32 ``(1, 512, tokens)``.
+    Both encodings are float32 ``(1, 512, tokens)``.
     """
 
     length: Tensor
@@ -62,7 +62,7 @@ class Kokoro:
 
     Args:
         model: on its device, without weight norm: see :func:`remove_weight_norm`.
-        renderer: of its frames.
+        renderer: turns frames into sound.
 
     Attributes:
         model: as given.
@@ -70,15 +70,15 @@ class Kokoro:
 
     def __init__(self, model: KModel, renderer: Renderer) -> None:
         self.model, self._renderer = model, renderer
-        self._texts = lru_cache(maxsize=64)(self._read)  # a search has a dozen, of 1 MB at most
+        self._texts = lru_cache(maxsize=64)(self._encoded)  # a search has a dozen texts, of 1 MB at most
 
     @torch.inference_mode()
     def __call__(self, phonemes: str, styles: Tensor, seed: int, speed: float = 1.0) -> list[Tensor]:
-        """Speaks.
+        """Speaks phonemes in each voice.
 
         Args:
-            phonemes: 1 to 510; those that the model does not know are left out, as KModel does.
-            styles: ``(voices, 256)``, the row of each voice that belongs to the phonemes.
+            phonemes: 1 to 510; symbols that the model does not know are left out, as KModel does.
+            styles: ``(voices, 256)``, the row of each voice for this number of phonemes.
             seed: of the noise.
             speed: durations are divided by it.
 
@@ -87,14 +87,14 @@ class Kokoro:
         """
         styles = styles.to(self.model.device)
         text = self._texts(phonemes)
-        # one voice at a time, by the model's own modules: the source's phase is a running sum of the pitch, and the
-        # angles of its spectrum jump at half a turn, so that a pitch which differs in its last bits, as it would in a
-        # batch, makes another wave (25 dB where it is voiced)
+        # one voice at a time, by the model's own modules: in a batch the pitch would differ in its last bits, and make
+        # another wave (25 dB where voiced), since the source's phase is a running sum of the pitch, and the angles of
+        # the source's spectrum jump at half a turn
         frames = [self._frames(text, style[None, 128:], speed) for style in styles]
         return self._renderer(frames, styles, seed)
 
-    def _read(self, phonemes: str) -> _Text:
-        """What does not depend on the voice."""
+    def _encoded(self, phonemes: str) -> _Text:
+        """All of the model's work on phonemes that does not depend on the voice."""
         model = self.model
         known = [token for symbol in phonemes if (token := model.vocab.get(symbol)) is not None]
         tokens = torch.tensor([[0, *known, 0]], device=model.device)
@@ -115,12 +115,12 @@ class Kokoro:
 
 
 def harmonics(generator: Generator, pitch: Tensor, seed: int) -> Tensor:
-    """Magnitudes and phases of the voice's source: harmonics of the pitch and noise.
+    """Magnitudes and phases of the voice's excitation: harmonics of the pitch, and noise.
 
     Args:
-        generator: of KModel's decoder.
+        generator: the one of KModel's decoder.
         pitch: float32 ``(1, 2 * frames)``, Hz.
-        seed: of the noise; every random state is left as it was.
+        seed: of the noise; no random state changes.
 
     Returns:
         float32 ``(22, 120 * frames + 1)``.
@@ -132,7 +132,7 @@ def harmonics(generator: Generator, pitch: Tensor, seed: int) -> Tensor:
 
 
 def remove_weight_norm(model: KModel) -> None:
-    """Works out the weights of every weight-normed layer, once and for all, in place."""
+    """Replaces every weight-normed layer's parametrisation by its weights, in place."""
     for module in model.modules():
         if hasattr(module, "weight_g"):
             nn.utils.remove_weight_norm(module)

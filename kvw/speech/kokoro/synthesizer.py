@@ -1,7 +1,7 @@
-"""Kokoro-82M by its own weights, modules and grapheme-to-phoneme code.
+"""Kokoro-82M with its own weights, modules and grapheme-to-phoneme code.
 
-Source: ``kokoro.pipeline.KPipeline``, which hears row ``len(phonemes) - 1`` of a voice and lets at most 510 phonemes
-through. Importing this module imports kokoro, which takes seconds: only import it where it is used.
+Source: ``kokoro.pipeline.KPipeline``, which uses row ``len(phonemes) - 1`` of a voice, and at most 510 phonemes.
+Importing this module imports kokoro, which takes seconds: import it only where it is used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from kokoro import KModel
 
-from kvw.errors import KvwError
+from kvw.errors import KvwError, error_line
 from kvw.runtime import hub
 from kvw.speech.kokoro.cpu_decoder import CPUDecoder
 from kvw.speech.kokoro.g2p import grapheme_to_phoneme
@@ -29,7 +29,7 @@ from kvw.types import Voice, Wave
 log = logging.getLogger(__name__)
 
 GPU_BATCH = 16
-"""Voices that a GPU speaks at once; :mod:`kvw.speech.kokoro.gpu_decoder` halves a batch that its memory can't hold."""
+"""Voices that a GPU speaks at once; :mod:`kvw.speech.kokoro.gpu_decoder` halves a batch that the memory can't hold."""
 
 
 class KokoroSynthesizer:
@@ -40,10 +40,10 @@ class KokoroSynthesizer:
         language: Kokoro's language letter, one of ``abefhijpz``.
         model: path of the weights; null takes the hub's.
         config: path of the architecture's JSON; null takes the hub's.
-        tf32: lets a GPU of NVIDIA's multiply with 10 bits of precision for 23: faster, and not the same numbers.
+        tf32: lets an NVIDIA GPU multiply with 10 bits of precision in place of 23: faster, with other numbers.
 
     Raises:
-        KvwError: the weights or their configuration can't be had or read; the language needs a package that is missing.
+        KvwError: the weights or their configuration can't be fetched or read; a package for the language is missing.
     """
 
     name = "kokoro"
@@ -82,7 +82,7 @@ class KokoroSynthesizer:
 
     def __call__(self, voices: Sequence[Voice], script: Script, seed: int, speed: float = 1.0) -> list[Wave]:
         """Speaks ``script`` in each voice: float32 waves at 24 kHz."""
-        # of the process, in which another may have spoken since; torch's own default is on for convolutions
+        # set on every call, as these flags are the process's; torch's default is on for convolutions
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self._tf32
         spoken = [self._speak(voices, segment, seed, speed) for segment in script.segments]
         return [np.concatenate(parts) for parts in zip(*spoken, strict=True)]
@@ -95,26 +95,26 @@ class KokoroSynthesizer:
 def load_model(weights: Path, config: Path) -> KModel:
     """Kokoro's model from its two files, ready to speak.
 
-    KModel itself takes a checkpoint with missing or foreign tensors without a word, and then speaks noise.
+    KModel itself accepts a checkpoint with missing or foreign tensors without a warning, and then speaks noise.
 
     Raises:
         KvwError: a file is missing or is not Kokoro's.
     """
     for key, path in (("synth.model", weights), ("synth.config", config)):
         if not path.is_file():
-            raise KvwError(f"{key}: expected a file of Kokoro's; there is none at {path}; check the path")
+            raise KvwError(f"{key}: expected a file of Kokoro's; there is no file {path}; check the path")
     try:
-        with warnings.catch_warnings():  # of torch about how Kokoro is written, which is not the user's affair
+        with warnings.catch_warnings():  # torch warns about Kokoro's code, which users can't change
             warnings.simplefilter("ignore")
             model = KModel(repo_id=hub.REPO, config=str(config), model=str(weights))
-        found = torch.load(weights, map_location="meta", weights_only=True)
-        given = {f"{part}.{name.removeprefix('module.')}" for part, state in found.items() for name in state}
-    except Exception as error:  # whatever a foreign file makes torch, json or kokoro raise
+        checkpoint = torch.load(weights, map_location="meta", weights_only=True)
+        given = {f"{part}.{name.removeprefix('module.')}" for part, state in checkpoint.items() for name in state}
+    except Exception as error:  # a foreign file can make torch, json and kokoro raise anything
         raise KvwError(
             f"synth.model, synth.config: expected Kokoro's weights and their configuration; "
-            f"{weights} with {config} fails: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            f"{weights} with {config} fails: {error_line(error)}"
         ) from error
-    # Kokoro gave its InstanceNorm layers weights (1) and biases (0) after its checkpoint was made, for ONNX's sake
+    # Kokoro's InstanceNorm layers got weights (1) and biases (0), for ONNX, after the checkpoint was made
     later = {f"{name}." for name, module in model.named_modules() if isinstance(module, torch.nn.InstanceNorm1d)}
     wanted = {name for name, _ in model.named_parameters() if not name.startswith(tuple(later))}
     if missing := wanted - given:

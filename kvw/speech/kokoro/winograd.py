@@ -1,10 +1,10 @@
-"""Convolutions over time on a CPU, in blocks that stay in its cache, with half of the multiplications.
+"""Convolutions over time on a CPU, with half of the multiplications, in blocks that stay in the cache.
 
 Read :class:`Convolution`. Winograd's minimal filtering (Lavin and Gray, "Fast Algorithms for Convolutional Neural
 Networks", 2016, arXiv:1509.09308): four outputs of three taps cost 6 products and not 12, of four taps 7 and not 16;
-longer filters are sums of filters of four taps. The products are matrix products over the channels. What comes before
-a convolution (AdaIN's affine map and an activation) and after it (bias, residual, the moments that the next AdaIN asks
-for) is done block by block too: a wave of 19 s has 90,000 rows, which no cache holds.
+longer filters are sums of filters of four taps. The products are matrix products over the channels. The operations
+before a convolution (AdaIN's affine map and an activation) and after it (bias, residual, the moments that the next
+AdaIN needs) are done block by block too: a wave of 19 s has 90,000 rows, which no cache holds.
 
 Arrays are ``(time, channels)``, float32, C order.
 """
@@ -27,13 +27,13 @@ Rows: TypeAlias = NDArray[np.float32]
 """``(time, channels)``."""
 
 Activation: TypeAlias = Callable[[Rows, Rows], None]
-"""Writes what it makes of its first argument into the second, which has as many rows."""
+"""Applies a function to its first argument, and writes the result into the second, of as many rows."""
 
 TILE = 4
-"""Outputs that are worked out together."""
+"""Outputs that are computed together."""
 
 BLOCK = 1024
-"""Outputs of a block, about: its arrays stay in the cache, and it is worth reading the filters for, of 1 MB or more."""
+"""Approximate outputs of a block: few enough for the cache, enough to be worth reading 1 MB or more of filters."""
 
 # the fewest bits are lost with points near 0 and, of a pair, one inverted
 _POINTS: dict[int, tuple[Fraction, ...]] = {
@@ -41,25 +41,25 @@ _POINTS: dict[int, tuple[Fraction, ...]] = {
     4: tuple(Fraction(point) for point in ("0", "1", "-1", "1/2", "-1/2", "2")),
 }
 
-# fastmath lets loops over channels become vector instructions; what is finite stays so
+# fastmath lets loops over channels become vector instructions; finite numbers stay finite
 compiled = njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 
 
 class Moments:
-    """Count, mean and sum of squared deviations of each channel, of blocks as they come; float64 ``(channels,)``."""
+    """Count, mean and sum of squared deviations of each channel, updated block by block; float64 ``(channels,)``."""
 
     def __init__(self, channels: int) -> None:
         self.count = 0
         self.mean, self.squares = np.zeros(channels), np.zeros(channels)
 
     def add(self, rows: Rows) -> None:
-        """Takes in a block."""
+        """Includes a block."""
         _add_moments(rows, self.count, self.mean, self.squares)
         self.count += len(rows)
 
     @classmethod
     def of(cls, rows: Rows) -> Moments:
-        """Of a whole array."""
+        """The moments of a whole array."""
         moments = cls(rows.shape[1])
         for first in range(0, len(rows), BLOCK):
             moments.add(rows[first : first + BLOCK])
@@ -67,18 +67,18 @@ class Moments:
 
     @property
     def variance(self) -> NDArray[np.float64]:
-        """Of each channel, the biased one."""
+        """The biased variance of each channel."""
         return self.squares / self.count
 
 
 class Workspace:
-    """The blocks' arrays, one for each use: of its own, each convolution would find its arrays out of the cache."""
+    """Buffers that convolutions share, one for each use: buffers of their own would have left the cache by then."""
 
     def __init__(self) -> None:
         self._arrays: dict[str, torch.Tensor] = {}
 
     def __call__(self, use: str, *shape: int) -> torch.Tensor:
-        """The array for a use; whatever it held last is still in it."""
+        """The buffer for a use, uninitialised."""
         size = math.prod(shape)
         if use not in self._arrays or len(self._arrays[use]) < size:
             self._arrays[use] = torch.empty(size)
@@ -90,8 +90,8 @@ class Convolution:
 
     Args:
         layer: the convolution, its weight norm removed.
-        workspace: that it may share with others.
-        scale: of weight and bias.
+        workspace: buffers, which convolutions that run one after the other may share.
+        scale: factor on weight and bias.
 
     Raises:
         ValueError: the layer is of another kind.
@@ -127,14 +127,14 @@ class Convolution:
 
         Args:
             rows: ``(time, in channels)``.
-            activation: of the input.
-            out: ``(time, out channels)``, not ``rows``: what is written to, and returned.
-            add: to what ``out`` holds, in place of writing over it.
-            moments: of the result are added here.
+            activation: applied to the input.
+            out: ``(time, out channels)``, not ``rows``: receives the result, and is returned.
+            add: whether to add the result to ``out`` in place of overwriting it.
+            moments: updated with the result.
         """
         dilation, groups, ins, outs = self.dilation, self.groups, rows.shape[1], out.shape[1]
         blocks = -(-len(out) // BLOCK)
-        tiles = -(-len(out) // (blocks * TILE * dilation)) * dilation  # of a block; `dilation` of them interlock
+        tiles = -(-len(out) // (blocks * TILE * dilation)) * dilation  # in a block; `dilation` tiles interlock
         inputs = tiles + (groups - 1) * dilation
         active = self._workspace("active", TILE * (inputs - dilation) + self.points * dilation, ins)
         seen = self._workspace("seen", self.points, inputs, ins)
@@ -166,7 +166,7 @@ def cook_toom(taps: int) -> tuple[Matrix, Matrix, Matrix]:
     """The matrices A^T, G and B^T of minimal filtering, exact: outputs = A^T ((G filter) * (B^T inputs)).
 
     Args:
-        taps: 3 or 4 of the filter, for :data:`TILE` outputs of ``TILE + taps - 1`` inputs.
+        taps: of the filter, 3 or 4; :data:`TILE` outputs need ``TILE + taps - 1`` inputs.
     """
     points = _POINTS[taps]
     last = TILE + taps - 2
@@ -192,7 +192,7 @@ def _constants(matrix: Matrix) -> tuple[tuple[np.float32, ...], ...]:
 
 @lru_cache
 def _input_transform(taps: int) -> Callable[..., None]:
-    """B^T for every tile of a block; the matrix is a constant to the compiler."""
+    """A compiled function that applies B^T, a constant to the compiler, to every tile of a block."""
     transform = _constants(cook_toom(taps)[2])
     points = len(transform)
 
@@ -212,7 +212,7 @@ def _input_transform(taps: int) -> Callable[..., None]:
 
 @lru_cache
 def _output_transform(taps: int, add: bool) -> Callable[..., None]:
-    """A^T for every tile of a block, and the bias; added to what is there, or written over it."""
+    """A compiled function that applies A^T to every tile of a block, and adds the bias; ``add`` as in Convolution."""
     inverse = _constants(cook_toom(taps)[0])
     points = len(inverse[0])
 

@@ -103,7 +103,8 @@ def test_the_same_call_gives_the_same_bits_in_a_fresh_process_and_on_any_number_
     code = f"""if True:
         import numpy as np
         import torch
-        from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer, stock_voices
+        from kvw.speech.embedded.stock_voices import stock_voices
+        from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer
         torch.set_num_threads({threads})
         synth = EmbeddedSynthesizer()
         np.save({str(saved)!r}, synth([stock_voices()["af_amber"]], synth.script({TEXT!r}), 0)[0])
