@@ -213,8 +213,8 @@ class Store(Observer):
         text, arrays = freeze(state)
         rows = []
         for step, candidate in enumerate(population, start=archive.steps - len(population)):
-            assert candidate.evaluation is not None
-            heard = self._heard(archive.decode(candidate.genome))
+            assert candidate.evaluation is not None and candidate.voice is not None
+            heard = self._heard(candidate.voice)
             notes = json.dumps({name: float(value) for name, value in candidate.notes.items()})
             rows.append((step, generation, *evaluation_columns(candidate.evaluation), notes, heard))
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kvw.evaluation import Evaluation
 from kvw.search.candidate import Candidate
 from kvw.search.state import pack, unpack
-from kvw.types import Genome, Voice
+from kvw.types import Voice
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,6 @@ class Archive:
     It never holds a stock voice, and it holds voices rather than genomes, so that it outlives a space.
 
     Attributes:
-        decode: the voice of a genome, in the space that is searched at present.
         best: the highest score of a complete candidate, the earliest on a tie.
         improvements: how often ``best`` changed.
         steps: candidates seen.
@@ -60,8 +59,6 @@ class Archive:
         failures: how many candidates failed, by status.
         failing: candidates that failed since one did not, or since the search went on.
     """
-
-    decode: Callable[[Genome], Voice]
 
     def __init__(self, bank: Iterable[Voice] = ()) -> None:
         self._stock = {voice.tobytes() for voice in bank}
@@ -87,9 +84,9 @@ class Archive:
             if evaluation.failed:
                 self.failures[evaluation.status] = self.failures.get(evaluation.status, 0) + 1
             if evaluation.complete and (not self.best or evaluation.score > self.best.evaluation.score):
-                voice = self.decode(candidate.genome)
-                if voice.tobytes() not in self._stock:
-                    self.best = Entry("", voice, evaluation, step, dict(candidate.notes))
+                assert candidate.voice is not None
+                if candidate.voice.tobytes() not in self._stock:
+                    self.best = Entry("", candidate.voice, evaluation, step, dict(candidate.notes))
                     self.improvements += 1
 
     @property
@@ -98,7 +95,7 @@ class Archive:
         return sum(self.failures.values())
 
     def state_dict(self) -> dict[str, Any]:
-        """What it remembers, as numpy arrays and JSON values; the bank and ``decode`` are not part of it."""
+        """What it remembers, as numpy arrays and JSON values; the bank is not part of it."""
         return {
             "best": self.best and self.best.state_dict(),
             **{name: pack(getattr(self, name)) for name in COUNTS},

@@ -10,7 +10,7 @@ from deap import base
 from numpy.typing import ArrayLike, NDArray
 
 from kvw.evaluation import Evaluation
-from kvw.types import Genome
+from kvw.types import Genome, Voice
 
 
 class Score(base.Fitness):  # type: ignore[misc] # deap ships no types
@@ -39,15 +39,19 @@ class Candidate:
         fitness: DEAP's; valid once evaluated.
         evaluation: what the fitness came from; None before.
         notes: see above.
+        voice: what the genome decoded to when it was evaluated, half a megabyte; None before. The loop sets it for the
+            archive, the record and the observers, and drops it when they have seen the generation: a strategy that
+            keeps candidates keeps no voices. It is no part of a strategy's state.
     """
 
-    __slots__ = ("evaluation", "fitness", "genome", "notes")
+    __slots__ = ("evaluation", "fitness", "genome", "notes", "voice")
 
     def __init__(self, genome: ArrayLike, notes: dict[str, float] | None = None) -> None:
         self.genome: Genome = np.array(genome, dtype=np.float64)
         self.fitness = Score()
         self.evaluation: Evaluation | None = None
         self.notes: dict[str, float] = dict(notes or {})
+        self.voice: Voice | None = None
 
     def evaluate(self, evaluation: Evaluation) -> None:
         """Takes its evaluation, and the fitness from it."""

@@ -72,7 +72,6 @@ class Chain:
     def _enter(self, number: int, top: Sequence[Entry], base: Voice, entered: int) -> None:
         self._number, self._top, self._base, self.entered = number, top, base, entered
         self.space, _, self.strategy = self.stage.make(self._bank, top, base, self._rng)
-        self._archive.decode = self.space.decode
         self._best: Candidate | None = None
         done = self._archive.steps - entered
         self._began(self.stage, None if self.total is None else self.total - done)

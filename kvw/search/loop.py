@@ -137,8 +137,9 @@ def search(
         alike = all(gate == gates[0] for gate in gates)
         voices = [chain.space.decode(candidate.genome) for candidate in population]
         evaluations = executor(voices, gates[0] if alike else gates)
-        for candidate, evaluation in zip(population, evaluations, strict=True):
+        for candidate, voice, evaluation in zip(population, voices, evaluations, strict=True):
             candidate.evaluate(evaluation)
+            candidate.voice = voice
         return [candidate.fitness.values for candidate in population]
 
     toolbox = base.Toolbox()
@@ -155,8 +156,8 @@ def search(
             break
         if generation == 0 and chain.total is None:
             first = population[0]
-            assert first.evaluation is not None
-            start = Entry("", archive.decode(first.genome), first.evaluation, 0, first.notes)
+            assert first.evaluation is not None and first.voice is not None
+            start = Entry("", first.voice, first.evaluation, 0, first.notes)
         if record:
             state = {
                 "generation": generation + 1,
@@ -169,6 +170,8 @@ def search(
             record.commit(generation, population, archive, state)
         for observer in observers:
             observer(generation, population, archive)
+        for candidate in population:
+            candidate.voice = None
         generation += 1
         check_failing(archive, population)
     chain.end(reason)

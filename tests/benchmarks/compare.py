@@ -95,8 +95,8 @@ class Track(Observer):
                 break
             self.synthesised += seen.synthesised
             self.stopped += seen.status == "stopped"
-            if seen.score > (self.points[-1][2].score if self.points else 0):
-                self.points.append((step + 1, self.synthesised, seen, archive.decode(candidate.genome)))
+            if seen.score > (self.points[-1][2].score if self.points else 0) and candidate.voice is not None:
+                self.points.append((step + 1, self.synthesised, seen, candidate.voice))
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,10 @@ def test_in_a_pipe_lines_tell_how_far_it_is_and_every_improvement_is_one(monkeyp
     watcher.ranking(2, 2)
     watcher.ranked([Entry("af_a", np.zeros(1), seen)], [Entry("af_a", np.zeros(1), seen)])
     archive = Archive()
-    archive.decode = lambda genome: genome.astype(np.float32)
     for evaluation in (seen, Evaluation("stopped", 0.0, 0.2, {"target": 0.2})):
         candidate = Candidate([1.0], notes={"Diversity": 0.07})
         candidate.evaluate(evaluation)
+        candidate.voice = np.ones(1, dtype=np.float32)
         archive.update([candidate])
         watcher(0, [candidate], archive)
     watcher.close()
@@ -63,9 +63,9 @@ def test_the_live_line_is_one_line_of_100_columns_at_most_and_says_all_of_it(mon
     parts = {"target": 0.6543, "self": 1.0, "feature": 0.4321, "others": 0.5, "prior": 0.9}
     seen = Evaluation("complete", 77.24, 0.65, parts)
     archive = Archive()
-    archive.decode = lambda genome: genome.astype(np.float32)
     candidate = Candidate([1.0])
     candidate.evaluate(seen)
+    candidate.voice = np.ones(1, dtype=np.float32)
     archive.update([candidate])
     watcher = Progress(step_limit=10_000)
     watcher.ranked([Entry("af_a", np.zeros(1), seen)], [Entry("af_a", np.zeros(1), seen)])
@@ -84,6 +84,5 @@ def test_before_anything_is_scored_the_line_says_so():
     archive = Archive()
     candidate = Candidate([1.0])
     candidate.evaluate(Evaluation("silent"))
-    archive.decode = lambda genome: genome
     archive.update([candidate])
     assert standing(archive, 3.14, 5.0, 80) == "none scored yet, 0% stopped, 3.1/s"

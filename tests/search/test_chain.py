@@ -154,7 +154,8 @@ def test_a_chain_goes_on_from_the_state_of_another_in_whatever_stage_it_was(gene
     def turn(one):
         population = one.generate()
         for candidate in population:
-            candidate.evaluate(executor.evaluate(one.space.decode(candidate.genome), OPEN))
+            candidate.voice = one.space.decode(candidate.genome)
+            candidate.evaluate(executor.evaluate(candidate.voice, OPEN))
         return population
 
     for _ in range(generations):

@@ -215,6 +215,27 @@ def test_the_same_seed_finds_the_same_voice_and_another_seed_another():
     assert not np.array_equal(first.archive.best.voice, other.archive.best.voice)
 
 
+def test_observers_see_each_candidates_voice_and_the_search_drops_it_behind_them():
+    class Looks(Watcher):
+        def __call__(self, generation, population, archive):
+            super().__call__(generation, population, archive)
+            seen.extend(candidate.voice for candidate in population)
+
+    seen, executor, looks = [], Landscape(), Looks()
+    search(
+        bank=BANK,
+        executor=executor,
+        stages=[SearchStage("only", Elementwise, RandomWalk)],
+        rng=np.random.default_rng(0),
+        budget=Budget(5),
+        observers=[looks],
+    )
+    candidates = [candidate for _, population, _ in looks.generations for candidate in population]
+    for candidate, heard in zip(candidates, seen, strict=True):
+        assert np.array_equal(heard, candidate.genome.astype(np.float32).reshape(VOICE_SHAPE))
+        assert candidate.voice is None
+
+
 class Once:
     """Proposes one candidate and is finished."""
 

@@ -368,8 +368,8 @@ class Watch(Observer):
         """Looks at each candidate."""
         for candidate in population:
             seen = candidate.evaluation
-            assert seen is not None
-            fault = self.plan.fault(archive.decode(candidate.genome))
+            assert seen is not None and candidate.voice is not None
+            fault = self.plan.fault(candidate.voice)
             early = ("target",) if fault and fault.stage != "target" else ()
             early += ("self",) if fault and fault.stage == "feature" else ()
             if fault is None or (seen.status == "stopped" and seen.stage in early):
