@@ -19,7 +19,7 @@ from tests.stress.hostile import watched
 from tests.support.hostile.configs import LIVE
 from tests.support.hostile.names import NAMES, is_taken_by_windows
 
-GOOD = hostile.composed()
+GOOD = hostile.saved_config()
 
 
 def wrong(rows):

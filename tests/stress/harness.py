@@ -36,8 +36,7 @@ import hydra
 import numpy as np
 from numpy.typing import NDArray
 
-import kvw.runs.folders
-import kvw.runs.schema
+import kvw.cli.main  # registers the schema of the configuration
 import kvw.runs.store
 import kvw.runtime.files
 import kvw.runtime.locks

@@ -166,7 +166,7 @@ def voices(folder: Path) -> list[Row]:
 # Configs
 
 
-def composed() -> dict[str, Any]:
+def saved_config() -> dict[str, Any]:
     """The default config, as it is saved."""
     import hydra
 
@@ -184,7 +184,7 @@ def configs() -> list[Row]:
     from kvw.config.schema import plain
 
     warm_up()
-    good = composed()
+    good = saved_config()
     rows = []
 
     def use(where: str, node: Any) -> None:
