@@ -563,7 +563,7 @@ def all_fail(names: Sequence[str] = (), steps: int = 300, begin: int = 40) -> li
         with row(f"everything fails: {case.name}, {fault.name}") as found, folder() as one, folder() as other:
             rows.append(found)
             plan = Sound()
-            with mock.patch.object(kvw.search, "MOST_FAILING", 10**9):
+            with mock.patch.object(kvw.search.loop, "MOST_FAILING", 10**9):
                 outage = Outage(plan, begin, fault)
                 whole = run(other, case, steps, plan, watch=outage)
             if not outage.over:
@@ -672,7 +672,9 @@ def voices(count: int, seed: int = 0) -> list[Voice]:
     return found
 
 
-def deaths(workers: Sequence[int] = (1, 2), start: bool = True, most: int = kvw.executor.MOST_DEATHS) -> list[Row]:
+def deaths(
+    workers: Sequence[int] = (1, 2), start: bool = True, most: int = kvw.executors.processes.MOST_DEATHS
+) -> list[Row]:
     """Worker processes die: their company is evaluated again, who ends three of them is a failure with a name.
 
     Args:
@@ -680,7 +682,7 @@ def deaths(workers: Sequence[int] = (1, 2), start: bool = True, most: int = kvw.
         start: also workers that die at rest or can't start, and a first voice that ends each.
         most: processes that one voice may end; each takes seconds to start.
     """
-    with mock.patch.object(kvw.executor, "MOST_DEATHS", most):
+    with mock.patch.object(kvw.executors.processes, "MOST_DEATHS", most):
         return _deaths(workers, start, most)
 
 

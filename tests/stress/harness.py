@@ -35,10 +35,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import kvw.runs.folders
-import kvw.runs.schema
+import kvw.cli.main  # registers the schema of the configuration
 import kvw.runs.store
 import kvw.runtime.files
+import kvw.runtime.locks
 from kvw.config.invocation import compose
 from kvw.config.schema import plain
 from kvw.config.stages import make_stage, with_members
@@ -219,7 +219,7 @@ class Saved(Observer):
         self._seen = archive.improvements
         content = archive.best.voice[:8].tobytes() + repr(archive.best.evaluation).encode()
         for stem in (f"soak_{archive.best.step}", "best"):
-            kvw.disk.write_whole(self._folder / f"{stem}.voice", content)
+            kvw.runtime.files.write_whole(self._folder / f"{stem}.voice", content)
 
 
 def saved(case: Case, folder: Path) -> Observer:
@@ -285,7 +285,7 @@ def chosen(names: Sequence[str]) -> list[Case]:
     """The cases of those names; if there are none, of every strategy that there is and a chain of two."""
     found = [_case(name) for name in names or (*strategies(), CHAIN)]
     if any(case.real for case in found):
-        import kvw.results  # noqa: F401 - it takes a while, and children have it then
+        import kvw.runs.artifacts  # noqa: F401 - it takes a while, and children have it then
     gc.collect()
     gc.freeze()
     return found
@@ -436,7 +436,7 @@ class WatchedFile:
 
 def watch(act: Act) -> None:
     """Lets ``act`` run ahead of everything that touches the storage, from now on: in a child of :func:`fork` alone."""
-    connect, opened, fsync = kvw.store._connect, Path.open, os.fsync
+    connect, opened, fsync = kvw.runs.store._connect, Path.open, os.fsync
 
     def ahead(kind: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **more: Any) -> Any:
@@ -451,12 +451,12 @@ def watch(act: Act) -> None:
         act("open")
         return WatchedFile(opened(path, mode, *args, **more), act)
 
-    kvw.store._connect = lambda path: Watched(ahead("connect", connect)(path), act)  # type: ignore[assignment,return-value]
+    kvw.runs.store._connect = lambda path: Watched(ahead("connect", connect)(path), act)  # type: ignore[assignment,return-value]
     Path.open = open_watched  # type: ignore[assignment,method-assign]
-    kvw.disk.os = SimpleNamespace(**{**vars(os), "fsync": ahead("fsync", fsync)})  # type: ignore[assignment]
+    kvw.runtime.files.os = SimpleNamespace(**{**vars(os), "fsync": ahead("fsync", fsync)})  # type: ignore[assignment]
     for name in ("replace", "unlink", "mkdir"):
         setattr(Path, name, ahead(name, getattr(Path, name)))
-    lock: Any = kvw.folder.FileLock
+    lock: Any = kvw.runtime.locks.FileLock
     lock.acquire, lock.release = ahead("lock", lock.acquire), ahead("unlock", lock.release)
 
 

@@ -109,7 +109,7 @@ def refuse(code: int, kind: str) -> None:
 
 
 def _lasting(undisturbed: Whole, number: int, code: int, kinds: frozenset[str]) -> tuple[str, str]:
-    kvw.disk.PAUSES = (0.0, 0.0)
+    kvw.runtime.files.PAUSES = (0.0, 0.0)
     broken = True
 
     def action(kind: str) -> None:
@@ -127,7 +127,7 @@ def _lasting(undisturbed: Whole, number: int, code: int, kinds: frozenset[str]) 
 
 
 def _passing(undisturbed: Whole, number: int, code: int, kinds: frozenset[str]) -> tuple[str, str]:
-    kvw.disk.PAUSES = (0.0, 0.0, 0.0)
+    kvw.runtime.files.PAUSES = (0.0, 0.0, 0.0)
     left = 1 + number % 2
 
     def action(kind: str) -> None:
@@ -176,7 +176,7 @@ def full(names: Sequence[str] = ("cma", "random_walk"), limits: int = 25) -> lis
 
 
 def _full(undisturbed: Whole, prepare: Callable[[], Callable[[], None]]) -> tuple[str, str]:
-    kvw.disk.PAUSES = (0.0, 0.0)
+    kvw.runtime.files.PAUSES = (0.0, 0.0)
     with folder() as inside:
         work(0, 0)
         mend = prepare()
@@ -189,15 +189,15 @@ def _full(undisturbed: Whole, prepare: Callable[[], Callable[[], None]]) -> tupl
 
 def _pages(limit: int) -> Callable[[], None]:
     """Limits a database's pages; how to end that."""
-    connect: Any = kvw.store._connect
+    connect: Any = kvw.runs.store._connect
 
     def limited(path: Any) -> Any:
         db = connect(path)
         db.execute(f"PRAGMA max_page_count={limit}")
         return db
 
-    kvw.store._connect = limited
-    return lambda: setattr(kvw.store, "_connect", connect)
+    kvw.runs.store._connect = limited
+    return lambda: setattr(kvw.runs.store, "_connect", connect)
 
 
 def _bytes(limit: int) -> Callable[[], None]:

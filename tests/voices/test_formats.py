@@ -1,13 +1,7 @@
 """Voices as bytes: exact round trips, what other programs read, and hostile files of every format."""
 
 import io
-import json
-import os
-import pickle
-import time
 import tracemalloc
-import zipfile
-import zlib
 from hashlib import sha256
 
 import numpy as np
@@ -23,14 +17,22 @@ from kvw.types import VOICE_SHAPE
 from kvw.voices.files import facts_of, load_bank, load_pack, load_voice
 from kvw.voices.formats import npy, npz, raw, safetensors, sherpa, torch_zip
 from tests.conftest import audited
+from tests.support.hostile.packs import (
+    BIN,
+    DATA,
+    NPY,
+    NPZ,
+    SAFETENSORS,
+    A,
+    objects,
+    saved,
+    swapped,
+)
+from tests.support.hostile.voices import NAN, a_voice
 
-RNG = np.random.default_rng(0)
-A, B, C = (RNG.normal(0, 0.2, VOICE_SHAPE).astype(np.float32) for _ in range(3))
+B, C = a_voice(1), a_voice(2)
 PACK = {"af_a": A, "am_b": B, "af_c": C}
-NAN = A.copy()
-NAN[3, 0, 4] = np.nan
 
-SECONDS = 1.0
 MEBIBYTES = 16  # of memory, beside the file's own
 
 # as published beside the model, and in many programs that download it
@@ -38,30 +40,6 @@ KOKORO_ONNX_VOICES = "bca610b8308e8d99f32e6fe4197e7ec01679264efed0cac9140fe9c29f
 KOKORO_JS_HEART = "d583ccff3cdca2f7fae535cb998ac07e9fcb90f09737b9a41fa2734ec44a8f0b"
 
 extremes = st.sampled_from([0.0, -0.0, 1e-45, -1e-38, 3.1917253, -999.5, 1.0])
-
-
-def saved(array, **options):
-    file = io.BytesIO()
-    np.save(file, array, **options)
-    return file.getvalue()
-
-
-def zipped(members, compression=zipfile.ZIP_STORED):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return file.getvalue()
-
-
-def with_header(header, data, length=None):
-    """A safetensors file of a header, which may be bytes, and data."""
-    header = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return (len(header) if length is None else length).to_bytes(8, "little") + header + data
-
-
-ENTRY = {"dtype": "F32", "shape": [510, 1, 256], "data_offsets": [0, 522_240]}
-DATA = raw.write(A)
 
 
 @settings(max_examples=25, deadline=None)
@@ -199,134 +177,6 @@ def test_a_text_that_names_other_speakers_is_refused(text, tmp_path):
     assert ".speakers.txt" in refused(tmp_path / "voices.bin")
 
 
-class Payload:
-    """Unpickles by making a file."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return os.system, (f"touch '{self.marker}'",)
-
-
-def objects(marker="marker"):
-    array = np.empty(VOICE_SHAPE, dtype=object)
-    array[0, 0, 0] = Payload(marker)
-    return array
-
-
-def header_of(text, data=DATA):
-    """An npy file with a header of our own."""
-    header = text.encode("latin-1")
-    return npy.MAGIC + b"\x01\x00" + len(header).to_bytes(2, "little") + header + data
-
-
-def directory_bomb():
-    """A zip whose directory has a million entries, of an ordinary size."""
-    entry = b"PK\x01\x02" + bytes(6) + bytes(36)
-    directory = entry * 1_000_000
-    end = b"PK\x05\x06" + bytes(4) + b"\xff\xff\xff\xff" + len(directory).to_bytes(4, "little")
-    first = zipped({"v.npy": npy.write(A)})
-    start = first.index(b"PK\x01\x02")
-    return first[:start] + directory + end + start.to_bytes(4, "little") + b"\0\0"
-
-
-def deflate_bomb(claimed):
-    """A voice of 64 MiB in 64 KiB, which claims to be smaller."""
-    content = zipped({"v.npy": npy.write(A)[:128] + bytes(64 << 20)}, zipfile.ZIP_DEFLATED)
-    real = (128 + (64 << 20)).to_bytes(4, "little")
-    assert content.count(real) == 2
-    return content.replace(real, claimed.to_bytes(4, "little"))
-
-
-def swapped(member):
-    return zipped({"good.npy": npy.write(A), "bad.npy": member})
-
-
-NPY = {
-    "objects": lambda: saved(objects(), allow_pickle=True),
-    "objects in a plain header": lambda: header_of(
-        "{'descr': '|O', 'fortran_order': False, 'shape': (510, 1, 256), }\n", pickle.dumps(Payload("marker"))
-    ),
-    "float64": lambda: saved(A.astype(np.float64)),
-    "float16": lambda: saved(A.astype(np.float16)),
-    "big-endian": lambda: saved(A.astype(">f4")),
-    "complex": lambda: saved(A.astype(np.complex64)),
-    "record": lambda: saved(np.zeros(VOICE_SHAPE, dtype=[("a", "<f4")])),
-    "two axes": lambda: saved(A[:, 0]),
-    "one row more": lambda: saved(np.zeros((511, 1, 256), np.float32)),
-    "huge shape": lambda: header_of("{'descr': '<f4', 'fortran_order': False, 'shape': (510, 1, 99999999999), }"),
-    "many axes": lambda: header_of(f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({'1, ' * 999}), }}"),
-    "nested header": lambda: header_of("(" * 4000),
-    "code in the header": lambda: header_of("__import__('os').system('touch marker')"),
-    "long header": lambda: npy.MAGIC + b"\x02\x00" + b"\xff\xff\xff\xff" + DATA,
-    "header behind the end": lambda: npy.MAGIC + b"\x01\x00\xff\x0f",
-    "version 9": lambda: npy.MAGIC + b"\x09\x00" + npy.write(A)[8:],
-    "cut short": lambda: npy.write(A)[:-4],
-    "bytes left": lambda: npy.write(A) + b"\0",
-    "NaN": lambda: saved(NAN),
-    "infinite": lambda: saved(np.full(VOICE_SHAPE, np.inf, np.float32)),
-    "magic alone": lambda: npy.MAGIC,
-}
-NPZ = {
-    **{f"a member, {name}": lambda make=make: swapped(make()) for name, make in NPY.items()},
-    "no voice": lambda: zipped({}),
-    "another file": lambda: zipped({"v.npy": npy.write(A), "readme.txt": b"hello"}),
-    "doubled": lambda: zipped({"v.npy": npy.write(A), "v.pt.npy": npy.write(A)}),
-    "too many": lambda: zipped({f"{n}.npy": b"" for n in range(257)}),
-    "too large a member": lambda: zipped({"v.npy": bytes(3 << 20)}),
-    "deflate bomb": lambda: zipped({"v.npy": bytes(64 << 20)}, zipfile.ZIP_DEFLATED),
-    "deflate bomb that lies": lambda: deflate_bomb(len(npy.write(A))),
-    "lzma": lambda: zipped({"v.npy": npy.write(A)}, zipfile.ZIP_LZMA),
-    "damaged deflate": lambda: zipped({"v.npy": npy.write(A)}, zipfile.ZIP_DEFLATED).replace(b"v.npy", b"w.npy", 1),
-    "wrong sum": lambda: npz.write({"v": A})[:200_000] + b"xyz" + npz.write({"v": A})[200_003:],
-    "directory bomb": directory_bomb,
-    "zip64 directory": lambda: (lambda z: z[:-22] + b"PK\x06\x07" + bytes(16) + z[-22:])(npz.write({"v": A})),
-    "comment": lambda: npz.write({"v": A})[:-2] + b"\x05\0hello",
-    "cut short": lambda: npz.write({"v": A})[:-100],
-    "encrypted": lambda: npz.write({"v": A}).replace(b"PK\1\2\x2d\3\x2d\0\0\0", b"PK\1\2\x2d\3\x2d\0\1\0"),
-    "a name that moves the cursor": lambda: zipped({"\x1b[2J.npy": npy.write(A)}),
-    "a long name": lambda: zipped({f"{'n' * 300}.npy": npy.write(A)}),
-    "no name": lambda: zipped({".npy": npy.write(A)}),
-}
-SAFETENSORS = {
-    "header of 2 GiB": lambda: with_header({"voice": ENTRY}, DATA, length=2 << 30),
-    "header longer than the file": lambda: with_header({"voice": ENTRY}, b"", length=60_000),
-    "header too short": lambda: with_header({"voice": ENTRY}, DATA, length=20),
-    "long header": lambda: with_header({"voice": ENTRY, "__metadata__": {"a": "x" * 70_000}}, DATA),
-    "no JSON": lambda: with_header(b"{" * 60_000, DATA),
-    "nested": lambda: with_header(b'{"a":' * 10_000 + b"1" + b"}" * 10_000, DATA),
-    "a long number": lambda: with_header(b'{"voice":' + b"9" * 60_000 + b"}", DATA),
-    "no tensor": lambda: with_header({}, DATA),
-    "two tensors": lambda: with_header({"a": ENTRY, "b": ENTRY}, DATA),
-    "overlapping tensors": lambda: with_header({"a": ENTRY, "b": {**ENTRY, "data_offsets": [4, 522_244]}}, DATA + DATA),
-    "offsets behind the end": lambda: with_header({"a": {**ENTRY, "data_offsets": [0, 1 << 60]}}, DATA),
-    "offsets turned round": lambda: with_header({"a": {**ENTRY, "data_offsets": [522_240, 0]}}, DATA),
-    "negative offsets": lambda: with_header({"a": {**ENTRY, "data_offsets": [-522_240, 0]}}, DATA),
-    "another dtype": lambda: save_safetensors({"voice": A.astype(np.float64)}),
-    "float16 in the shape": lambda: with_header({"a": {**ENTRY, "dtype": "F16"}}, DATA),
-    "another shape": lambda: save_safetensors({"voice": np.ascontiguousarray(A[:, 0])}),
-    "a shape of strings": lambda: with_header({"a": {**ENTRY, "shape": ["510", "1", "256"]}}, DATA),
-    "cut short": lambda: safetensors.write(A, {})[:-4],
-    "bytes left": lambda: safetensors.write(A, {}) + bytes(8),
-    "NaN": lambda: save_safetensors({"voice": NAN}),
-    "a tensor that is text": lambda: with_header({"voice": "\x1b[2J" * 100}, DATA),
-}
-BIN = {
-    "text": lambda: b"All work and no play makes a dull voice of any size. " * 20_000,
-    "text of a voice's size": lambda: (b"All work and no play. " * 40_000)[:522_240],
-    "random bytes of a voice's size": lambda: np.random.default_rng(1).bytes(522_240),
-    "float64": lambda: A.astype(np.float64).tobytes(),
-    "big-endian": lambda: A.astype(">f4").tobytes(),
-    "a byte less": lambda: DATA[:-1],
-    "a byte more": lambda: DATA + b"\0",
-    "NaN in the second": lambda: DATA + NAN.tobytes(),
-    "257 voices": lambda: DATA * 257,
-    "pickle": lambda: pickle.dumps(Payload("marker")),
-    "pickle of a voice's size": lambda: (lambda p: p + b"." * (522_240 - len(p)))(pickle.dumps(Payload("marker"))),
-    "empty": lambda: b"",
-    "gzip": lambda: zlib.compress(DATA),
-}
 HOSTILE = [
     pytest.param(ending, make, id=f"{ending[1:]}, {name}")
     for ending, attacks in ((".npy", NPY), (".npz", NPZ), (".bin", NPZ), (".safetensors", SAFETENSORS), (".bin", BIN))
@@ -336,7 +186,7 @@ RAN = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "subproces
 
 
 def refused(path):
-    """The one line with which a file is refused: soon, in little memory, having run nothing."""
+    """The one line with which a file is refused: in little memory, having run nothing."""
     with pytest.raises(KvwError) as caught:  # and once more below: measuring memory takes time
         load_pack(path)
     tracemalloc.start()
@@ -347,10 +197,8 @@ def refused(path):
     finally:
         tracemalloc.stop()
     assert peak < 2.2 * path.stat().st_size + (MEBIBYTES << 20)
-    began = time.perf_counter()
     with audited() as heard, pytest.raises(KvwError):
         load_pack(path)
-    assert time.perf_counter() - began < SECONDS
     assert not [event for event in heard if event.startswith(RAN)]
     message = str(caught.value)
     assert caught.value.code == 2
@@ -362,7 +210,7 @@ def refused(path):
 
 @pytest.mark.parametrize(("ending", "make"), HOSTILE)
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_hostile_file_is_refused_in_one_line_soon_and_runs_nothing(ending, make, tmp_path, monkeypatch):
+def test_a_hostile_file_is_refused_in_one_line_and_runs_nothing(ending, make, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / f"voices{ending}"
     path.write_bytes(make())
