@@ -1,18 +1,13 @@
-"""The record of a run: what a checkpoint costs, what it keeps, and what is no record."""
+"""The record of a run: what a checkpoint costs, what is kept, and what is damage."""
 
 from __future__ import annotations
 
-import random
 import sqlite3
 from contextlib import closing
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
-from kvw.errors import KvwError
 from kvw.evaluation import Evaluation, Utterance
 from kvw.runs.schema import DamagedError, row_digest
 from kvw.runs.store import KEPT, Store
@@ -20,7 +15,7 @@ from kvw.runtime.files import StorageError
 from kvw.search.budget import Budget
 from kvw.search.loop import search
 from kvw.search.stage import SearchStage
-from kvw.search.state import Stored, freeze, random_state, set_random_state, thaw
+from kvw.search.state import Stored
 from kvw.spaces.elementwise import Elementwise
 from strategies.genetic import Genetic
 from strategies.random_walk import RandomWalk
@@ -136,101 +131,6 @@ def test_utterances_come_back_as_they_were_kept_and_a_damaged_one_is_not_known(t
         assert any("it is measured again" in line for line in said)
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "CREATE TRIGGER harm AFTER INSERT ON candidates BEGIN DELETE FROM stock; END",
-        "CREATE VIEW harm AS SELECT * FROM run",
-        "DROP TABLE stock",
-        "ALTER TABLE stock ADD COLUMN harm",
-        "PRAGMA user_version=1",
-    ],
-)
-def test_a_file_with_other_tables_is_no_record(statement, tmp_path):
-    Store.create(tmp_path / "run.db", {}).close()
-    asked(tmp_path / "run.db", statement)
-    with pytest.raises(KvwError, match="expected a record of kvw") as refused:
-        Store(tmp_path / "run.db")
-    assert refused.value.code == 2
-
-
-@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0", b"no database" * 1000])
-def test_a_file_that_is_no_database_is_damaged(content, tmp_path):
-    (tmp_path / "run.db").write_bytes(content)
-    with pytest.raises(DamagedError) as refused:
-        Store(tmp_path / "run.db")
-    assert refused.value.code == 5 and "\n" not in str(refused.value)
-
-
-numbers = hnp.arrays(
-    st.sampled_from(["<f8", "<f4", "<i8", "u1", "?"]), hnp.array_shapes(min_dims=0, max_dims=3, max_side=4)
-)
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | numbers,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@settings(max_examples=100, deadline=None)
-@given(values, st.booleans())
-def test_a_state_comes_back_to_the_last_bit_and_in_the_order_of_its_memory(value, fortran):
-    def turned(one):
-        if isinstance(one, np.ndarray):
-            return np.asfortranarray(one) if fortran else one
-        if isinstance(one, dict):
-            return {key: turned(inner) for key, inner in one.items()}
-        return [turned(inner) for inner in one] if isinstance(one, list) else one
-
-    def same(one, two):
-        if isinstance(one, np.ndarray):
-            return (
-                (one.dtype, one.shape) == (two.dtype, two.shape)
-                and one.tobytes() == two.tobytes()
-                and one.flags.f_contiguous == two.flags.f_contiguous
-            )
-        if isinstance(one, dict):
-            return one.keys() == two.keys() and all(same(one[key], two[key]) for key in one)
-        if isinstance(one, list):
-            return len(one) == len(two) and all(map(same, one, two))
-        return type(one) is type(two) and one == two
-
-    state = turned(value)
-    text, arrays = freeze(state)
-    assert same(state, thaw(text, lambda digest: arrays[digest].array()))
-
-
-@pytest.mark.parametrize(
-    "stored",
-    [
-        Stored("|O", "[1]", "C", bytes(8)),
-        Stored("<f8", "[2]", "C", bytes(8)),
-        Stored("<f8", "[-1]", "C", bytes(8)),
-        Stored("<f8", "[1, 1, 1, 1, 1, 1, 1, 1, 1]", "C", bytes(8)),
-        Stored("<f8", "8", "C", bytes(64)),
-        Stored("<f8", "[1]", "K", bytes(8)),
-        Stored("f8,f8", "[1]", "C", bytes(16)),
-        Stored("(2,)f8", "[1]", "C", bytes(16)),
-        Stored("<f8", "[true]", "C", bytes(8)),
-    ],
-)
-def test_an_array_whose_parts_do_not_fit_is_refused(stored):
-    with pytest.raises(ValueError, match=r"array|reshape|dtype"):
-        stored.array()
-
-
-def test_every_random_generator_goes_on_where_it_was():
-    def draw(rng):
-        return rng.standard_normal(), random.gauss(0, 1), random.random(), np.random.standard_normal()  # noqa: NPY002
-
-    one, other = np.random.default_rng(5), np.random.default_rng(9)
-    draw(one)  # of a normal distribution two are drawn at once, and one is kept
-    text, arrays = freeze(random_state(one))
-    drawn = draw(one)
-    set_random_state(other, thaw(text, lambda digest: arrays[digest].array()))
-    assert draw(other) == drawn
-
-
 def forge(path, table, row, where=""):
     """Puts a row with the right digest in the place of another: a stranger can."""
     marks = ", ".join("?" * (len(row) + 1))
@@ -323,8 +223,3 @@ def test_a_damaged_ranking_is_made_again(tmp_path, caplog):
     recorded(path, steps=13)
     assert asked(path, "SELECT * FROM stock") == before
     assert "ranked again" in caplog.text
-
-
-def test_numpys_scalars_are_numbers_to_a_checkpoint():
-    state = {"a": np.float32(0.5), "b": [np.int64(3), np.bool_(True)]}
-    assert thaw(freeze(state)[0], {}.get) == {"a": 0.5, "b": [3, True]}

@@ -1,4 +1,4 @@
-"""Every language of Kokoro: its texts, its phonemes, and long texts in pieces that lose nothing."""
+"""Every language of Kokoro: its texts and their phonemes."""
 
 from __future__ import annotations
 
@@ -13,41 +13,17 @@ from kvw.config.arguments import quoted
 from kvw.config.inputs import read_inputs
 from kvw.config.invocation import compose
 from kvw.config.paths import CONF
-from kvw.config.schema import plain
-from kvw.errors import KvwError
 from kvw.speech.embedded import espeak
-from kvw.speech.kokoro.g2p import LANG_CODES, grapheme_to_phoneme
-from kvw.speech.segmentation import to_script
+from kvw.speech.kokoro.g2p import LANG_CODES
+from tests.support.languages import embedded, every_text, kokoros, of
 
 LETTERS = "abefhijpz"
+
+
 SCRIPTS = {"h": "DEVANAGARI", "j": "HIRAGANA", "z": "CJK"}
-PACKAGES = {"j": ("pyopenjtalk", "fugashi", "jaconv", "mojimoji"), "z": ("jieba", "pypinyin", "cn2an", "ordered_set")}
+
+
 KEYS = ("heldout_texts", "other_texts")
-
-
-def of(letter):
-    """The texts of a language by their keys."""
-    return plain(compose(f"language={letter}").cfg.language)
-
-
-def every_text(language):
-    return [language["target_text"], language["other_text"], *language["heldout_texts"], *language["other_texts"]]
-
-
-def embedded(letter):
-    return lambda text: espeak.utter(text, espeak.LANGUAGES[letter]).phonemes
-
-
-def kokoros(letter):
-    """Kokoro's own phonemes, where its packages for the language are here."""
-    for package in PACKAGES.get(letter, ()):
-        pytest.importorskip(package)
-    try:
-        return grapheme_to_phoneme(letter)[0]
-    except KvwError as error:
-        if "needs a dictionary" in str(error):
-            pytest.skip(str(error))
-        raise
 
 
 def test_each_language_of_kokoro_has_texts_and_nothing_else_is_a_language():
@@ -114,53 +90,6 @@ def test_kokoro_speaks_texts_of_lengths_like_the_english_ones(letter, shared):
     assert {symbol for text in every_text(of(letter)) for symbol in phonemes(text)} - known <= {"¿", "¡"}
 
 
-LONG = {
-    "e": "«¿Dónde estás?» —dijo—. ¡Ven!",
-    "f": "« Où es-tu ? » ; viens !",
-    "h": "वह बोला: “कहाँ हो?” आओ॥ यहाँ।",
-    "i": "«Dove sei?» disse… Vieni!",
-    "p": "— Onde você está? — disse. “Venha!”",
-    "j": "「どこですか？」『来てください！』……はい。",
-    "z": "“你在哪儿？”《来吧！》……好；走：",
-}
-
-
-def long_text(letter):
-    return ("" if letter in "jz" else " ").join([LONG[letter], *every_text(of(letter)), LONG[letter]])
-
-
-# espeak speaks a kanji as words of its own: sentences of Japanese get longer than 510 phonemes
-@pytest.mark.parametrize(
-    ("letter", "speaker"), [*((one, kokoros) for one in LONG), *((one, embedded) for one in LONG if one != "j")]
-)
-def test_a_long_text_is_cut_at_ends_of_sentences_and_loses_no_word(letter, speaker):
-    text, phonemes = long_text(letter), speaker(letter)
-    script = to_script(text, phonemes)
-    assert len(script.segments) > 3
-    assert all(1 <= len(segment.phonemes) <= 510 for segment in script.segments)
-    assert "".join("".join(segment.text.split()) for segment in script.segments) == "".join(text.split())
-    for segment in script.segments[:-1]:
-        assert segment.text.rstrip("\"'”’»)]」』）》】")[-1] in ".!?…:;।॥。！？：；", segment.text[-20:]
-    sentences = [*every_text(of(letter)), LONG[letter], LONG[letter]]
-    assert script.phonemes == pytest.approx(sum(to_script(one, phonemes).phonemes for one in sentences), rel=0.02)
-
-
-@pytest.mark.parametrize(
-    ("letter", "clause", "mark"),
-    [("e", "la barca vieja, ", ","), ("j", "ふねはちいさく、", "、"), ("z", "船越来越小，", "，")],
-)
-def test_a_sentence_without_an_end_is_cut_between_clauses(letter, clause, mark):
-    script = to_script(clause * 90, embedded(letter))
-    assert len(script.segments) > 1
-    assert all(segment.text.endswith(mark) for segment in script.segments)
-    assert "".join(segment.text for segment in script.segments).count(clause.strip()) == 90
-
-
-def test_marks_that_are_left_over_from_a_cut_are_not_read_out():
-    script = to_script("word " * 200 + "\n。\n」\n", embedded("a"))
-    assert all(any(character.isalnum() for character in segment.text) for segment in script.segments)
-
-
 def composed(*overrides):
     return compose(*quoted(list(overrides))).cfg
 
@@ -188,8 +117,3 @@ def test_a_whole_search_runs_in_another_language(letter, tmp_path, monkeypatch):
     assert facts["language"] == letter
     assert facts["synthesiser_identity"].startswith(f"embedded-{letter}-")
     assert of(letter)["target_text"][:20] in (folder / "config.yaml").read_text("utf-8").replace("\n", "")
-
-
-def test_a_letter_that_kokoro_does_not_have_is_one_line():
-    with pytest.raises(KvwError, match=r"language\.letter: expected one of a, b, .*; got 'q'"):
-        grapheme_to_phoneme("q")

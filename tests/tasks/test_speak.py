@@ -6,7 +6,6 @@ import pytest
 from kvw.audio.decode import decode_file
 from kvw.audio.write import ENDINGS
 from kvw.cli.main import invoke
-from kvw.speech.narrate import narrate
 from kvw.types import SAMPLE_RATE
 from kvw.voices.files import save_voice
 
@@ -63,15 +62,6 @@ def test_a_text_comes_from_a_file_and_may_be_longer_than_any_segment(here, embed
     one = len(embedded([bank["af_amber"]], embedded.script(sentence), 0)[0])
     assert 8 * one < len(decode_file(here / "out.wav")) < 11 * one
     assert all(len(part.phonemes) <= 510 for part in embedded.script(sentence * 9).segments)
-
-
-def test_paragraphs_are_apart(embedded, bank):
-    voice = bank["am_felix"]
-    apart = narrate(embedded, voice, "One is here.\n\nTwo is there.", 0)
-    parts = [embedded([voice], embedded.script(text), 0)[0] for text in ("One is here.", "Two is there.")]
-    assert len(apart) == sum(map(len, parts)) + round(0.4 * SAMPLE_RATE)
-    assert np.array_equal(apart[: len(parts[0])], parts[0])
-    assert np.array_equal(apart[-len(parts[1]) :], parts[1])
 
 
 @pytest.mark.parametrize("speed", [0.5, 0.8, 1.25, 2.0])

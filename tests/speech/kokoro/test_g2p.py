@@ -1,0 +1,97 @@
+"""Kokoro's phonemes, without its model."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from types import ModuleType
+
+import pytest
+
+from kvw.errors import KvwError
+from kvw.runtime import hub
+from kvw.speech.kokoro.g2p import grapheme_to_phoneme
+
+TEXT = 'Butter, a well-known bottle (maybe) of "oil", it never imagined a bird.'
+
+
+@pytest.fixture(autouse=True)
+def without_spacys_model(monkeypatch):
+    monkeypatch.setattr("spacy.util.is_package", lambda name: False)
+    monkeypatch.setattr(hub, "reachable", lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("a", ["bˈʌTəɹ", "bˈɑTᵊl", "bˈɜɹd"]), ("b", ["bˈʌtə", "bˈɒtᵊl", "bˈɜːd"])]
+)
+def test_english_without_spacys_model_has_misakis_symbols_and_one_warning(language, words, said):
+    phonemes, name = grapheme_to_phoneme(language)
+    spoken = phonemes(TEXT)
+    assert name == "espeak"
+    assert all(word in spoken for word in words), spoken
+    assert not set("ɚɾʔ^") & set(spoken)
+    assert "ɹɹ" not in spoken
+    assert language == "b" or "ː" not in spoken
+    (warning,) = said
+    assert "python -m spacy download en_core_web_sm" in warning
+
+
+@pytest.mark.parametrize(("language", "text", "spoken"), [("e", "Buenos días", "bwˈenos ðˈias"), ("i", "Ciao", "ʧˈao")])
+def test_other_languages_are_phonemised_as_kokoros_pipeline_does(language, text, spoken, said):
+    phonemes, name = grapheme_to_phoneme(language)
+    assert (phonemes(text), name, said) == (spoken, "misaki", [])
+
+
+@pytest.mark.parametrize(("language", "module"), [("j", "ja"), ("z", "zh")])
+def test_a_language_whose_package_is_missing_names_it(language, module, monkeypatch):
+    monkeypatch.setitem(sys.modules, f"misaki.{module}", None)
+    with pytest.raises(
+        KvwError, match=rf"^language={language}: .* needs a package .*pip install misaki\[{module}\]"
+    ) as why:
+        grapheme_to_phoneme(language)
+    assert len(str(why.value).splitlines()) == 1
+
+
+def japanese(g2p):
+    """A stand-in for misaki's Japanese, whose own packages need a compiler and a large dictionary."""
+    module = ModuleType("misaki.ja")
+    module.JAG2P = g2p
+    return module
+
+
+def test_japanese_without_its_dictionary_is_one_line_and_not_mecabs_page(monkeypatch):
+    def without_dictionary():
+        raise RuntimeError("Failed initializing MeCab.\n\nPlease see the README\n")
+
+    monkeypatch.setitem(sys.modules, "misaki.ja", japanese(without_dictionary))
+    monkeypatch.setattr("misaki.ja", sys.modules["misaki.ja"], raising=False)
+    with pytest.raises(KvwError, match=r"^language=j: Japanese needs a dictionary; python -m unidic download.*$"):
+        grapheme_to_phoneme("j")
+
+
+def test_a_text_at_which_misaki_fails_is_one_line_that_quotes_it(monkeypatch):
+    class Failing:
+        def __call__(self, text):
+            raise KeyError("۵")
+
+    monkeypatch.setitem(sys.modules, "misaki.ja", japanese(Failing))
+    monkeypatch.setattr("misaki.ja", sys.modules["misaki.ja"], raising=False)
+    phonemes, _ = grapheme_to_phoneme("j")
+    with pytest.raises(
+        KvwError, match=r"^text: expected words .*'それは۵です' .*KeyError.*write its numbers as words$"
+    ):
+        phonemes("それは۵です")
+
+
+@pytest.mark.skipif(
+    not all(map(find_spec, ("jieba", "pypinyin", "cn2an", "ordered_set"))), reason="misaki[zh] is not installed"
+)
+def test_chinese_says_nothing_of_its_caches_and_libraries(capfd, recwarn):
+    phonemes, name = grapheme_to_phoneme("z")
+    assert (phonemes("你好。"), name) == ("ni↓xau↓.", "misaki")
+    assert (capfd.readouterr().err, list(recwarn)) == ("", [])
+
+
+def test_a_letter_that_kokoro_does_not_have_is_one_line():
+    with pytest.raises(KvwError, match=r"language\.letter: expected one of a, b, .*; got 'q'"):
+        grapheme_to_phoneme("q")
