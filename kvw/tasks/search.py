@@ -140,7 +140,6 @@ def run_search(ready: Prepared, heldout: HeldOut, folder: Path, record: Store) -
         tracking = build(plain(cfg.tracking), "tracking", folder=folder, config=plain(cfg), stem=stem)
         observers.append(tracking)
     record.heard_through(ready.rows)
-    ready.executor.memory = record
     progress, log_file = Progress(cfg.step_limit), RunLog(folder / "kvw.log")
     logging.getLogger("kvw").addHandler(log_file)
     try:
@@ -161,6 +160,7 @@ def run_search(ready: Prepared, heldout: HeldOut, folder: Path, record: Store) -
             starting_voice=inputs.starting_voice,
             observers=[*observers, progress],
             record=record,
+            cache=record,
         )
         progress.close()
         score = conclude(result, heldout, improvements, inputs, folder)

@@ -95,7 +95,7 @@ def test_what_weighs_nothing_does_not_count():
 
 def test_a_score_is_what_resemblyzers_own_functions_and_the_formula_say(fitness, embedded, demo, bank):
     voice = bank["af_grace"]
-    spoken = {text: fitness.ear.speak([voice], embedded.script(text))[0] for text in SHORT.values()}
+    spoken = {text: fitness.listener.speak([voice], embedded.script(text))[0] for text in SHORT.values()}
     own = resemblyzer.VoiceEncoder("cpu", verbose=False)
 
     target_wave, other_wave = spoken[SHORT["target_text"]], spoken[SHORT["other_text"]]
@@ -135,7 +135,7 @@ def test_ranking_runs_the_first_stage_alone(fitness, bank):
 
 @pytest.fixture
 def speech(fitness, embedded, bank):
-    return fitness.ear.speak([bank["af_iris"]], embedded.script(SHORT["target_text"]))[0]
+    return fitness.listener.speak([bank["af_iris"]], embedded.script(SHORT["target_text"]))[0]
 
 
 def recorded_fitness(waves, other, encoder, demo, **settings):
@@ -267,7 +267,7 @@ def test_averaging_is_the_formula_over_resemblyzers_own_functions(embedded, enco
     )
     own = resemblyzer.VoiceEncoder("cpu", verbose=False)
     texts = [*SHORT.values(), FURTHER[0]]
-    waves = [fitness.ear.speak([voice], embedded.script(text))[0] for text in texts]
+    waves = [fitness.listener.speak([voice], embedded.script(text))[0] for text in texts]
     first, *rest = [own_embedding(own, wave) for wave in waves]
     aim = own_embedding(own, demo)
     target, others = float(np.inner(first, aim)), float(np.mean([np.inner(other, aim) for other in rest]))
@@ -286,7 +286,7 @@ def test_several_recordings_are_one_speaker_with_the_mean_of_their_statistics(em
     voice, clips = bank["af_grace"], [demo[: 5 * SAMPLE_RATE], demo[5 * SAMPLE_RATE : 9 * SAMPLE_RATE], 0.3 * demo]
     fitness = default_fitness(synthesizer=embedded, encoder=encoder, target=clips, **SHORT)
     own = resemblyzer.VoiceEncoder("cpu", verbose=False)
-    (wave,) = fitness.ear.speak([voice], embedded.script(SHORT["target_text"]))
+    (wave,) = fitness.listener.speak([voice], embedded.script(SHORT["target_text"]))
     mean = np.mean([own_embedding(own, clip) for clip in clips], axis=0)
     target = float(own_embedding(own, wave) @ mean / np.linalg.norm(mean))
     statistics = np.mean([acoustics.statistics(clip) for clip in clips], axis=0)
@@ -357,7 +357,7 @@ def test_ranking_runs_the_target_stage_alone_whatever_comes_before_it(probed):
 
 @pytest.fixture(scope="module")
 def every_stage(fitness, embedded, encoder, demo, bank):
-    wave = fitness.ear.speak([bank["af_iris"]], embedded.script(SHORT["target_text"]))[0]
+    wave = fitness.listener.speak([bank["af_iris"]], embedded.script(SHORT["target_text"]))[0]
     settings = {"weights": dict.fromkeys(STAGES, 1), "probe_text": PROBE, "prior": BankDistance([numbered(0)])}
     return recorded_fitness([wave], wave, encoder, demo, **settings)[0]
 

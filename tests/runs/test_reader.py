@@ -90,7 +90,7 @@ def record(place, seed=0, steps=STEPS, fail=lambda number: number > 20 and numbe
     place.mkdir(parents=True)
     store = Store.create(place / folders.RECORD, facts(seed, **config))
     store.heard_through(ROWS)
-    store.keep({f"{number:064x}": utterance(number) for number in range(300)})
+    store.put({f"{number:064x}": utterance(number) for number in range(300)})
     result = search(
         bank=BANK,
         executor=Scene(fail=fail),
@@ -313,7 +313,7 @@ def test_readers_read_while_a_writer_writes_and_it_never_waits_for_them(tmp_path
     reading = run.candidates(), run.utterances()
     for one in reading:
         next(one)
-    store.keep({"f" * 64: utterance(1)})
+    store.put({"f" * 64: utterance(1)})
     (busy, *_) = store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     assert busy == 0, "no reader is in the way of the log's end"
     assert len(list(reading[0])) == 9
@@ -388,7 +388,7 @@ def test_a_folder_that_can_not_be_written_is_read(made, public):
     shutil.copytree(made[0], public / "one")
     shutil.copytree(made[0], public / "killed")
     with closing(Store(public / "killed" / folders.RECORD)) as store:
-        store.keep({"f" * 64: utterance(1)})
+        store.put({"f" * 64: utterance(1)})
         for name in ("run.db", "run.db-wal", "run.db-shm"):
             (public / name).write_bytes((public / "killed" / name).read_bytes())
     for name in ("run.db", "run.db-wal", "run.db-shm"):
