@@ -162,7 +162,7 @@ def test_close_ends_the_processes_even_while_they_load_or_measure(said):
     for scorers in (loading, busy):
         scorers.close()
         assert not any(process.is_alive() for process in scorers._processes)
-        assert not scorers.submit(slow, SILENT)._begun.locked()
+        assert not scorers.submit(slow, SILENT)._claimed.locked()
     assert said == []
 
 
