@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from kvw.errors import KvwError
 from kvw.evaluation import Evaluation, Gate, Utterance, UtteranceCache, gates_for
 from kvw.executors.base import evaluate_with, known_utterances
-from kvw.executors.scheduler import MOST_DEATHS, crashed
+from kvw.executors.rounds import MOST_DEATHS, crashed
 from kvw.fitness.hybrid import HybridFitness
 from kvw.runtime.workers import begin_worker, limit_threads
 from kvw.types import Voice

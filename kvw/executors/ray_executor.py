@@ -24,7 +24,8 @@ from kvw.evaluation import Evaluation, Gate, UtteranceCache, gates_for
 from kvw.executors.base import known_utterances
 from kvw.executors.ray_cluster import LONGEST_JOIN, Need, join, needed, room
 from kvw.executors.ray_worker import RayWorker
-from kvw.executors.scheduler import LostError, Scheduler
+from kvw.executors.rounds import LostError
+from kvw.executors.scheduler import Scheduler
 from kvw.fitness.hybrid import HybridFitness
 from kvw.runtime.environment import comparable, differences, fingerprint
 from kvw.runtime.workers import limit_threads
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class Actors:
-    """Workers of a ledger, as Ray's actors.
+    """Ray actors as the scheduler's workers.
 
     Args:
         need: of each.
@@ -69,24 +70,24 @@ class Actors:
         self._said: set[str] = set()
 
     def wanted(self) -> int:
-        """As :class:`kvw.executors.scheduler.Workers`."""
+        """As :class:`kvw.executors.rounds.Workers`."""
         return room(self._need) if self._count is None else self._count
 
     def place(self) -> tuple[Any, Any]:
-        """As :class:`kvw.executors.scheduler.Workers`."""
+        """As :class:`kvw.executors.rounds.Workers`."""
         actor = self._make.remote()
         return actor, actor.place.remote(self._versions)
 
     def prepare(self, handle: Any) -> Any:
-        """As :class:`kvw.executors.scheduler.Workers`."""
+        """As :class:`kvw.executors.rounds.Workers`."""
         return handle.prepare.remote(*self._given)
 
     def submit(self, handle: Any, jobs: Sequence[Any]) -> Any:
-        """As :class:`kvw.executors.scheduler.Workers`."""
+        """As :class:`kvw.executors.rounds.Workers`."""
         return handle.evaluate.remote(*self._encode(jobs))
 
     def wait(self, tickets: Sequence[Any], seconds: float) -> Sequence[Any]:
-        """As :class:`kvw.executors.scheduler.Workers`."""
+        """As :class:`kvw.executors.rounds.Workers`."""
         if not tickets:
             time.sleep(seconds)
             return []
@@ -94,7 +95,7 @@ class Actors:
         return ray.wait(list(tickets), num_returns=len(tickets), timeout=0)[0] if some else []
 
     def take(self, ticket: Any) -> Any:
-        """As :class:`kvw.executors.scheduler.Workers`."""
+        """As :class:`kvw.executors.rounds.Workers`."""
         try:
             answer = ray.get(ticket, timeout=LONGEST_JOIN)
         except exceptions.RayTaskError as error:
@@ -129,7 +130,7 @@ class Actors:
             log.warning("Machines differ, so that the last bits of results may depend on who evaluates: %s", others)
 
     def end(self, handle: Any) -> None:
-        """As :class:`kvw.executors.scheduler.Workers`."""
+        """As :class:`kvw.executors.rounds.Workers`."""
         with contextlib.suppress(exceptions.RayError, ValueError):
             ray.kill(handle)
 
@@ -213,7 +214,7 @@ class RayExecutor:
 
     @property
     def batch(self) -> int:
-        """As :class:`kvw.executors.base.Executor`: of the actors that are there now."""
+        """As :class:`kvw.evaluation.Executor`: of the actors that are ready now."""
         return self._actors.batch * max(1, len(self._scheduler.ready))
 
     @property

@@ -1,6 +1,6 @@
 """The shared fitness: stages from cheap to dear, gates between them, one weighted harmonic mean.
 
-The shape is the documents' (KVoiceWalk's ``score_voice`` and ``hybrid_similarity``): speak the target text and compare
+The shape is KVoiceWalk's (``score_voice`` and ``hybrid_similarity``): speak the target text and compare
 the speaker with the target's; only if that is near enough to the incumbent's, speak another text and compare the voice
 with itself, then compare acoustic statistics with the target's. A gate after a stage decides who goes on: read
 :mod:`kvw.fitness.rules`, then :mod:`kvw.fitness.stages`.
@@ -37,7 +37,7 @@ FORMULAS = {"capped": acoustics.capped_similarity, "kvoicewalk": acoustics.kvoic
 
 
 class HybridFitness:
-    """The documents' hybrid score with early exit, and stages that can be added to it.
+    """KVoiceWalk's hybrid score with early exit, and stages that can be added to it.
 
     ``prior`` keeps a voice near the bank, without speech; ``probe`` is the target similarity of a short text, a cheap
     look before ``target``; ``self`` is the voice's stability over the other texts; ``others`` is the target similarity

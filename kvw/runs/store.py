@@ -355,7 +355,7 @@ class _Writer:
         self._db.execute(statement, values)
 
     def insert(self, table: str, row: Sequence[object]) -> None:
-        """Inserts a row, or puts it in the place of that with its key."""
+        """Inserts or replaces a row."""
         marks = ", ".join("?" * (len(row) + 1))
         self(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", *row, row_digest(table, row))
 

@@ -114,7 +114,7 @@ def search(
     voices = [entry.voice for entry in top]
     origin = mean_voice(voices) if starting_voice is None else starting_voice
     archive, start, generation = Archive(bank.values()), None, 0
-    with understood() if state else nullcontext():
+    with restoring() if state else nullcontext():
         if state:
             archive.load_state_dict(state["archive"])
             start, generation = state["start"] and entry_of(state["start"]), int(state["generation"])
@@ -181,11 +181,11 @@ def search(
 
 
 @contextmanager
-def understood() -> Iterator[None]:
-    """Takes up a state within, which may be a stranger's.
+def restoring() -> Iterator[None]:
+    """Converts any error while restoring untrusted state into a KvwError.
 
     Raises:
-        KvwError: it is not that of this search.
+        KvwError: the state is not that of this search.
     """
     try:
         yield

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kvw.evaluation import Executor, UtteranceCache
 
 RANKING_BATCH = 4
-"""Stock voices that are evaluated between two signs of life, or as many as the executor evaluates at once."""
+"""Stock voices evaluated per progress update, at least; more where the executor evaluates more at once."""
 
 
 def rank(

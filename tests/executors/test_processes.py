@@ -12,7 +12,7 @@ import pytest
 from kvw.errors import KvwError
 from kvw.evaluation import OPEN
 from kvw.executors.processes import ProcessExecutor
-from kvw.executors.scheduler import MOST_DEATHS
+from kvw.executors.rounds import MOST_DEATHS
 from tests.runtime.test_files import soak
 from tests.stress import determinism, faults
 

@@ -40,7 +40,7 @@ from kvw.evaluation import OPEN, Evaluation, Gate
 from kvw.executors.base import known_utterances
 from kvw.executors.local import LocalExecutor
 from kvw.executors.processes import ProcessExecutor
-from kvw.executors.scheduler import MOST_DEATHS
+from kvw.executors.rounds import MOST_DEATHS
 from kvw.fitness import acoustics
 from kvw.fitness.hybrid import HybridFitness
 from kvw.fitness.rules import Lossless, Margin, Rule
