@@ -113,11 +113,11 @@ class Utterance:
 class UtteranceCache(Protocol):
     """Utterances that were measured before, by :func:`kvw.fitness.utterances.utterance_key`."""
 
-    def recall(self, key: str) -> Utterance | None:
-        """The utterance, None where it is not known."""
+    def get(self, key: str) -> Utterance | None:
+        """The utterance with this key, None where the cache has none."""
 
-    def keep(self, utterances: Mapping[str, Utterance]) -> None:
-        """Takes utterances in, all of them or none; one that is known by then has statistics now."""
+    def put(self, utterances: Mapping[str, Utterance]) -> None:
+        """Stores all utterances or none; an utterance replaces that with its key, which had no statistics yet."""
 
 
 class Executor(Protocol):
@@ -128,13 +128,22 @@ class Executor(Protocol):
     """
 
     batch: int
-    """Voices that it evaluates at once: with fewer, part of it waits."""
+    """Voices that are evaluated at once: with fewer, part of the executor idles."""
 
-    memory: UtteranceCache | None
-    """What need not be spoken again, and takes in what is, as it comes; None for nothing. The driver alone calls it."""
+    def __call__(
+        self, voices: Sequence[Voice], gate: Gate | Sequence[Gate], cache: UtteranceCache | None = None
+    ) -> list[Evaluation]:
+        """Evaluates voices.
 
-    def __call__(self, voices: Sequence[Voice], gate: Gate | Sequence[Gate]) -> list[Evaluation]:
-        """One evaluation a voice, in order; ``gate`` is one for all, or one for each."""
+        Args:
+            voices: to evaluate.
+            gate: one for all voices, or one for each.
+            cache: gives utterances that need not be spoken again, and stores new ones as they are measured; None for no
+                cache. It is called in the driver's process alone.
+
+        Returns:
+            One evaluation a voice, in order.
+        """
 
     def close(self) -> None:
-        """Lets workers go."""
+        """Ends the workers."""

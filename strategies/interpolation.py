@@ -1,4 +1,4 @@
-"""The documents' interpolated start: points on the lines through all pairs of the top voices, the best for each voice.
+"""KVoiceWalk's interpolated start: points on the lines through all pairs of the top voices, the best for each voice.
 
 Source: KVoiceWalk's ``interpolate_search``: midpoint + difference x a / 2, so that a = 1 is one voice and a = -1 the
 other. A point belongs to the voice that it is nearer to.

@@ -1,4 +1,4 @@
-"""The documents' random walk: mutate the current voice, keep the mutant if it scores better.
+"""KVoiceWalk's random walk: mutate the current voice, keep the mutant if it scores better.
 
 Source: KVoiceWalk's ``random_walk`` and ``generate_voice``. The walk starts at the space's origin, which is
 ``starting_voice`` or the mean of the top ``population_limit`` stock voices.

@@ -51,7 +51,7 @@ class FitnessSpec:
         """The texts that voices are scored on, first the target text."""
         return self().scripts
 
-    def ear(self, seed: int) -> Listener:
+    def listener(self, seed: int) -> Listener:
         """Synthesis and speaker embeddings with a noise seed of their own."""
         return Listener(*self.models(), seed)
 

@@ -36,27 +36,20 @@ class LocalExecutor:
             raise ValueError(f"executor.scorers: expected 0 or more, or null; got {scorers}")
         limit_threads(threads)
         self._fitness = fitness()
-        ear = self._fitness.ear
-        count = spare_processes(ear.encoder.device.type, threads) if scorers is None else scorers
-        self.batch = ear.synthesizer.batch
-        ear.scorers = Scorers(count, (ear.encoder.measure, acoustics.statistics), threads)
+        listener = self._fitness.listener
+        count = spare_processes(listener.encoder.device.type, threads) if scorers is None else scorers
+        self.batch = listener.synthesizer.batch
+        listener.scorers = Scorers(count, (listener.encoder.measure, acoustics.statistics), threads)
 
-    @property
-    def memory(self) -> UtteranceCache | None:
-        """As :class:`kvw.executors.base.Executor`."""
-        return self._fitness.ear.memory
-
-    @memory.setter
-    def memory(self, memory: UtteranceCache | None) -> None:
-        self._fitness.ear.memory = memory
-
-    def __call__(self, voices: Sequence[Voice], gate: Gate | Sequence[Gate]) -> list[Evaluation]:
-        """Evaluates them here."""
-        return self._fitness(voices, gate)
+    def __call__(
+        self, voices: Sequence[Voice], gate: Gate | Sequence[Gate], cache: UtteranceCache | None = None
+    ) -> list[Evaluation]:
+        """As :class:`kvw.evaluation.Executor`."""
+        return self._fitness(voices, gate, cache)
 
     def close(self) -> None:
         """Ends the processes that measure."""
-        self._fitness.ear.scorers.close()
+        self._fitness.listener.scorers.close()
 
 
 def spare_processes(device: str, threads: int) -> int:

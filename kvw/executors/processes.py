@@ -10,10 +10,9 @@ from concurrent.futures.process import BrokenProcessPool
 
 from kvw.errors import KvwError
 from kvw.evaluation import Evaluation, Gate, Utterance, UtteranceCache, gates_for
-from kvw.executors.base import remembered
-from kvw.executors.scheduler import MOST_DEATHS, crashed
+from kvw.executors.base import evaluate_with, known_utterances
+from kvw.executors.rounds import MOST_DEATHS, crashed
 from kvw.fitness.hybrid import HybridFitness
-from kvw.fitness.utterances import DictCache
 from kvw.runtime.workers import begin_worker, limit_threads
 from kvw.types import Voice
 
@@ -29,11 +28,9 @@ def _start(fitness: Callable[[], HybridFitness], threads: int) -> None:
 
 
 def _evaluate(voice: Voice, gate: Gate, known: Mapping[str, Utterance]) -> tuple[Evaluation, dict[str, Utterance]]:
-    """Evaluates one voice in a worker process; also what was measured anew."""
-    notes = DictCache(known)
-    _fitness.ear.memory = notes
-    (evaluation,) = _fitness([voice], gate)
-    return evaluation, {key: one for key, one in notes.items() if one is not known.get(key)}
+    """Evaluates one voice in a worker process; returns the new utterances too."""
+    (evaluation,), utterances = evaluate_with(_fitness, [voice], [gate], known)
+    return evaluation, utterances
 
 
 class ProcessExecutor:
@@ -56,7 +53,6 @@ class ProcessExecutor:
             raise ValueError(f"executor.workers: expected 1 or more; got {workers}")
         limit_threads(threads)
         self.batch = workers
-        self.memory: UtteranceCache | None = None
         self._own = fitness()  # here first: a setting that is wrong is an error, not a dead worker
         self._fitness, self._threads = fitness, threads
         self._pool, self._works = self._start(), False
@@ -66,21 +62,23 @@ class ProcessExecutor:
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(self.batch, context, initializer=_start, initargs=(self._fitness, self._threads))
 
-    def __call__(self, voices: Sequence[Voice], gate: Gate | Sequence[Gate]) -> list[Evaluation]:
-        """Evaluates them in the pool, whoever is free taking the next.
+    def __call__(
+        self, voices: Sequence[Voice], gate: Gate | Sequence[Gate], cache: UtteranceCache | None = None
+    ) -> list[Evaluation]:
+        """Evaluates voices in the pool: each process takes the next one when it is free.
 
         Raises:
             KvwError: processes die whatever they are given.
         """
         found: dict[int, Evaluation] = {}
         jobs = dict(enumerate(zip(voices, gates_for(gate, len(voices)), strict=True)))
-        self._evaluate(jobs, found)
+        self._evaluate(jobs, found, cache)
         for number, job in jobs.items():
             for _ in range(MOST_DEATHS):  # without company it is known who ends a process
                 if number not in found:
-                    self._evaluate({number: job}, found)
+                    self._evaluate({number: job}, found, cache)
             if not (found or self._works):  # is it this voice that ends them, or would any?
-                self._evaluate({n: other for n, other in jobs.items() if n > number}, found)
+                self._evaluate({n: later for n, later in jobs.items() if n > number}, found, cache)
             self._works = self._works or bool(found)
             if not self._works:
                 raise KvwError(
@@ -91,23 +89,24 @@ class ProcessExecutor:
                 found[number] = crashed(MOST_DEATHS)
         return [found[number] for number in range(len(voices))]
 
-    def _evaluate(self, jobs: Mapping[int, tuple[Voice, Gate]], found: dict[int, Evaluation]) -> None:
-        """Adds what comes of ``jobs`` to ``found``; none of those that were at work when a process died."""
+    def _evaluate(
+        self, jobs: Mapping[int, tuple[Voice, Gate]], found: dict[int, Evaluation], cache: UtteranceCache | None
+    ) -> None:
+        """Adds the evaluations of ``jobs`` to ``found``, but of jobs that were at work when a process died."""
         try:
-            begun = {self._pool.submit(_evaluate, *job, self._known(job[0])): n for n, job in jobs.items()}
-            for one in as_completed(begun):
-                evaluation, utterances = one.result()
-                if self.memory is not None and utterances:
-                    self.memory.keep(utterances)
-                found[begun[one]] = evaluation
+            begun = {}
+            for number, (voice, gate) in jobs.items():
+                known = known_utterances(cache, self._own.listener, self._own.scripts, [voice])
+                begun[self._pool.submit(_evaluate, voice, gate, known)] = number
+            for future in as_completed(begun):
+                evaluation, utterances = future.result()
+                if cache is not None and utterances:
+                    cache.put(utterances)
+                found[begun[future]] = evaluation
         except BrokenProcessPool:
             log.warning("A worker process died, for want of memory perhaps; another takes its place")
             self._pool.shutdown(cancel_futures=True)
             self._pool = self._start()
-
-    def _known(self, voice: Voice) -> dict[str, Utterance]:
-        """What is remembered of a voice."""
-        return remembered(self.memory, self._own.ear, self._own.scripts, voice) if self.memory is not None else {}
 
     def close(self) -> None:
         """Ends the processes, also those at work: nobody waits for what they find."""

@@ -23,14 +23,14 @@ try:
 except ImportError as error:
     raise ImportError("Ray is not installed; pip install 'kvw[ray]', on every machine") from error
 
-LONGEST_KNOCK = 5.0
-"""Seconds in which a cluster has to answer the telephone."""
+PROBE_TIMEOUT = 5.0
+"""Timeout, in seconds, of the TCP probe."""
 
 LONGEST_JOIN = 12.0
-"""Seconds in which a cluster has to take the driver in."""
+"""Timeout, in seconds, of joining a cluster."""
 
-STORE = 100_000_000
-"""Bytes of a local Ray's object store, which holds the fitness settings alone."""
+OBJECT_STORE_BYTES = 100_000_000
+"""Size of a local Ray's object store, which holds the fitness settings alone."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,13 @@ def join(address: str | None, runtime_env: Mapping[str, Any] | None) -> bool:
         return False
     given: dict[str, Any] = {"address": address or "local", "runtime_env": dict(runtime_env or {}) or None}
     if address is None:
-        given |= {"num_cpus": usable_cpus(), "include_dashboard": False, "object_store_memory": STORE}
-        alone()
+        given |= {"num_cpus": usable_cpus(), "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+        isolate_local_ray()
     elif address != "auto":
-        knock(address)
+        probe(address)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     logging.getLogger("ray").setLevel(logging.CRITICAL)
-    ray._private.worker.print_to_stdstream = lambda *_, **__: None  # what raylets say: the ledger says it in one line
+    ray._private.worker.print_to_stdstream = lambda *_, **__: None  # raylets' output; the scheduler logs it in one line
     begin = partial(ray.init, log_to_driver=False, configure_logging=False, **given)
     this = f"expected to join the Ray cluster {address}" if address else "expected to start Ray on this machine"
     hint = "this machine has to be one of the cluster's, with its versions of Python and Ray (ray start --address=...)"
@@ -152,18 +152,18 @@ def own(action: Callable[[], object]) -> None:
             signal.signal(signal.SIGTERM, before)
 
 
-def knock(address: str) -> None:
-    """Checks that something answers there.
+def probe(address: str) -> None:
+    """Checks that something accepts TCP connections at ``address``.
 
     Raises:
-        ValueError: the address is none.
-        KvwError: nothing does.
+        ValueError: ``address`` is not HOST:PORT.
+        KvwError: nothing accepts a connection.
     """
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536 or "/" in address:
         raise ValueError(f"executor.address: expected HOST:PORT of a Ray cluster, auto, or null; got {address}")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), LONGEST_KNOCK).close()
+        socket.create_connection((host.strip("[]"), int(port)), PROBE_TIMEOUT).close()
     except OSError as error:
         raise KvwError(
             f"executor.address: expected a Ray cluster at {address}; it does not answer ({error.strerror or error}); "
@@ -171,8 +171,8 @@ def knock(address: str) -> None:
         ) from error
 
 
-def alone() -> None:
-    """Sees to it that a Ray of this machine's own serves this machine alone, and who has its token."""
+def isolate_local_ray() -> None:
+    """Restricts a local Ray to this machine, and to processes that hold its token."""
     ray._private.ray_constants.ENABLE_RAY_CLUSTER = False  # else it listens on every network
     os.environ.setdefault("RAY_worker_niceness", "0")  # else others on the machine are served before its own search
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else it writes one into the home folder

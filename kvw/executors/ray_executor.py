@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from kvw.errors import KvwError
-from kvw.evaluation import Evaluation, Gate, Utterance, UtteranceCache, gates_for
-from kvw.executors.base import remembered
+from kvw.evaluation import Evaluation, Gate, UtteranceCache, gates_for
+from kvw.executors.base import known_utterances
 from kvw.executors.ray_cluster import LONGEST_JOIN, Need, join, needed, room
 from kvw.executors.ray_worker import RayWorker
-from kvw.executors.scheduler import LostError, Scheduler
+from kvw.executors.rounds import LostError
+from kvw.executors.scheduler import Scheduler
 from kvw.fitness.hybrid import HybridFitness
 from kvw.runtime.environment import comparable, differences, fingerprint
 from kvw.runtime.workers import limit_threads
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class Actors:
-    """Workers of a ledger, as Ray's actors.
+    """Ray actors as the scheduler's workers.
 
     Args:
         need: of each.
@@ -69,24 +70,24 @@ class Actors:
         self._said: set[str] = set()
 
     def wanted(self) -> int:
-        """As :class:`kvw.executors.scheduler.Workers`."""
+        """As :class:`kvw.executors.rounds.Workers`."""
         return room(self._need) if self._count is None else self._count
 
     def place(self) -> tuple[Any, Any]:
-        """As :class:`kvw.executors.scheduler.Workers`."""
+        """As :class:`kvw.executors.rounds.Workers`."""
         actor = self._make.remote()
         return actor, actor.place.remote(self._versions)
 
     def prepare(self, handle: Any) -> Any:
-        """As :class:`kvw.executors.scheduler.Workers`."""
+        """As :class:`kvw.executors.rounds.Workers`."""
         return handle.prepare.remote(*self._given)
 
     def submit(self, handle: Any, jobs: Sequence[Any]) -> Any:
-        """As :class:`kvw.executors.scheduler.Workers`."""
+        """As :class:`kvw.executors.rounds.Workers`."""
         return handle.evaluate.remote(*self._encode(jobs))
 
     def wait(self, tickets: Sequence[Any], seconds: float) -> Sequence[Any]:
-        """As :class:`kvw.executors.scheduler.Workers`."""
+        """As :class:`kvw.executors.rounds.Workers`."""
         if not tickets:
             time.sleep(seconds)
             return []
@@ -94,7 +95,7 @@ class Actors:
         return ray.wait(list(tickets), num_returns=len(tickets), timeout=0)[0] if some else []
 
     def take(self, ticket: Any) -> Any:
-        """As :class:`kvw.executors.scheduler.Workers`."""
+        """As :class:`kvw.executors.rounds.Workers`."""
         try:
             answer = ray.get(ticket, timeout=LONGEST_JOIN)
         except exceptions.RayTaskError as error:
@@ -129,7 +130,7 @@ class Actors:
             log.warning("Machines differ, so that the last bits of results may depend on who evaluates: %s", others)
 
     def end(self, handle: Any) -> None:
-        """As :class:`kvw.executors.scheduler.Workers`."""
+        """As :class:`kvw.executors.rounds.Workers`."""
         with contextlib.suppress(exceptions.RayError, ValueError):
             ray.kill(handle)
 
@@ -187,7 +188,6 @@ class RayExecutor:
         if not 0 < deadline < math.inf:
             raise ValueError(f"executor.deadline: expected seconds above 0; got {deadline}")
         limit_threads(threads)
-        self.memory: UtteranceCache | None = None
         self._own = fitness()  # here first: a setting that is wrong is an error, not a dead worker
         self._joined = join(address or os.environ.get("RAY_ADDRESS") or None, runtime_env)
         try:
@@ -195,63 +195,63 @@ class RayExecutor:
             device = "cuda" if need.gpus else "cpu"
             if hasattr(fitness, "for_device"):
                 fitness = fitness.for_device(device)
-            self._ear = copy.copy(self._own.ear)  # the actors': what they have heard is looked up by their device
-            self._ear.speaker = f"{self._ear.synthesizer.identity} {device}"
+            # makes the keys of utterances, which name the actors' device
+            self._listener = copy.copy(self._own.listener)
+            self._listener.identity_on_device = f"{self._own.listener.synthesizer.identity} {device}"
             whole = type(self._own) is not HybridFitness or "prior" in self._own.weights
             heard = {segment.row for script in self._own.scripts for segment in script.segments}
             self._rows = list(range(MAX_PHONEMES)) if whole else sorted(heard)
             beside = need.cpus // threads - 1
-            given = (ray.put(fitness), threads, beside, self._ear.speaker, self._rows)
-            alike = device == "cpu" and self._ear.speaker == self._own.ear.speaker
+            given = (ray.put(fitness), threads, beside, self._listener.identity_on_device, self._rows)
+            alike = device == "cpu" and self._listener.identity_on_device == self._own.listener.identity_on_device
             self._actors = Actors(need, actors, given, self._encode, fingerprint(device, 1, ()) if alike else {})
             here = self._here if fallback else None
-            self._ledger = Scheduler(self._actors, deadline=deadline, wait=wait, local=here)
-            self._ledger.begin()
+            self._scheduler = Scheduler(self._actors, deadline=deadline, wait=wait, local=here)
+            self._scheduler.begin()
         except BaseException:
             self.close()
             raise
 
     @property
     def batch(self) -> int:
-        """As :class:`kvw.executors.base.Executor`: of the actors that are there now."""
-        return self._actors.batch * max(1, len(self._ledger.ready))
+        """As :class:`kvw.evaluation.Executor`: of the actors that are ready now."""
+        return self._actors.batch * max(1, len(self._scheduler.ready))
 
     @property
     def fingerprint(self) -> dict[str, str]:
         """What the last bits of the actors' results depend on; see :mod:`kvw.runtime.environment`."""
         return self._actors.fingerprint
 
-    def __call__(self, voices: Sequence[Voice], gate: Gate | Sequence[Gate]) -> list[Evaluation]:
-        """Evaluates them in the actors, whoever is free taking the next.
+    def __call__(
+        self, voices: Sequence[Voice], gate: Gate | Sequence[Gate], cache: UtteranceCache | None = None
+    ) -> list[Evaluation]:
+        """Evaluates voices in the actors: each actor takes the next batch when it is free.
 
         Raises:
             KvwError: as :class:`kvw.executors.scheduler.Scheduler`.
         """
-        jobs = list(zip(voices, gates_for(gate, len(voices)), strict=True))
-        return self._ledger(jobs, self.memory.keep if self.memory is not None else None)
+        jobs = [(voice, own, cache) for voice, own in zip(voices, gates_for(gate, len(voices)), strict=True)]
+        return self._scheduler(jobs, cache.put if cache is not None else None)
 
-    def _encode(self, jobs: Sequence[tuple[Voice, Gate]]) -> tuple[Any, ...]:
-        """What travels: rows, gates and what is remembered."""
-        heard = np.stack([voice[self._rows, 0] for voice, _ in jobs])
-        for rows, (voice, _) in zip(heard, jobs, strict=True):
-            if not np.isfinite(voice).all():  # it fails for what it is, wherever that is
+    def _encode(self, jobs: Sequence[tuple[Voice, Gate, UtteranceCache | None]]) -> tuple[Any, ...]:
+        """The arguments of :meth:`kvw.executors.ray_worker.RayWorker.evaluate`."""
+        voices = [voice for voice, _, _ in jobs]
+        heard = np.stack([voice[self._rows, 0] for voice in voices])
+        for rows, voice in zip(heard, voices, strict=True):
+            if not np.isfinite(voice).all():  # the voice has to fail even where its bad numbers are in rows unheard
                 rows[:] = np.nan
-        known: dict[str, Utterance] = {}
-        if self.memory is not None:
-            for voice, _ in jobs:
-                known |= remembered(self.memory, self._ear, self._own.scripts, voice)
-        return heard, [gate for _, gate in jobs], known
+        known = known_utterances(jobs[0][2], self._listener, self._own.scripts, voices)
+        return heard, [gate for _, gate, _ in jobs], known
 
-    def _here(self, job: tuple[Voice, Gate]) -> Evaluation:
-        """Evaluates one in this process."""
-        voice, gate = job
-        self._own.ear.memory = self.memory
-        (evaluation,) = self._own([voice], gate)
+    def _here(self, job: tuple[Voice, Gate, UtteranceCache | None]) -> Evaluation:
+        """Evaluates one candidate in this process."""
+        voice, gate, cache = job
+        (evaluation,) = self._own([voice], gate, cache)
         return evaluation
 
     def close(self) -> None:
         """Ends the actors, also those at work, and the Ray that was started for them."""
-        if hasattr(self, "_ledger"):
-            self._ledger.close()
+        if hasattr(self, "_scheduler"):
+            self._scheduler.close()
         if self._joined:
             ray.shutdown()

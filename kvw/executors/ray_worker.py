@@ -42,7 +42,12 @@ class RayWorker:
             )
 
     def prepare(
-        self, make: Callable[[], HybridFitness], threads: int, scorers: int, speaker: str, rows: Sequence[int]
+        self,
+        make: Callable[[], HybridFitness],
+        threads: int,
+        scorers: int,
+        driver: str,
+        rows: Sequence[int],
     ) -> dict[str, str]:
         """Loads the models.
 
@@ -50,7 +55,7 @@ class RayWorker:
             make: makes the fitness.
             threads: of an evaluation.
             scorers: processes that measure beside this one.
-            speaker: of the driver's ear; see :class:`kvw.fitness.listener.Listener`.
+            driver: ``identity_on_device`` of the driver's :class:`kvw.fitness.listener.Listener`.
             rows: of a voice, in [0, 509], that arrive in :meth:`evaluate`.
 
         Returns:
@@ -67,14 +72,14 @@ class RayWorker:
         logging.getLogger("kvw").addHandler(logging.NullHandler())  # the driver says it all
         limit_threads(threads)
         self._fitness, self._rows = make(), list(rows)
-        ear = self._fitness.ear
-        if ear.speaker != speaker:
+        listener = self._fitness.listener
+        if listener.identity_on_device != driver:
             raise KvwError(
-                f"executor: expected the driver's synthesiser, {speaker}, on node {socket.gethostname()}; it has "
-                f"{ear.speaker}; bring the same weights there"
+                f"executor: expected the driver's synthesiser, {driver}, on node {socket.gethostname()}; it has "
+                f"{listener.identity_on_device}; bring the same weights there"
             )
-        ear.scorers = Scorers(scorers, (ear.encoder.measure, acoustics.statistics), threads)
-        return fingerprint(ear.encoder.device.type, ear.synthesizer.batch, ())
+        listener.scorers = Scorers(scorers, (listener.encoder.measure, acoustics.statistics), threads)
+        return fingerprint(listener.encoder.device.type, listener.synthesizer.batch, ())
 
     def evaluate(
         self, heard: NDArray[np.float32], gates: Sequence[Gate], known: Mapping[str, Utterance]
@@ -84,16 +89,13 @@ class RayWorker:
         Args:
             heard: their rows that are heard, float32 ``(voices, rows, 256)``.
             gates: one for each.
-            known: what is remembered of them.
+            known: the utterances of these voices that the driver's cache has, by key.
 
         Returns:
-            One evaluation a voice, in order; and what was measured anew.
+            As :func:`kvw.executors.base.evaluate_with`.
         """
-        from kvw.fitness.utterances import DictCache
+        from kvw.executors.base import evaluate_with
 
         voices = np.zeros((len(heard), *VOICE_SHAPE), np.float32)
         voices[:, self._rows, 0] = heard
-        notes = DictCache(known)
-        self._fitness.ear.memory = notes
-        evaluations = self._fitness(list(voices), gates)
-        return evaluations, {key: one for key, one in notes.items() if one is not known.get(key)}
+        return evaluate_with(self._fitness, list(voices), gates, known)

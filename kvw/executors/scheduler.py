@@ -1,9 +1,9 @@
-"""The driver's ledger of workers that are somewhere else: who has what, and what happens when one of them goes.
+"""Schedules candidates on remote workers and recovers when one fails.
 
-Read :meth:`Scheduler.__call__` first. Nothing here knows where the workers are (:mod:`kvw.executors.ray_executor`
-does): they can be slow, late, hung or gone at any time, and their number changes while a search goes on. What makes
-that harmless is that an evaluation is a pure function of its candidate, and that every candidate is in one place alone:
-waiting, with one worker, or found.
+Read :meth:`Scheduler.__call__` first. Nothing here knows where the workers run (:mod:`kvw.executors.ray_executor`
+does): they can be slow, late, hung or gone at any time, and their number changes during a search. What makes that
+harmless is that an evaluation is a pure function of its candidate, and that every candidate is in one place alone:
+waiting, with one worker, or evaluated. Its data are in :mod:`kvw.executors.rounds`.
 """
 
 from __future__ import annotations
@@ -11,163 +11,36 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from kvw.errors import EXIT_TOO_MANY_FAILURES, KvwError
 from kvw.evaluation import Evaluation, Utterance
+from kvw.executors.rounds import MOST_DEATHS, Batch, LostError, Round, Start, Worker, Workers
 
 log = logging.getLogger(__name__)
 
-MOST_DEATHS = 3
-"""Worker processes that one voice may end."""
-
 MOST_STARTS = 3
-"""Workers that may die one after the other before the first has begun."""
+"""Workers that may fail to start, one after the other, before the first has started."""
 
 IN_FLIGHT = 2
-"""Batches that a worker has at most: one that it evaluates, one that waits for it."""
+"""Batches that a worker has at most: one at work, one waiting."""
 
 LONGEST_BATCH = 10.0
-"""Seconds of work that a worker is given at once: so much is done again when it dies."""
+"""Target batch duration in seconds: at most this much work is lost when a worker dies."""
 
 AHEAD = 1.0
-"""Seconds of work that wait behind that: no worker waits for the driver, and others can do without them."""
+"""Duration in seconds of the batch that waits: no worker idles until the driver answers, and little is held back."""
 
 SLICE = 0.2
-"""Seconds that nothing else happens in: a signal is answered within them."""
+"""Longest wait in seconds: a signal is answered within that time."""
 
 LOOK = 1.0
 """Seconds between two looks at how many workers there could be."""
 
 LONGEST_PAUSE = 60.0
 """Seconds, at most, until another worker is started where several could not."""
-
-
-def crashed(deaths: int) -> Evaluation:
-    """The failure of a voice that ended so many worker processes, alone in them."""
-    return Evaluation("crashed", detail=f"it ended {deaths} worker processes")
-
-
-class LostError(Exception):
-    """A worker is gone, and with it all that it had.
-
-    Args:
-        why: one line.
-        with_node: its whole machine is gone, or the way to it: no candidate did that.
-    """
-
-    def __init__(self, why: str, with_node: bool = False) -> None:
-        super().__init__(why)
-        self.with_node = with_node
-
-
-class Workers(Protocol):
-    """Workers somewhere, by handles; a ticket stands for an answer that is to come, once."""
-
-    batch: int
-    """Candidates that a worker evaluates at once: no call is faster for having fewer."""
-
-    def wanted(self) -> int:
-        """How many there should be now, those included that nobody has room for yet."""
-
-    def place(self) -> tuple[Any, Hashable]:
-        """Asks for one; the ticket is answered when it has found room and runs."""
-
-    def prepare(self, handle: Any) -> Hashable:
-        """Has one that runs load its models; the ticket is answered when it can evaluate."""
-
-    def submit(self, handle: Any, jobs: Sequence[Any]) -> Hashable:
-        """Hands jobs to one; the answer is their evaluations, in order, and what was measured anew."""
-
-    def wait(self, tickets: Sequence[Hashable], seconds: float) -> Sequence[Hashable]:
-        """Those that have been answered, in the order given, as soon as one is; none after so many seconds."""
-
-    def take(self, ticket: Hashable) -> Any:
-        """The answer.
-
-        Raises:
-            LostError: the worker is gone.
-            Exception: what it raised.
-        """
-
-    def end(self, handle: Any) -> None:
-        """Ends one, whatever it does; one that is gone too."""
-
-
-@dataclass(eq=False)
-class Batch:
-    """Candidates that a worker has; ``begun`` is when it could begin with them, None while another is before them."""
-
-    numbers: list[int]
-    ticket: Hashable
-    begun: float | None
-
-
-@dataclass(eq=False)
-class Worker:
-    """One that can evaluate: its batches, the oldest first, and the candidates that it does in a second, 0 unknown."""
-
-    handle: Any
-    flight: list[Batch] = field(default_factory=list)
-    speed: float = 0.0
-
-
-@dataclass(eq=False)
-class Start:
-    """A worker on its way; ``due`` is when its models have to be loaded, None while it waits for room."""
-
-    handle: Any
-    due: float | None = None
-
-
-class Round:
-    """The candidates of one call.
-
-    Args:
-        jobs: what workers are handed, one a candidate; a candidate is its number here.
-        keep: takes in what was measured.
-    """
-
-    def __init__(self, jobs: Sequence[Any], keep: Callable[[Mapping[str, Utterance]], None] | None) -> None:
-        self.jobs, self.keep = jobs, keep
-        self.todo = deque(range(len(jobs)))
-        self.alone: deque[int] = deque()  # each in a batch of its own: they were in one that ended a worker
-        self.suspects: set[int] = set()  # that have ever been in one
-        self.deaths: Counter[int] = Counter()
-        self.found: dict[int, Evaluation] = {}
-
-    @property
-    def left(self) -> int:
-        """Candidates that nobody has."""
-        return len(self.todo) + len(self.alone)
-
-    def pick(self, size: int) -> list[int]:
-        """The next candidates, ``size`` at most; they are the caller's."""
-        if self.alone:
-            return [self.alone.popleft()]
-        return [self.todo.popleft() for _ in range(min(size, len(self.todo)))]
-
-    def put_back(self, numbers: Sequence[int]) -> None:
-        """Takes back those that nobody is to blame for."""
-        for number in reversed(numbers):
-            (self.alone if number in self.suspects else self.todo).appendleft(number)
-
-    def blame(self, numbers: Sequence[int]) -> None:
-        """Takes back those that were at work when their worker ended: several are tried one by one."""
-        if len(numbers) > 1:
-            self.alone.extend(numbers)
-            self.suspects.update(numbers)
-            return
-        for number in numbers:
-            self.deaths[number] += 1
-            if self.deaths[number] < MOST_DEATHS:
-                self.alone.append(number)
-            else:
-                self.found[number] = crashed(MOST_DEATHS)
 
 
 class Scheduler:

@@ -38,15 +38,15 @@ class Measurement(Generic[Found]):
     def __init__(self, function: Callable[[Wave], Found], wave: Wave) -> None:
         self.function, self.wave = function, wave
         self.found: Future[Found] = Future()
-        self._begun = threading.Lock()
+        self._claimed = threading.Lock()
 
-    def begin(self) -> bool:
-        """Whether it is the caller's, to take it or to leave it: nobody has begun it, and nobody else will."""
-        return self._begun.acquire(blocking=False)
+    def claim(self) -> bool:
+        """Claims the measurement, which nobody else will take then; True for the first caller only."""
+        return self._claimed.acquire(blocking=False)
 
     def take(self) -> None:
-        """Takes it in this process, unless it has begun."""
-        if self.begin():
+        """Measures in this process, unless somebody has claimed the measurement."""
+        if self.claim():
             try:
                 self.found.set_result(self.function(self.wave))
             except BaseException as error:
@@ -55,7 +55,7 @@ class Measurement(Generic[Found]):
                     raise
 
     def result(self) -> Found:
-        """What is found: now, or when the worker that has begun is done.
+        """What the function finds: at once, or when the worker that claimed the measurement is done.
 
         Raises:
             Exception: what the function raises.
@@ -68,7 +68,7 @@ class Measurement(Generic[Found]):
 
 
 def take_all(measurements: Sequence[Measurement[Any]]) -> None:
-    """Takes those that no worker has begun, so that both are busy to the end."""
+    """Takes the measurements that no worker has claimed, so that driver and workers are busy to the end."""
     for measurement in measurements:
         measurement.take()
 
@@ -135,7 +135,7 @@ class Scorers:
             connection.recv()  # it is ready
             self._ready.add(number)
             while measurement := self._jobs.get():
-                if measurement.begin():
+                if measurement.claim():
                     connection.send((measurement.function, measurement.wave))
                     well, found = connection.recv()
                     if well:

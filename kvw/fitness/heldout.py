@@ -19,7 +19,7 @@ class HeldOut:
     """Measures voices on held-out texts against held-out audio.
 
     Args:
-        ear: with a noise seed of its own, that the search did not use.
+        listener: with a noise seed of its own, that the search did not use.
         texts: of lengths that the search did not score.
         audio: of the target speaker; several clips are one speaker.
 
@@ -27,10 +27,10 @@ class HeldOut:
         KvwError: a text can't be pronounced, or no speech is heard in the audio.
     """
 
-    def __init__(self, ear: Listener, texts: Sequence[str], audio: Sequence[Wave]) -> None:
-        self.ear = ear
-        self.scripts = [ear.synthesizer.script(text) for text in texts]
-        heard = [embedding for embedding in ear.encoder(audio) if embedding is not None]
+    def __init__(self, listener: Listener, texts: Sequence[str], audio: Sequence[Wave]) -> None:
+        self.listener = listener
+        self.scripts = [listener.synthesizer.script(text) for text in texts]
+        heard = [embedding for embedding in listener.encoder(audio) if embedding is not None]
         if len(heard) < len(audio):
             raise KvwError("heldout_audio: expected speech in every clip; none is heard in one; leave that one out")
         self.target = mean_embedding(heard)
@@ -44,6 +44,6 @@ class HeldOut:
         heard = []
         for script in self.scripts:
             trial = Trial(voice)
-            attempt(TargetSimilarity("heldout", self.ear, [script], self.target), [trial])
+            attempt(TargetSimilarity("heldout", self.listener, [script], self.target), [trial])
             heard.append((trial.parts.get("heldout", 0.0), None if trial.status else trial.waves[script.text]))
         return heard

@@ -1,6 +1,6 @@
 """The shared fitness: stages from cheap to dear, gates between them, one weighted harmonic mean.
 
-The shape is the documents' (KVoiceWalk's ``score_voice`` and ``hybrid_similarity``): speak the target text and compare
+The shape is KVoiceWalk's (``score_voice`` and ``hybrid_similarity``): speak the target text and compare
 the speaker with the target's; only if that is near enough to the incumbent's, speak another text and compare the voice
 with itself, then compare acoustic statistics with the target's. A gate after a stage decides who goes on: read
 :mod:`kvw.fitness.rules`, then :mod:`kvw.fitness.stages`.
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from kvw.errors import KvwError
-from kvw.evaluation import OPEN, Evaluation, Gate, gates_for
+from kvw.evaluation import OPEN, Evaluation, Gate, UtteranceCache, gates_for
 from kvw.fitness import acoustics
 from kvw.fitness.bank_distance import BankDistance
 from kvw.fitness.listener import Listener
@@ -37,7 +37,7 @@ FORMULAS = {"capped": acoustics.capped_similarity, "kvoicewalk": acoustics.kvoic
 
 
 class HybridFitness:
-    """The documents' hybrid score with early exit, and stages that can be added to it.
+    """KVoiceWalk's hybrid score with early exit, and stages that can be added to it.
 
     ``prior`` keeps a voice near the bank, without speech; ``probe`` is the target similarity of a short text, a cheap
     look before ``target``; ``self`` is the voice's stability over the other texts; ``others`` is the target similarity
@@ -65,7 +65,7 @@ class HybridFitness:
         prior: of the bank; the stage ``prior`` needs it.
 
     Attributes:
-        ear: what speaks and hears.
+        listener: what speaks and hears.
         scripts: every text that is spoken: the target text, the other ones, the probe's.
 
     Raises:
@@ -105,7 +105,7 @@ class HybridFitness:
             raise ValueError(f"prior_limit: expected a number above 0, such as 2; got {prior_limit}")
         self.weights = checked_weights(weights)
         self.gates = checked_gates(gates or {}, self.weights)
-        self.ear = Listener(synthesizer, encoder, seed)
+        self.listener = Listener(synthesizer, encoder, seed)
         texts = (target_text, other_text, *further_texts[:more_texts])
         if most_characters is not None:
             texts = tuple(opening(text, most_characters) for text in texts)
@@ -118,31 +118,33 @@ class HybridFitness:
             raise ValueError(f"target: expected speech in each recording; it is heard in {len(heard)} of {len(target)}")
         embedding = mean_embedding(heard)
         statistics = np.mean([acoustics.statistics(wave) for wave in target], axis=0)
-        self._feature = FeatureSimilarity(self.ear, script, statistics, FORMULAS[formula])
         stages: list[Stage] = [
-            TargetSimilarity("target", self.ear, [script], embedding),
-            SelfSimilarity(self.ear, script, others),
-            TargetSimilarity("others", self.ear, others, embedding),
-            self._feature,
+            TargetSimilarity("target", self.listener, [script], embedding),
+            SelfSimilarity(self.listener, script, others),
+            TargetSimilarity("others", self.listener, others, embedding),
+            FeatureSimilarity(self.listener, script, statistics, FORMULAS[formula]),
         ]
         if "probe" in self.weights:
             if probe_text is None:
                 raise ValueError("probe_text: expected a short text for the stage probe; got nothing")
             probe = synthesizer.script(probe_text)
             self.scripts += (probe,)
-            stages.append(TargetSimilarity("probe", self.ear, [probe], embedding))
+            stages.append(TargetSimilarity("probe", self.listener, [probe], embedding))
         if "prior" in self.weights:
             if prior is None:
                 raise ValueError("prior: expected that of the bank for the stage prior; got nothing")
             stages.append(BankSimilarity(prior, prior_limit))
         self.stages = [stage for name in self.weights for stage in stages if stage.name == name]
 
-    def __call__(self, voices: Sequence[Voice], gate: Gate | Sequence[Gate] = OPEN) -> list[Evaluation]:
+    def __call__(
+        self, voices: Sequence[Voice], gate: Gate | Sequence[Gate] = OPEN, cache: UtteranceCache | None = None
+    ) -> list[Evaluation]:
         """Evaluates voices, stage by stage, each stage on those that passed the one before.
 
         Args:
             voices: to evaluate.
             gate: one for all of them, or one for each; they have the same ``only``.
+            cache: gives utterances that need not be spoken again, and stores new ones; None for no cache.
 
         Returns:
             One evaluation a voice, in order.
@@ -150,7 +152,8 @@ class HybridFitness:
         Raises:
             ValueError: ``gate.only`` is no stage of this fitness, or there is another number of gates than of voices.
         """
-        trials = [Trial(voice, one) for voice, one in zip(voices, gates_for(gate, len(voices)), strict=True)]
+        gates = gates_for(gate, len(voices))
+        trials = [Trial(voice, own, cache) for voice, own in zip(voices, gates, strict=True)]
         only = trials[0].gate.only if trials else None
         stages = [stage for stage in self.stages if only in (None, stage.name)]
         if not stages:
@@ -159,7 +162,7 @@ class HybridFitness:
             if not np.isfinite(trial.voice).all():
                 trial.fail("not finite", "NaN or infinity in the voice")
         running = [trial for trial in trials if not trial.status]
-        for stage in stages:
+        for number, stage in enumerate(stages, start=1):
             attempt(stage, running)
             rule = self.gates.get(stage.name)
             for trial in running:
@@ -168,11 +171,12 @@ class HybridFitness:
                 elif not trial.status and rule:
                     judge(rule, stage.name, trial, self.weights)
                 trial.stage = stage.name if trial.status else ""
-                if trial.status and trial.statistics:
-                    trial.statistics.begin()  # and leave it: nobody needs it any more
+                if trial.status:
+                    trial.drop_pending()
             running = [trial for trial in running if not trial.status]
-            if stage.name == "target":
-                self._feature.begin(running)
+            for later in stages[number:]:
+                if prefetch := getattr(later, "prefetch", None):
+                    prefetch(running)
         return [trial.evaluation(self.weights) for trial in trials]
 
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kvw.evaluation import Utterance, UtteranceCache
+from kvw.evaluation import Utterance
 from kvw.fitness.background import Measurement, Scorers, take_all
 from kvw.fitness.speaker import SpeakerEncoder
 from kvw.fitness.trial import Trial
@@ -56,9 +56,9 @@ class Listener:
     """Hears voices speak: synthesis, the audio's checks and speaker embeddings, once per voice and script.
 
     Attributes:
-        scorers: what measures while it speaks on; without workers, unless an executor gives it some.
-        memory: what need not be spoken again; None for nothing.
-        speaker: what utterances depend on beside voice, script and noise: the synthesiser, and the kind of its device.
+        scorers: measure waves while the next are spoken; without processes, unless an executor gives some.
+        identity_on_device: the synthesiser's identity and the kind of device that it runs on: with voice, script and
+            noise it is all that an utterance depends on.
     """
 
     def __init__(self, synthesizer: Synthesizer, encoder: SpeakerEncoder, seed: int) -> None:
@@ -66,16 +66,15 @@ class Listener:
         self.encoder = encoder
         self.seed = seed
         self.scorers = Scorers()
-        self.memory: UtteranceCache | None = None
-        self.speaker = f"{synthesizer.identity} {encoder.device.type}"
+        self.identity_on_device = f"{synthesizer.identity} {encoder.device.type}"
 
     def speak(self, voices: Sequence[Voice], script: Script) -> list[Wave]:
         """Speaks ``script`` with the noise seed that belongs to it: the same for every voice."""
         return self.synthesizer(voices, script, self._noise(script))
 
     def key(self, voice: Voice, script: Script) -> str:
-        """By which the utterance is remembered."""
-        return utterance_key(voice, script, self._noise(script), self.speaker)
+        """The key of the utterance in a cache."""
+        return utterance_key(voice, script, self._noise(script), self.identity_on_device)
 
     def _noise(self, script: Script) -> int:
         return self.seed ^ zlib.crc32(script.text.encode())
@@ -91,7 +90,7 @@ class Listener:
             for trial in trials:
                 if trial.status or script.text in trial.heard:
                     continue
-                known = self.memory.recall(self.key(trial.voice, script)) if self.memory is not None else None
+                known = None if trial.cache is None else trial.cache.get(self.key(trial.voice, script))
                 if known:
                     trial.take(script, known)
                 else:
@@ -140,9 +139,9 @@ class Listener:
                 utterances.append(Utterance(seconds, "not finite", "NaN or infinity in the embedding"))
             else:
                 utterances.append(Utterance(seconds, embedding=embedding))
-        voices = [trial.voice for trial, _ in spoken]
-        if self.memory is not None:
-            keys = [self.key(voice, script) for voice in voices]
-            self.memory.keep(dict(zip(keys, utterances, strict=True)))
+        cache = spoken[0][0].cache  # the trials of one call have the same
+        if cache is not None:
+            keys = [self.key(trial.voice, script) for trial, _ in spoken]
+            cache.put(dict(zip(keys, utterances, strict=True)))
         for (trial, _), utterance in zip(spoken, utterances, strict=True):
             trial.take(script, utterance)

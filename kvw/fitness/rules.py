@@ -16,7 +16,7 @@ class Rule(Protocol):
 
 
 class Margin:
-    """The documents' gate: stop when the stage's similarity is below ``margin`` x the reference's.
+    """KVoiceWalk's gate: stop when the stage's similarity is below ``margin`` x the reference's.
 
     Raises:
         ValueError: ``margin`` is negative.
@@ -38,20 +38,3 @@ class Lossless:
     def __call__(self, stage: str, parts: Mapping[str, float], weights: Mapping[str, float], gate: Gate) -> bool:
         """Whether the candidate can still win."""
         return harmonic_mean({name: parts.get(name, 1.0) for name in weights}, weights) > gate.score
-
-
-class AtLeast:
-    """Stop when the stage's similarity is below ``value``, whatever the reference: stock voices are not spared.
-
-    Raises:
-        ValueError: ``value`` is not in [0, 1].
-    """
-
-    def __init__(self, value: float) -> None:
-        if not 0 <= value <= 1:
-            raise ValueError(f"expected a value from 0 to 1, such as 0.5; got {value}")
-        self.value = value
-
-    def __call__(self, stage: str, parts: Mapping[str, float], weights: Mapping[str, float], gate: Gate) -> bool:
-        """Whether the candidate is good enough."""
-        return parts[stage] >= self.value

@@ -20,7 +20,11 @@ from kvw.types import Embedding
 
 
 class Stage(Protocol):
-    """Measures one similarity of each trial, or fails it; what another stage has heard is not spoken again."""
+    """Measures one similarity of each trial, or fails it; what another stage has heard is not spoken again.
+
+    A stage may also have ``prefetch(trials)``: it has workers measure what earlier stages have spoken, ahead of the
+    stage. It is called after each earlier stage with the trials that passed, and leaves alone what it has begun.
+    """
 
     name: str
 
@@ -45,12 +49,12 @@ class BankSimilarity:
 class TargetSimilarity:
     """Cosine between the voice speaking and the target speaker, the mean over texts: of one, or of several."""
 
-    def __init__(self, name: str, ear: Listener, scripts: Sequence[Script], target: Embedding) -> None:
-        self.name, self.ear, self.scripts, self.target = name, ear, scripts, target
+    def __init__(self, name: str, listener: Listener, scripts: Sequence[Script], target: Embedding) -> None:
+        self.name, self.listener, self.scripts, self.target = name, listener, scripts, target
 
     def __call__(self, trials: Sequence[Trial]) -> None:
         """Speaks the texts."""
-        for trial in self.ear.hear(trials, *self.scripts):
+        for trial in self.listener.hear(trials, *self.scripts):
             cosines = [cosine(trial.embedding(script), self.target) for script in self.scripts]
             trial.parts[self.name] = float(np.mean(cosines))
 
@@ -63,12 +67,12 @@ class SelfSimilarity:
 
     name = "self"
 
-    def __init__(self, ear: Listener, script: Script, others: Sequence[Script]) -> None:
-        self.ear, self.script, self.others = ear, script, others
+    def __init__(self, listener: Listener, script: Script, others: Sequence[Script]) -> None:
+        self.listener, self.script, self.others = listener, script, others
 
     def __call__(self, trials: Sequence[Trial]) -> None:
         """Speaks the other texts."""
-        for trial in self.ear.hear(trials, self.script, *self.others):
+        for trial in self.listener.hear(trials, self.script, *self.others):
             own = trial.embedding(self.script)
             cosines = [cosine(own, trial.embedding(other)) for other in self.others]
             trial.parts[self.name] = float(np.mean(cosines))
@@ -81,27 +85,28 @@ class FeatureSimilarity:
 
     def __init__(
         self,
-        ear: Listener,
+        listener: Listener,
         script: Script,
         target: NDArray[np.float64],
         formula: Callable[[NDArray[np.float64], NDArray[np.float64]], float],
     ) -> None:
-        self.ear, self.script, self.target, self.formula = ear, script, target, formula
+        self.listener, self.script, self.target, self.formula = listener, script, target, formula
 
-    def begin(self, trials: Sequence[Trial]) -> None:
-        """Has workers measure what has been spoken, ahead of the stage; without workers nothing is measured yet."""
+    def prefetch(self, trials: Sequence[Trial]) -> None:
+        """As :class:`Stage`: the wave of the target text; without workers nothing is measured yet."""
+        text = self.script.text
         for trial in trials:
-            if trial.heard[self.script.text].statistics is None and self.script.text in trial.waves:
-                trial.statistics = self.ear.scorers.submit(acoustics.statistics, trial.waves[self.script.text])
+            if trial.statistics is None and text in trial.waves and trial.heard[text].statistics is None:
+                trial.statistics = self.listener.scorers.submit(acoustics.statistics, trial.waves[text])
 
     def __call__(self, trials: Sequence[Trial]) -> None:
         """Measures the wave of the target text; it is spoken again where only its statistics are unknown."""
-        sound = self.ear.hear(trials, self.script)
+        sound = self.listener.hear(trials, self.script)
         unknown = [trial for trial in sound if trial.heard[self.script.text].statistics is None]
         for trial in unknown:
             if self.script.text not in trial.waves:
-                (trial.waves[self.script.text],) = self.ear.speak([trial.voice], self.script)
-        self.begin([trial for trial in unknown if trial.statistics is None])
+                (trial.waves[self.script.text],) = self.listener.speak([trial.voice], self.script)
+        self.prefetch(unknown)
         measurements = [trial.statistics for trial in unknown if trial.statistics]
         take_all(measurements)
         for trial, measurement in zip(unknown, measurements, strict=True):
@@ -115,8 +120,8 @@ class FeatureSimilarity:
                 continue
             utterance = replace(trial.heard[self.script.text], statistics=statistics)
             trial.heard[self.script.text] = utterance
-            if self.ear.memory is not None:
-                self.ear.memory.keep({self.ear.key(trial.voice, self.script): utterance})
+            if trial.cache is not None:
+                trial.cache.put({self.listener.key(trial.voice, self.script): utterance})
         for trial in sound:
             known = trial.heard[self.script.text].statistics
             if known is not None:

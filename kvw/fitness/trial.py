@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kvw.evaluation import OPEN, Evaluation, Gate, Utterance, harmonic_mean
+from kvw.evaluation import OPEN, Evaluation, Gate, Utterance, UtteranceCache, harmonic_mean
 from kvw.fitness.background import Measurement
 from kvw.speech.synthesizer import Script
 from kvw.types import Embedding, Voice, Wave
@@ -18,11 +18,12 @@ from kvw.types import Embedding, Voice, Wave
 class Trial:
     """One voice on its way through the stages.
 
-    ``heard`` and ``waves`` are by the script's text; what comes from a memory has no wave.
+    ``heard`` and ``waves`` are by the script's text; an utterance from the cache has no wave.
     """
 
     voice: Voice
     gate: Gate = OPEN
+    cache: UtteranceCache | None = None
     parts: dict[str, float] = field(default_factory=dict)
     heard: dict[str, Utterance] = field(default_factory=dict)
     waves: dict[str, Wave] = field(default_factory=dict)
@@ -35,6 +36,11 @@ class Trial:
     def fail(self, status: str, detail: str) -> None:
         """Ends the trial with a named failure."""
         self.status, self.detail = status, detail
+
+    def drop_pending(self) -> None:
+        """Keeps workers from a measurement that was submitted ahead: nobody needs it once the trial has ended."""
+        if self.statistics:
+            self.statistics.claim()
 
     def take(self, script: Script, utterance: Utterance) -> None:
         """Takes in what was measured of the voice speaking ``script``."""

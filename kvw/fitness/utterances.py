@@ -16,27 +16,24 @@ from kvw.types import Voice
 
 
 class DictCache(dict[str, Utterance]):
-    """A memory for as long as it lives."""
+    """A :class:`kvw.evaluation.UtteranceCache` in memory."""
 
-    def recall(self, key: str) -> Utterance | None:
-        """As :class:`kvw.evaluation.UtteranceCache`."""
-        return self.get(key)
-
-    def keep(self, utterances: Mapping[str, Utterance]) -> None:
+    def put(self, utterances: Mapping[str, Utterance]) -> None:
         """As :class:`kvw.evaluation.UtteranceCache`."""
         self.update(utterances)
 
 
-def utterance_key(voice: Voice, script: Script, seed: int, speaker: str) -> str:
+def utterance_key(voice: Voice, script: Script, seed: int, identity_on_device: str) -> str:
     """What an utterance depends on, as 64 hex digits: equal keys, equal audio.
 
     Args:
         voice: of which the rows that the script is heard through count, bit for bit.
         script: what is pronounced.
         seed: of the noise.
-        speaker: the synthesiser's identity and the kind of device that it runs on.
+        identity_on_device: the synthesiser's identity and the kind of device that it runs on.
     """
-    digest = hashlib.sha256(f"{speaker}\n{seed}\n{[(one.text, one.phonemes) for one in script.segments]}".encode())
+    spoken = [(segment.text, segment.phonemes) for segment in script.segments]
+    digest = hashlib.sha256(f"{identity_on_device}\n{seed}\n{spoken}".encode())
     for segment in script.segments:
         digest.update(np.ascontiguousarray(voice[segment.row, 0], dtype="<f4").tobytes())
     return digest.hexdigest()

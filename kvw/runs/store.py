@@ -140,7 +140,7 @@ class Store(Observer):
         """Sets through which rows of a voice, indices in [0, 509], the scored texts are heard; they are recorded."""
         self._rows = list(rows)
 
-    def recall(self, key: str) -> Utterance | None:
+    def get(self, key: str) -> Utterance | None:
         """As :class:`kvw.evaluation.UtteranceCache`; a damaged utterance is deleted, and so measured again."""
         try:
             with guard_types(self.path, f"the utterance {key:.12}"):
@@ -151,7 +151,7 @@ class Store(Observer):
             return None
         return found[0] if found else None
 
-    def keep(self, utterances: Mapping[str, Utterance]) -> None:
+    def put(self, utterances: Mapping[str, Utterance]) -> None:
         """As :class:`kvw.evaluation.UtteranceCache`."""
         rows = [
             (

@@ -15,7 +15,7 @@ import numpy as np
 from deap import algorithms, base
 
 from kvw.errors import EXIT_CORRUPT, EXIT_TOO_MANY_FAILURES, KvwError
-from kvw.evaluation import OPEN, Executor, Gate
+from kvw.evaluation import OPEN, Executor, Gate, UtteranceCache
 from kvw.search.archive import Archive, Entry, entry_of
 from kvw.search.budget import Budget
 from kvw.search.candidate import Candidate
@@ -75,6 +75,7 @@ def search(
     starting_voice: Voice | None = None,
     observers: Sequence[Observer] = (),
     record: Record | None = None,
+    cache: UtteranceCache | None = None,
 ) -> SearchResult:
     """Searches for the voice that the executor's fitness scores highest.
 
@@ -87,7 +88,8 @@ def search(
         population_limit: how many of the bank, the nearest to the target, are seeds; all of a smaller bank.
         starting_voice: where to start; the mean of the seeds if None.
         observers: called after the ranking and after each generation, in order.
-        record: of the search, which goes on where that ends, with the other arguments as they were; None for none.
+        record: of the search, which resumes where the record ends, the other arguments being as they were; or None.
+        cache: of utterances, for the executor; None for none.
 
     Raises:
         KvwError: no stock voice could be scored, nor :data:`MOST_FAILING` candidates in a row, or a strategy breaks its
@@ -97,7 +99,7 @@ def search(
     started = time.monotonic() - (state["seconds"] if state else 0.0)
     # another ranking, of a machine that now has the memory for a voice, would make another space
     known = record.known_ranking(bank) if record and state else None
-    ranking, top = known or rank(bank, executor, population_limit, observers)
+    ranking, top = known or rank(bank, executor, population_limit, observers, cache)
     for observer in observers:
         observer.ranked(ranking, top)
 
@@ -112,7 +114,7 @@ def search(
     voices = [entry.voice for entry in top]
     origin = mean_voice(voices) if starting_voice is None else starting_voice
     archive, start, generation = Archive(bank.values()), None, 0
-    with understood() if state else nullcontext():
+    with restoring() if state else nullcontext():
         if state:
             archive.load_state_dict(state["archive"])
             start, generation = state["start"] and entry_of(state["start"]), int(state["generation"])
@@ -136,7 +138,7 @@ def search(
         gates = [gate_of(reference) for reference in chain.references(population)]
         alike = all(gate == gates[0] for gate in gates)
         voices = [chain.space.decode(candidate.genome) for candidate in population]
-        evaluations = executor(voices, gates[0] if alike else gates)
+        evaluations = executor(voices, gates[0] if alike else gates, cache)
         for candidate, voice, evaluation in zip(population, voices, evaluations, strict=True):
             candidate.evaluate(evaluation)
             candidate.voice = voice
@@ -179,11 +181,11 @@ def search(
 
 
 @contextmanager
-def understood() -> Iterator[None]:
-    """Takes up a state within, which may be a stranger's.
+def restoring() -> Iterator[None]:
+    """Converts any error while restoring untrusted state into a KvwError.
 
     Raises:
-        KvwError: it is not that of this search.
+        KvwError: the state is not that of this search.
     """
     try:
         yield

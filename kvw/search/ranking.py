@@ -12,14 +12,18 @@ from kvw.search.observer import Observer
 from kvw.types import Voice
 
 if TYPE_CHECKING:
-    from kvw.evaluation import Executor
+    from kvw.evaluation import Executor, UtteranceCache
 
 RANKING_BATCH = 4
-"""Stock voices that are evaluated between two signs of life, or as many as the executor evaluates at once."""
+"""Stock voices evaluated per progress update, at least; more where the executor evaluates more at once."""
 
 
 def rank(
-    bank: Mapping[str, Voice], executor: Executor, limit: int, observers: Sequence[Observer] = ()
+    bank: Mapping[str, Voice],
+    executor: Executor,
+    limit: int,
+    observers: Sequence[Observer] = (),
+    cache: UtteranceCache | None = None,
 ) -> tuple[list[Entry], list[Entry]]:
     """Orders stock voices by target similarity and evaluates the first ``limit`` of them in full.
 
@@ -36,7 +40,7 @@ def rank(
         while len(entries) < len(names):
             size = max(RANKING_BATCH, executor.batch)  # which may have grown meanwhile
             some = names[len(entries) : len(entries) + size]
-            seen = executor([voices[name] for name in some], gate)
+            seen = executor([voices[name] for name in some], gate, cache)
             entries += [Entry(name, voices[name], one) for name, one in zip(some, seen, strict=True)]
             for observer in observers:
                 observer.ranking(before + len(entries), total)

@@ -92,8 +92,8 @@ class Prepared:
     def heldout(self) -> HeldOut:
         """Measures voices on held-out texts and audio."""
         inputs = self.settings.inputs
-        ear = self.settings.ear(self.cfg.seed + HELDOUT_SEED)
-        return HeldOut(ear, inputs.heldout_texts, inputs.target.heldout)
+        listener = self.settings.listener(self.cfg.seed + HELDOUT_SEED)
+        return HeldOut(listener, inputs.heldout_texts, inputs.target.heldout)
 
     def search(
         self, observers: Sequence[Observer] = (), record: Record | None = None, cache: UtteranceCache | None = None
@@ -104,7 +104,6 @@ class Prepared:
             KvwError: no stock voice could be scored, too many candidates failed, or a strategy breaks its contract.
         """
         cfg = self.cfg
-        self.executor.memory = cache
         return loop.search(
             bank=self.bank,
             executor=self.executor,
@@ -115,6 +114,7 @@ class Prepared:
             starting_voice=self.settings.inputs.starting_voice,
             observers=observers,
             record=record,
+            cache=cache,
         )
 
     def provenance(self) -> dict[str, Any]:

@@ -107,13 +107,13 @@ def run_search(ready: Prepared, heldout: HeldOut, folder: Path, record: Store) -
     """
     cfg, inputs = ready.cfg, ready.settings.inputs
     synthesizer, _ = ready.settings.models()
-    ear, script = ready.settings.ear(cfg.seed), ready.scripts[0]
+    listener, script = ready.settings.listener(cfg.seed), ready.scripts[0]
     improvements = Improvements(
         folder,
         Path(cfg.output_name).stem,
         inputs.target.name,
         record.facts["provenance"],
-        lambda voice: ear.speak([voice], script)[0],
+        lambda voice: listener.speak([voice], script)[0],
     )
     observers: list[Observer] = [record, improvements]
     tracking = None

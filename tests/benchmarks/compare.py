@@ -143,7 +143,7 @@ def run(cell: Cell) -> dict[str, Any]:
     bank = stock_voices()
     usual_cfg, _ = composed(replace(cell, overrides=()).arguments())
     usual = settings_of(usual_cfg, bank)
-    heldout = HeldOut(usual.ear(cell.seed + HELDOUT_SEED), usual.inputs.heldout_texts, usual.inputs.target.heldout)
+    heldout = HeldOut(usual.listener(cell.seed + HELDOUT_SEED), usual.inputs.heldout_texts, usual.inputs.target.heldout)
     cfg, stages = composed(cell.arguments())
     settings, track = settings_of(cfg, bank), Track(cell.evaluations)
     result = search(

@@ -51,7 +51,7 @@ def make(texts: tuple[str, str]) -> HybridFitness:
 def tables(texts: tuple[str, str]) -> Iterator[str]:
     """Costs of candidates and scoring, the framework's share, and what processes gain."""
     fitness, bank = make(texts), stock_voices()
-    synthesizer, voice, scripts = fitness.ear.synthesizer, bank["af_grace"], fitness.scripts
+    synthesizer, voice, scripts = fitness.listener.synthesizer, bank["af_grace"], fitness.scripts
     demo = read_recording(DEMO)
 
     def speak(voice: Voice, text: str) -> np.ndarray:
@@ -66,8 +66,8 @@ def tables(texts: tuple[str, str]) -> Iterator[str]:
         ("accepted candidate", lambda: fitness([voice], OPEN), lambda: documents.accepted(voice)),
     ]
     yield table(rows, compared(rows, ROUNDS))
-    given = {"encoder": fitness.ear.encoder, "target": [demo], "target_text": texts[0], "other_text": texts[1]}
-    yield "\n" + scoring_table(fitness.ear.encoder, documents, waves, given)
+    given = {"encoder": fitness.listener.encoder, "target": [demo], "target_text": texts[0], "other_text": texts[1]}
+    yield "\n" + scoring_table(fitness.listener.encoder, documents, waves, given)
     speaking, _ = interleaved(lambda: speak(voice, texts[0]), lambda: None, ROUNDS)
     yield f"\nsynthesis: {seconds / speaking:.0f} s of audio a second"
     share, outside = framework(fitness, scripts, bank)
@@ -86,7 +86,7 @@ def scaling(fitness: Callable[[], HybridFitness], voices: Sequence[Voice]) -> st
     try:
         for executor in executors.values():
             executor(voices, OPEN)
-        ready(helped._fitness.ear.scorers)
+        ready(helped._fitness.listener.scorers)
         alone, *others = executors.items()
         rows: list[Row] = [
             (name, partial(executor, voices, OPEN), partial(alone[1], voices, OPEN)) for name, executor in others
@@ -104,14 +104,14 @@ def framework(fitness: HybridFitness, scripts: Sequence[Script], bank: dict[str,
     """
     spent = 0.0
 
-    class Remembering:
-        """What is remembered is the framework's work, in the midst of the fitness's."""
+    class TimedCache:
+        """A cache whose time, which is spent within the fitness, counts as the framework's."""
 
-        def recall(self, key):  # type: ignore[no-untyped-def]
-            return self.timed(record.recall, key)
+        def get(self, key):  # type: ignore[no-untyped-def]
+            return self.timed(record.get, key)
 
-        def keep(self, utterances):  # type: ignore[no-untyped-def]
-            self.timed(record.keep, utterances)
+        def put(self, utterances):  # type: ignore[no-untyped-def]
+            self.timed(record.put, utterances)
 
         def timed(self, action, given):  # type: ignore[no-untyped-def]
             nonlocal spent
@@ -123,10 +123,10 @@ def framework(fitness: HybridFitness, scripts: Sequence[Script], bank: dict[str,
     class Timed:
         batch = 1
 
-        def __call__(self, voices, gate):  # type: ignore[no-untyped-def]
+        def __call__(self, voices, gate, cache=None):  # type: ignore[no-untyped-def]
             nonlocal spent
             started = time.perf_counter()
-            found = fitness(voices, gate)
+            found = fitness(voices, gate, cache)
             spent += time.perf_counter() - started
             return found
 
@@ -137,7 +137,6 @@ def framework(fitness: HybridFitness, scripts: Sequence[Script], bank: dict[str,
     with tempfile.TemporaryDirectory() as folder:
         record = Store.create(Path(folder) / "run.db", {})
         record.heard_through([script.segments[0].row for script in scripts])
-        fitness.ear.memory = Remembering()
         started = time.perf_counter()
         search(
             bank=dict(list(bank.items())[:4]),
@@ -148,8 +147,8 @@ def framework(fitness: HybridFitness, scripts: Sequence[Script], bank: dict[str,
             population_limit=4,
             observers=[record],
             record=record,
+            cache=TimedCache(),
         )
-        fitness.ear.memory = None
         outside = time.perf_counter() - started - spent
         record.close()
     return outside / (outside + spent), outside / steps

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from types import SimpleNamespace
 
 import pytest
 
 from kvw.errors import KvwError
 from kvw.evaluation import OPEN
 from kvw.executors.processes import ProcessExecutor
-from kvw.executors.scheduler import MOST_DEATHS
+from kvw.executors.rounds import MOST_DEATHS
 from tests.runtime.test_files import soak
 from tests.stress import determinism, faults
 
@@ -64,7 +65,7 @@ class Pool:
 def pooled(monkeypatch, *given):
     pool = Pool(*given)
     monkeypatch.setattr(ProcessExecutor, "_start", lambda self: pool)
-    return ProcessExecutor(fitness=lambda: None, workers=1), pool
+    return ProcessExecutor(fitness=lambda: SimpleNamespace(listener=None, scripts=()), workers=1), pool
 
 
 def test_who_ends_three_processes_alone_has_crashed_whoever_comes_first(monkeypatch):

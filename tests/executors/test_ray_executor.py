@@ -124,17 +124,16 @@ def test_evaluations_are_those_of_the_local_executor_while_actors_die_and_join(c
     voices[3][400] = np.nan  # in a row that nobody hears
     gates = [Gate(20.0, {"target": 0.5 + 0.01 * number}) for number in range(24)]
     local = LocalExecutor(fitness=determinism.fitness, scorers=0)
-    local.memory = known = DictCache()
-    expected = local(voices, OPEN)
-    gated = local(voices, gates)
+    known = DictCache()
+    expected = local(voices, OPEN, known)
+    gated = local(voices, gates, known)
     local.close()
 
     executor = ray_executor()
     assert executor(voices, gates) == gated
-    executor.memory = DictCache(determinism.half(known, 3))
-    assert list(map(repr, executor(voices, OPEN))) == list(map(repr, expected))
-    assert {key: repr(one) for key, one in executor.memory.items()} == {key: repr(one) for key, one in known.items()}
-    executor.memory = None
+    cache = DictCache(determinism.half(known, 3))
+    assert list(map(repr, executor(voices, OPEN, cache))) == list(map(repr, expected))
+    assert {key: repr(one) for key, one in cache.items()} == {key: repr(one) for key, one in known.items()}
     seen, limit = [], time.monotonic() + 60
 
     def go_on():
@@ -188,8 +187,8 @@ def nothing():
     from types import SimpleNamespace
 
     synthesizer = SimpleNamespace(identity="none", batch=1)
-    ear = SimpleNamespace(synthesizer=synthesizer, speaker="none cpu", encoder=None)
-    return SimpleNamespace(ear=ear, scripts=())
+    listener = SimpleNamespace(synthesizer=synthesizer, identity_on_device="none cpu", encoder=None)
+    return SimpleNamespace(listener=listener, scripts=())
 
 
 @pytest.mark.parametrize(

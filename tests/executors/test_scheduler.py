@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from kvw.config.nodes import maker
 from kvw.errors import EXIT_BAD_INPUT, EXIT_TOO_MANY_FAILURES, KvwError
 from kvw.executors import scheduler
-from kvw.executors.scheduler import LONGEST_BATCH, MOST_DEATHS, LostError, Scheduler, crashed
+from kvw.executors.rounds import MOST_DEATHS, LostError, crashed
+from kvw.executors.scheduler import LONGEST_BATCH, Scheduler
 from tests.support.simulated import Simulation, found
 
 

@@ -38,7 +38,7 @@ def worker(encoder):
 def begun(measurement):
     """Waits until a worker has begun it."""
     for _ in range(6000):
-        if measurement._begun.locked():
+        if measurement._claimed.locked():
             return measurement
         time.sleep(0.01)
     raise AssertionError("no process began it")
@@ -64,9 +64,9 @@ def test_every_executor_and_number_of_scorers_gives_the_same_evaluations(worker,
     }.items():
         evaluate = make(fitness=settings)
         if name == "one":
-            evaluate._fitness.ear.scorers = worker
+            evaluate._fitness.listener.scorers = worker
         if name == "two":
-            ready(evaluate._fitness.ear.scorers, 2)
+            ready(evaluate._fitness.listener.scorers, 2)
         ranked = evaluate(voices, Gate(only="target"))
         middle = float(np.median([seen.target_similarity for seen in ranked[:4]]))
         found[name] = [ranked, evaluate(voices, OPEN), evaluate(voices, Gate(20.0, {"target": middle / 0.98}))]
@@ -82,23 +82,24 @@ def test_every_executor_and_number_of_scorers_gives_the_same_evaluations(worker,
 
 @pytest.fixture
 def speech(fitness, embedded, bank):
-    return fitness.ear.speak([bank["af_iris"]], embedded.script(SHORT["target_text"]))[0]
+    return fitness.listener.speak([bank["af_iris"]], embedded.script(SHORT["target_text"]))[0]
 
 
 @pytest.mark.parametrize("workers", [False, True])
 def test_a_wave_that_can_not_be_measured_fails_its_own_trial_alone(workers, worker, speech, encoder, demo, monkeypatch):
     fitness, _ = recorded_fitness([speech], speech, encoder, demo)
-    fitness.ear.scorers = worker if workers else Scorers()
-    begin = fitness._feature.begin
+    fitness.listener.scorers = worker if workers else Scorers()
+    feature = fitness.stages[-1]
+    prefetch = feature.prefetch
 
     def cutting(trials):  # no audio that passes for speech is known to have a statistic that is not finite
         for bad in trials[1:2]:
             bad.waves[SHORT["target_text"]] = speech[: acoustics.MIN_SAMPLES - 1]
-        begin(trials)
+        prefetch(trials)
         for bad in trials[1:2] if workers else []:
             begun(bad.statistics)
 
-    monkeypatch.setattr(fitness._feature, "begin", cutting)
+    monkeypatch.setattr(feature, "prefetch", cutting)
     good, bad, again = fitness([numbered(0)] * 3)
     assert (bad.status, bad.stage, bad.score) == ("unmeasurable", "feature", 0.0)
     assert f"at least {acoustics.MIN_SAMPLES} samples" in bad.detail
@@ -133,9 +134,9 @@ def test_joined_windows_come_from_a_worker_and_give_the_embeddings_of_one_call(f
     voices = list(bank.values())[:3]
     evaluations = []
     for some in (Scorers(), worker):
-        monkeypatch.setattr(fitness.ear, "encoder", joined)
-        monkeypatch.setattr(fitness.ear, "scorers", some)
-        monkeypatch.setattr(fitness.ear.synthesizer, "batch", 2)
+        monkeypatch.setattr(fitness.listener, "encoder", joined)
+        monkeypatch.setattr(fitness.listener, "scorers", some)
+        monkeypatch.setattr(fitness.listener.synthesizer, "batch", 2)
         evaluations.append(fitness(voices))
     assert evaluations[0] == evaluations[1]
 
@@ -161,7 +162,7 @@ def test_close_ends_the_processes_even_while_they_load_or_measure(said):
     for scorers in (loading, busy):
         scorers.close()
         assert not any(process.is_alive() for process in scorers._processes)
-        assert not scorers.submit(slow, SILENT)._begun.locked()
+        assert not scorers.submit(slow, SILENT)._claimed.locked()
     assert said == []
 
 
@@ -200,13 +201,13 @@ def test_statistics_begin_early_for_those_that_passed_the_target_and_are_left_by
     speech, encoder, demo
 ):
     fitness, _ = recorded_fitness([speech], speech, encoder, demo)
-    fitness.ear.scorers = idle = Idle()
+    fitness.listener.scorers = idle = Idle()
     fitness([numbered(0)], Gate(99.0, {"target": 1.01}))
     assert idle.kept == [], "a single voice has nothing to be measured beside"
     (late,) = fitness([numbered(0)], Gate(100.0, {"target": 0.0}))
     assert late.stage == "self"
     (left,) = idle.kept
-    assert (left.function, left.begin(), left.found.done()) == (acoustics.statistics, False, False)
+    assert (left.function, left.claim(), left.found.done()) == (acoustics.statistics, False, False)
 
 
 def test_a_generation_hands_over_every_wave_but_the_last_as_it_is_spoken(speech, encoder, demo):
@@ -218,7 +219,7 @@ def test_a_generation_hands_over_every_wave_but_the_last_as_it_is_spoken(speech,
             spoken.append(len(synthesizer.spoken))
             return super().submit(function, wave)
 
-    fitness.ear.scorers = Watching()
+    fitness.listener.scorers = Watching()
     fitness([numbered(0)] * 3, Gate(only="target"))
     assert spoken == [1, 2]
 

@@ -14,21 +14,21 @@ TEXTS = ["Nobody was there.", "The harbour was quiet, and the boats lay still."]
 
 
 def test_a_voice_is_compared_with_the_audio_on_every_text(embedded, encoder, bank, demo):
-    ear = Listener(embedded, encoder, seed=11)
+    listener = Listener(embedded, encoder, seed=11)
     clips = [demo[: 6 * SAMPLE_RATE], demo[8 * SAMPLE_RATE :]]
     first, second = encoder(clips)
     speaker = (first + second) / np.linalg.norm(first + second)
     expected = []
     for text in TEXTS:
-        (embedding,) = encoder(ear.speak([bank["af_iris"]], embedded.script(text)))
+        (embedding,) = encoder(listener.speak([bank["af_iris"]], embedded.script(text)))
         expected.append(cosine(embedding, speaker))
-    assert HeldOut(ear, TEXTS, clips)(bank["af_iris"]) == pytest.approx(expected, abs=1e-6)
+    assert HeldOut(listener, TEXTS, clips)(bank["af_iris"]) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_text_that_a_voice_fails_to_speak_counts_as_nothing(embedded, encoder, bank, demo):
     good = embedded([bank["af_iris"]], embedded.script(TEXTS[1]), 0)[0]
-    ear = Listener(Recorded([np.zeros(SAMPLE_RATE, np.float32)], good), encoder, seed=0)
-    silent, spoken = HeldOut(ear, ["Silence.", SHORT["other_text"]], [demo])(numbered(0))
+    listener = Listener(Recorded([np.zeros(SAMPLE_RATE, np.float32)], good), encoder, seed=0)
+    silent, spoken = HeldOut(listener, ["Silence.", SHORT["other_text"]], [demo])(numbered(0))
     assert silent == 0.0
     assert 0 < spoken < 1
 
@@ -44,8 +44,8 @@ def test_a_text_at_which_speech_raises_counts_as_nothing_and_no_search_is_lost(e
             raise RuntimeError("CUDA out of memory")
         return embedded(voices, script, seed)
 
-    ear = Listener(embedded, encoder, seed=0)
-    ear.speak = lambda voices, script: stumbling(voices, script, 0)
-    raised, spoken = HeldOut(ear, TEXTS, [demo])(bank["af_iris"])
+    listener = Listener(embedded, encoder, seed=0)
+    listener.speak = lambda voices, script: stumbling(voices, script, 0)
+    raised, spoken = HeldOut(listener, TEXTS, [demo])(bank["af_iris"])
     assert raised == 0.0
     assert 0 < spoken < 1

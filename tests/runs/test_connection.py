@@ -53,7 +53,7 @@ def test_readers_read_while_a_writer_writes_and_it_never_waits_for_them(tmp_path
     reading = run.candidates(), run.utterances()
     for one in reading:
         next(one)
-    store.keep({"f" * 64: utterance(1)})
+    store.put({"f" * 64: utterance(1)})
     (busy, *_) = store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     assert busy == 0, "no reader is in the way of the log's end"
     assert len(list(reading[0])) == 9
@@ -128,7 +128,7 @@ def test_a_folder_that_can_not_be_written_is_read(made, public):
     shutil.copytree(made[0], public / "one")
     shutil.copytree(made[0], public / "killed")
     with closing(Store(public / "killed" / folders.RECORD)) as store:
-        store.keep({"f" * 64: utterance(1)})
+        store.put({"f" * 64: utterance(1)})
         for name in ("run.db", "run.db-wal", "run.db-shm"):
             (public / name).write_bytes((public / "killed" / name).read_bytes())
     for name in ("run.db", "run.db-wal", "run.db-shm"):

@@ -120,14 +120,14 @@ def test_utterances_come_back_as_they_were_kept_and_a_damaged_one_is_not_known(t
         "b" * 64: Utterance(-0.0, "silent", "the audio is silent"),
     }
     with closing(Store.create(tmp_path / "run.db", {})) as store:
-        store.keep(kept)
-        found = store.recall("a" * 64)
+        store.put(kept)
+        found = store.get("a" * 64)
         assert (found.embedding.tobytes(), found.statistics.tobytes()) == (embedding.tobytes(), statistics.tobytes())
-        assert store.recall("b" * 64) == kept["b" * 64]
-        assert store.recall("c" * 64) is None
+        assert store.get("b" * 64) == kept["b" * 64]
+        assert store.get("c" * 64) is None
     flip(tmp_path / "run.db", "utterances", "detail")
     with closing(Store(tmp_path / "run.db")) as store:
-        assert store.recall("b" * 64) is None
+        assert store.get("b" * 64) is None
         assert any("it is measured again" in line for line in said)
 
 
@@ -175,9 +175,9 @@ def test_an_utterance_of_another_form_is_measured_again(row, tmp_path, caplog):
     Store.create(path, {"rows": ROWS}).close()
     forge(path, "utterances", ("key", *row))
     with closing(Store(path)) as store:
-        assert store.recall("key") is None
-        store.keep({"key": Utterance(2.0, "silent", "nothing")})
-        assert store.recall("key") == Utterance(2.0, "silent", "nothing")
+        assert store.get("key") is None
+        store.put({"key": Utterance(2.0, "silent", "nothing")})
+        assert store.get("key") == Utterance(2.0, "silent", "nothing")
     assert "measured again" in caplog.text
 
 
@@ -189,16 +189,16 @@ def test_a_record_that_somebody_else_holds_is_storage_that_is_gone_and_no_bad_vo
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StorageError, match="database is locked"):
-                store.keep({"key": Utterance(1.0)})
-        store.keep({"key": Utterance(1.0)})
-        assert store.recall("key") == Utterance(1.0)
+                store.put({"key": Utterance(1.0)})
+        store.put({"key": Utterance(1.0)})
+        assert store.get("key") == Utterance(1.0)
 
 
 def test_a_search_goes_on_with_the_ranking_that_it_began_with(tmp_path, caplog):
     class Forgetful(Landscape):
         """Has no memory for a voice the first time."""
 
-        def __call__(self, voices, gate):
+        def __call__(self, voices, gate, cache=None):
             seen = super().__call__(voices, gate)
             fails = [np.array_equal(voice, BANK["af_b"]) for voice in voices]
             return [Evaluation("crashed") if fail else one for fail, one in zip(fails, seen, strict=True)]

@@ -16,7 +16,7 @@ import numpy as np
 
 from kvw.audio.recordings import read_recording
 from kvw.config.paths import DEMO
-from kvw.evaluation import OPEN, Evaluation, Executor, Gate, Utterance
+from kvw.evaluation import OPEN, Evaluation, Executor, Gate, Utterance, UtteranceCache
 from kvw.executors.local import LocalExecutor
 from kvw.executors.processes import ProcessExecutor
 from kvw.fitness.hybrid import HybridFitness
@@ -59,15 +59,15 @@ def candidates(count: int, seed: int = 0) -> list[Voice]:
 
 
 class Dying(DictCache):
-    """A memory that ends a worker process when it is told the third thing."""
+    """A cache that ends a worker process when it is told the third thing."""
 
     def __init__(self, known: Mapping[str, Utterance], executor: ProcessExecutor) -> None:
         super().__init__(known)
         self._executor, self._left = executor, 3
 
-    def keep(self, utterances: Mapping[str, Utterance]) -> None:
-        """As a memory."""
-        super().keep(utterances)
+    def put(self, utterances: Mapping[str, Utterance]) -> None:
+        """As :class:`kvw.evaluation.UtteranceCache`."""
+        super().put(utterances)
         self._left -= 1
         if self._left == 0:
             next(iter(self._executor._pool._processes.values())).kill()
@@ -95,13 +95,18 @@ def closing(executor: Executor) -> Iterator[Any]:
 
 
 def evaluations(
-    executor: Executor, voices: Sequence[Voice], order: Sequence[int], size: int, gate: Gate
+    executor: Executor,
+    voices: Sequence[Voice],
+    order: Sequence[int],
+    size: int,
+    gate: Gate,
+    cache: UtteranceCache | None = None,
 ) -> list[Evaluation]:
     """The evaluations of voices, in their order, that are handed over in another and so many at once."""
     found: dict[int, Evaluation] = {}
     for at in range(0, len(order), size):
         some = order[at : at + size]
-        found |= dict(zip(some, executor([voices[number] for number in some], gate), strict=True))
+        found |= dict(zip(some, executor([voices[number] for number in some], gate, cache), strict=True))
     return [found[number] for number in range(len(voices))]
 
 
@@ -117,16 +122,18 @@ def bit_equal(count: int = 100, workers: Sequence[int] = (1, 2)) -> list[Row]:
     ahead = list(range(count))
     back, mixed = ahead[::-1], random.Random(1).sample(ahead, count)
     with closing(LocalExecutor(fitness=fitness, scorers=0)) as executor:
-        executor.memory = known = DictCache()
-        expected = {"open": evaluations(executor, voices, ahead, count, OPEN)}
+        known = DictCache()
+        expected = {"open": evaluations(executor, voices, ahead, count, OPEN, known)}
     heard = sorted(seen.target_similarity for seen in expected["open"] if seen.complete)
     gates = {"open": OPEN, "gated": Gate(20.0, {"target": heard[len(heard) // 2] / 0.98})}
     with closing(LocalExecutor(fitness=fitness, scorers=0)) as executor:
         expected["gated"] = evaluations(executor, voices, ahead, count, gates["gated"])
 
-    def judge(what: str, executor: Executor, order: Sequence[int], size: int, gate: str) -> Row:
+    def judge(
+        what: str, executor: Executor, order: Sequence[int], size: int, gate: str, cache: UtteranceCache | None = None
+    ) -> Row:
         with row(f"bit-equal: {what}") as found:
-            seen = evaluations(executor, voices, order, size, gates[gate])
+            seen = evaluations(executor, voices, order, size, gates[gate], cache)
             for number, (one, same) in enumerate(zip(seen, expected[gate], strict=True)):
                 found.add(f"candidate {number}", "" if repr(one) == repr(same) else f"{one} instead of {same}")
             found.note = ", ".join(sorted({one.status for one in seen}))
@@ -140,18 +147,18 @@ def bit_equal(count: int = 100, workers: Sequence[int] = (1, 2)) -> list[Row]:
         with closing(LocalExecutor(fitness=fitness, scorers=0)) as executor:
             judge(what, executor, order, size, gate)
     with closing(LocalExecutor(fitness=fitness, scorers=0)) as executor:
-        executor.memory = DictCache(half(known, 2))
-        judge("local, shuffled, half is known", executor, mixed, 7, "open")
-        judge("local, all is known", executor, back, 1, "gated")
+        cache = DictCache(half(known, 2))
+        judge("local, shuffled, half is known", executor, mixed, 7, "open", cache)
+        judge("local, all is known", executor, back, 1, "gated", cache)
     with closing(LocalExecutor(fitness=fitness, scorers=1)) as executor:
-        ready(executor._fitness.ear.scorers)
+        ready(executor._fitness.listener.scorers)
         judge("local, a process that measures", executor, ahead, count, "open")
     for number in workers:
         with closing(ProcessExecutor(fitness=fitness, workers=number)) as executor:
             last = number == workers[-1]
-            executor.memory = Dying(half(known, 3), executor) if last else None
-            found = judge(f"processes, workers {number}{', one dies' * last}", executor, mixed, 7, "open")
-            if last:
-                found.add("death", "" if executor.memory.has_killed else "nobody died")
-                judge(f"processes, workers {number}, afterwards", executor, back, count, "gated")
+            dying = Dying(half(known, 3), executor) if last else None
+            found = judge(f"processes, workers {number}{', one dies' * last}", executor, mixed, 7, "open", dying)
+            if dying:
+                found.add("death", "" if dying.has_killed else "nobody died")
+                judge(f"processes, workers {number}, afterwards", executor, back, count, "gated", dying)
     return rows

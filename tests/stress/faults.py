@@ -37,8 +37,10 @@ from kvw.audio.recordings import read_recording
 from kvw.config.paths import DEMO
 from kvw.errors import EXIT_TOO_MANY_FAILURES, KvwError
 from kvw.evaluation import OPEN, Evaluation, Gate
+from kvw.executors.base import known_utterances
 from kvw.executors.local import LocalExecutor
 from kvw.executors.processes import ProcessExecutor
+from kvw.executors.rounds import MOST_DEATHS
 from kvw.fitness import acoustics
 from kvw.fitness.hybrid import HybridFitness
 from kvw.fitness.rules import Lossless, Margin, Rule
@@ -395,7 +397,6 @@ def run(
         record.heard_through(ROWS)
         with made(plan, batch, real) as fitness:
             executor = LocalExecutor(fitness=lambda: fitness, scorers=0)
-            executor.memory = record
             return search(
                 bank=bank(ROWS_OF_VOICE),
                 executor=executor,
@@ -405,6 +406,7 @@ def run(
                 population_limit=LIMIT,
                 observers=[record, *([watch] if watch else [])],
                 record=record,
+                cache=record,
             )
     except KvwError as error:
         if error.code == EXIT_TOO_MANY_FAILURES:  # as a run does
@@ -672,9 +674,7 @@ def voices(count: int, seed: int = 0) -> list[Voice]:
     return found
 
 
-def deaths(
-    workers: Sequence[int] = (1, 2), start: bool = True, most: int = kvw.executors.processes.MOST_DEATHS
-) -> list[Row]:
+def deaths(workers: Sequence[int] = (1, 2), start: bool = True, most: int = MOST_DEATHS) -> list[Row]:
     """Worker processes die: their company is evaluated again, who ends three of them is a failure with a name.
 
     Args:
@@ -697,14 +697,14 @@ def _deaths(workers: Sequence[int], start: bool, most: int) -> list[Row]:
             local = LocalExecutor(fitness=deadly, scorers=0)
             expected = local(company, OPEN)
             executor = ProcessExecutor(fitness=deadly, workers=count)
-            executor.memory = DictCache()
-            seen = executor(company, OPEN)
+            cache = DictCache()
+            seen = executor(company, OPEN, cache)
             found.add("company", "" if seen[:2] + seen[3:] == expected[:2] + expected[3:] else f"{seen}")
             crashed = Evaluation("crashed", detail=f"it ended {most} worker processes")
             found.add("who ends all", "" if seen[2] == crashed and crashed.failed else f"{seen[2]}")
             ended = len((inside / named(always)).read_text())
             found.add("deaths", "" if ended in (most, most + 1) else f"{ended}")
-            known = {key: bool(executor.memory.recall(key)) for key in executor._known(one)}
+            known = known_utterances(cache, executor._own.listener, executor._own.scripts, [one])
             found.add("remembered", "" if len(known) == len(SCRIPTS) else f"{known}")
             if start:
                 for process in (executor._pool._processes or {}).values():

@@ -145,21 +145,24 @@ class Speech:
     batch = 1
 
     def __init__(self, pause: float = 0.0) -> None:
-        self.memory: UtteranceCache | None = None
         self._pause = pause
 
-    def __call__(self, voices: Sequence[Voice], gate: Gate | Sequence[Gate]) -> list[Evaluation]:
-        """Evaluates them one by one."""
-        return [self._evaluate(*one) for one in zip(voices, gates_for(gate, len(voices)), strict=True)]
+    def __call__(
+        self, voices: Sequence[Voice], gate: Gate | Sequence[Gate], cache: UtteranceCache | None = None
+    ) -> list[Evaluation]:
+        """Evaluates voices one by one; it needs a cache."""
+        assert cache is not None
+        gates = gates_for(gate, len(voices))
+        return [self._evaluate(voice, own, cache) for voice, own in zip(voices, gates, strict=True)]
 
     def close(self) -> None:
         """Nothing to let go."""
 
-    def _evaluate(self, voice: Voice, gate: Gate) -> Evaluation:
+    def _evaluate(self, voice: Voice, gate: Gate, cache: UtteranceCache) -> Evaluation:
         parts: dict[str, float] = {}
         spoken, first = 0.0, None
         for part, script in zip(("target", "self"), SCRIPTS, strict=True):
-            heard = self._hear(voice, script)
+            heard = self._hear(voice, script, cache)
             first = first or heard
             spoken += heard.seconds
             if heard.status:
@@ -168,14 +171,13 @@ class Speech:
             parts[part] = 1 / (1 + float(np.abs(heard.embedding - GOAL).mean()))
             if gate.only or parts["target"] < 0.98 * gate.parts.get("target", 0.0):
                 return Evaluation("stopped", 0.0, parts["target"], parts, spoken, stage=part)
-        parts["feature"] = 1 / (1 + float(self._statistics(voice, first).mean()))
+        parts["feature"] = 1 / (1 + float(self._statistics(voice, first, cache).mean()))
         score = harmonic_mean(parts, {"target": 1.0, "self": 1.0, "feature": 0.1})
         return Evaluation("complete", score, parts["target"], parts, spoken)
 
-    def _hear(self, voice: Voice, script: Script) -> Utterance:
-        assert self.memory is not None
+    def _hear(self, voice: Voice, script: Script, cache: UtteranceCache) -> Utterance:
         name = utterance_key(voice, script, SEED, "soak")
-        heard = self.memory.recall(name)
+        heard = cache.get(name)
         if heard is None:
             WORK.values[0] += 1
             if self._pause:
@@ -187,16 +189,16 @@ class Speech:
                 heard = Utterance(seconds, embedding=voice[row, 0] * np.float32(1.01))
             else:
                 heard = Utterance(0.0, "silent", "as foretold")
-            self.memory.keep({name: heard})
+            cache.put({name: heard})
         return heard
 
-    def _statistics(self, voice: Voice, heard: Utterance) -> NDArray[np.float64]:
+    def _statistics(self, voice: Voice, heard: Utterance, cache: UtteranceCache) -> NDArray[np.float64]:
         """Of the first text, measured where nobody has."""
-        assert self.memory is not None and heard.embedding is not None
+        assert heard.embedding is not None
         if heard.statistics is None:
             WORK.values[1] += 1
             heard = dataclasses.replace(heard, statistics=np.abs(heard.embedding[::32].astype(np.float64) - 0.1))
-            self.memory.keep({utterance_key(voice, SCRIPTS[0], SEED, "soak"): heard})
+            cache.put({utterance_key(voice, SCRIPTS[0], SEED, "soak"): heard})
         assert heard.statistics is not None
         return heard.statistics
 
@@ -326,7 +328,6 @@ def run(folder: Path, case: Case, generations: int = GENERATIONS, pause: float =
         try:
             record.heard_through(ROWS)
             executor = Speech(pause)
-            executor.memory = record
             result = search(
                 bank=bank(case.rows),
                 executor=executor,
@@ -336,6 +337,7 @@ def run(folder: Path, case: Case, generations: int = GENERATIONS, pause: float =
                 population_limit=LIMIT,
                 observers=[record, saved(case, folder), *([watcher] if watcher else [])],
                 record=record,
+                cache=record,
             )
         finally:
             record.close()

@@ -75,7 +75,7 @@ def record(place, seed=0, steps=STEPS, fail=lambda number: number > 20 and numbe
     place.mkdir(parents=True)
     store = Store.create(place / folders.RECORD, facts(seed, **config))
     store.heard_through(ROWS)
-    store.keep({f"{number:064x}": utterance(number) for number in range(300)})
+    store.put({f"{number:064x}": utterance(number) for number in range(300)})
     result = search(
         bank=BANK,
         executor=Scene(fail=fail),

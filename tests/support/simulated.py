@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kvw.evaluation import Evaluation, Utterance
-from kvw.executors.scheduler import IN_FLIGHT, LostError
+from kvw.executors.rounds import LostError
+from kvw.executors.scheduler import IN_FLIGHT
 
 
 def found(job: int) -> Evaluation:
@@ -40,7 +41,7 @@ class Simulation:
         speeds: of the workers, in the order of their starts, over again.
         room: of them run at once; the others wait for room.
         deadly: jobs that end whoever does them.
-        batch: as :class:`kvw.executors.scheduler.Workers`.
+        batch: as :class:`kvw.executors.rounds.Workers`.
         real: time passes.
 
     Attributes:

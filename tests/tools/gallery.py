@@ -161,10 +161,10 @@ def failures(runs: Mapping[str, Run]) -> list[Failure]:
     limit_threads(1)
     config, inputs = runs[WALK].config, restored_inputs(runs[WALK].facts["inputs"])
     letter, seed = config["language"]["letter"], config["seed"]
-    ear = FitnessSpec(config["synth"], config["fitness"], "cpu", letter, seed, inputs).ear(seed + HELDOUT_SEED)
+    listener = FitnessSpec(config["synth"], config["fitness"], "cpu", letter, seed, inputs).listener(seed + HELDOUT_SEED)
 
     def judge(texts: Sequence[str]) -> HeldOut:
-        return HeldOut(ear, texts, inputs.target.heldout)
+        return HeldOut(listener, texts, inputs.target.heldout)
 
     counting, heldout = judge(COUNTING), judge(inputs.heldout_texts)
     middle = page.of_lengths(inputs.heldout_texts, range(len(inputs.heldout_texts)))[1]
