@@ -36,7 +36,7 @@ def test_the_wheel_carries_configs_strategies_and_data_and_no_tests(wheel):
         "strategies/random_walk.py",
         "kvw/data/demo.txt",
         "kvw/conf/language/z.yaml",
-        "kvw/report/page.html.j2",
+        "kvw/reports/templates/page.html.j2",
     ):
         assert name in names
     assert not [name for name in names if name.startswith(("tests/", "conf/", "outputs/", "voices/"))]

@@ -19,7 +19,7 @@ from kvw.web.queue import Queue
 TASKS = """
 import time
 from pathlib import Path
-from kvw.types import KvwError
+from kvw.errors import KvwError
 
 def work(cfg) -> float:
     print("at work", flush=True)
