@@ -1,17 +1,13 @@
-"""``task=web``: a page to search, hear and compare voices with, on this machine alone."""
+"""``task=web``: serves a page for searching, hearing and comparing voices, to this machine alone."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
-import shutil
 import socket
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -19,19 +15,19 @@ from omegaconf import DictConfig
 
 from kvw.config.arguments import VERBATIM
 from kvw.errors import KvwError
-from kvw.runtime.files import write_whole
 from kvw.runtime.locks import alone
+from kvw.web.files import Files, folder_of_files
+
+if TYPE_CHECKING:
+    from kvw.web.service import Service
 
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
-"""This machine alone: whoever reaches the page can use it."""
+"""The page listens on this machine alone: everybody who reaches it can use it."""
 
 FOLDER = "web"
-"""Of the queue, below the folder of all runs."""
-
-SHELF, PREFIX = "shelf.txt", "kvw-web-"
-"""Names the folder of what the page serves, and begins that one's name: a page that was killed leaves it."""
+"""Name of the queue's folder, below the folder of all runs."""
 
 FORMS_OWN = frozenset(
     {
@@ -39,20 +35,20 @@ FORMS_OWN = frozenset(
         *("task", "task.port", "resume", "run", "hydra.run.dir"),
     }
 )
-"""Keys that the page's form decides, or that are the page's; others of its command line are its searches' too."""
+"""Keys that the page's form sets, or that concern the page; all others of its command line go to every search."""
 
 SANDBOX = (
     "sandbox; default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
 )
-"""Policy of a report, which may be a stranger's: nothing in it runs."""
+"""Content security policy of a report: no script runs, since the run may be a stranger's."""
 
 
 def web(cfg: DictConfig, *, port: int) -> float:
-    """Serves the page until Ctrl-C; a search that is at work then goes on when the page is served again.
+    """Serves the page until Ctrl-C; a search that is at work then resumes when the page is served again.
 
     Args:
-        cfg: the config; what the command line says beside the task is said to every search.
-        port: to listen at; 0 takes any that is free.
+        cfg: the config; other settings of the command line go to every search, but for :data:`FORMS_OWN`.
+        port: to listen on; 0 for any free one.
 
     Returns:
         0.0.
@@ -69,44 +65,31 @@ def web(cfg: DictConfig, *, port: int) -> float:
     outputs = Path(HydraConfig.get().run.dir)
     folder = outputs / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    with listening(port) as taken, alone(folder, "a queue"), shelf_of(folder) as shelf:
-        # read when Gradio needs a folder; nothing of it goes into the working directory, or to anybody
+    with listening(port) as listener, alone(folder, "a queue"), folder_of_files(folder) as temporary:
+        # Gradio reads these: its files stay out of the working directory, and it sends nothing to anybody
         os.environ.update(
-            GRADIO_TEMP_DIR=str(shelf),
-            GRADIO_EXAMPLES_CACHE=str(shelf / "examples"),
+            GRADIO_TEMP_DIR=str(temporary),
+            GRADIO_EXAMPLES_CACHE=str(temporary / "examples"),
             GRADIO_ANALYTICS_ENABLED="False",
             HF_HUB_DISABLE_TELEMETRY="1",
         )
         from kvw.web.queue import Queue
         from kvw.web.service import Service
 
-        queue = Queue(folder, given())
-        studio = Service(cfg, outputs, queue, shelf)
+        queue = Queue(folder, search_arguments())
+        service = Service(cfg, outputs, queue, Files(temporary))
         queue.start()
         try:
-            serve(studio, taken)
+            serve(service, listener)
         finally:
             queue.close()
     return 0.0
 
 
-@contextmanager
-def shelf_of(folder: Path) -> Iterator[Path]:
-    """A folder for all that the page serves and for its uploads; it goes with the page, or with the next one."""
-    note = folder / SHELF
-    with suppress(OSError, ValueError):
-        left = Path(note.read_text("utf-8"))
-        if left.parent == Path(tempfile.gettempdir()) and left.name.startswith(PREFIX):
-            shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
-        write_whole(note, name.encode())
-        yield Path(name)
-
-
-def given() -> list[str]:
-    """What the command line says of searches beside :data:`FORMS_OWN`, as ``key=value``, free text as it was typed."""
+def search_arguments() -> list[str]:
+    """The command line's settings but for :data:`FORMS_OWN`, as ``key=value``; free text is left as it was typed."""
     parser = OverridesParser.create()
-    found = []
+    arguments = []
     for text in HydraConfig.get().overrides.task:
         override = parser.parse_override(text)
         key = override.get_key_element()
@@ -115,17 +98,17 @@ def given() -> list[str]:
         value = override.value() if key in VERBATIM else None
         if isinstance(value, list):
             value = f"[{','.join(map(str, value))}]"
-        # cli.quote escapes these
+        # kvw.config.arguments.quote doubled the backslashes before ${ and added one
         typed = re.sub(r"(\\*)\$\{", lambda match: match[1][: len(match[1]) // 2] + "${", str(value))
-        found.append(text if value is None else f"{key}={typed}")
-    return found
+        arguments.append(text if value is None else f"{key}={typed}")
+    return arguments
 
 
 def listening(port: int) -> socket.socket:
-    """A socket that listens at a port of this machine.
+    """A socket that listens on a port of this machine.
 
     Raises:
-        KvwError: it is taken.
+        KvwError: the port is taken.
     """
     try:
         return socket.create_server((HOST, port))
@@ -135,8 +118,8 @@ def listening(port: int) -> socket.socket:
         ) from error
 
 
-def serve(studio: Any, taken: socket.socket) -> None:
-    """Serves the page at ``taken`` until Ctrl-C."""
+def serve(service: Service, listener: socket.socket) -> None:
+    """Serves the page of a service on a socket until Ctrl-C."""
     import gradio as gr
     import uvicorn
     from fastapi import FastAPI
@@ -149,17 +132,17 @@ def serve(studio: Any, taken: socket.socket) -> None:
 
     def report(key: str) -> Response:
         try:
-            return HTMLResponse(studio.written(key), headers={"content-security-policy": SANDBOX})
+            return HTMLResponse(service.report_page(key), headers={"content-security-policy": SANDBOX})
         except KvwError as error:
             return PlainTextResponse(str(error), 404)
 
     app.add_api_route("/reports/{key}", report)
     app = gr.mount_gradio_app(
         app,
-        build(studio),
+        build(service),
         "/",
         server_name=HOST,
-        server_port=taken.getsockname()[1],
+        server_port=listener.getsockname()[1],
         footer_links=[],
         run_history=False,
         max_file_size=MOST_UPLOADED,
@@ -170,7 +153,7 @@ def serve(studio: Any, taken: socket.socket) -> None:
         css=CSS,
     )
     config = uvicorn.Config(
-        Guard(app, studio.shelf), log_level="warning", timeout_graceful_shutdown=2, access_log=False
+        Guard(app, service.files.folder), log_level="warning", timeout_graceful_shutdown=2, access_log=False
     )
-    log.info("The page is at http://%s:%d; Ctrl-C ends it", *taken.getsockname())
-    uvicorn.Server(config).run([taken])
+    log.info("The page is at http://%s:%d; Ctrl-C ends it", *listener.getsockname())
+    uvicorn.Server(config).run([listener])
