@@ -1,4 +1,4 @@
-"""Observers: what watches a search while it runs.
+"""Observers, which follow a search while it runs.
 
 Their contract is :class:`kvw.search.observer.Observer`.
 """

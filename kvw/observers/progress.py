@@ -1,4 +1,4 @@
-"""Progress: a line with the time left on a terminal, plain lines now and then in a pipe, a line at each improvement."""
+"""Progress of a search: a live line on a terminal, a plain line every 20 seconds in a pipe, and each improvement."""
 
 from __future__ import annotations
 
@@ -21,66 +21,66 @@ from kvw.text import duration
 log = logging.getLogger(__name__)
 
 PIPE_SECONDS = 20.0
-"""Between two plain lines."""
+"""Seconds between two plain lines."""
 
 SCORED_SHARE = 0.5
-"""Share of candidates that an estimate takes to pass the first gate; a walk on the documents' settings has 0.47."""
+"""Share of candidates that pass the first gate, for estimates; measured for KVoiceWalk's walk: 0.47."""
 
 
 class Progress(Observer):
-    """Tells how a search is getting on.
+    """Shows and logs the progress of a search.
 
     Args:
-        step_limit: candidates that will be evaluated at most, those apart that no limit counts.
+        step_limit: candidates that are evaluated at most, beside those of stages that no limit counts.
     """
 
     def __init__(self, step_limit: int) -> None:
         self.step_limit = step_limit
         self._uncounted = self._done = self._before = 0
-        alone = multiprocessing.current_process().name == "MainProcess"  # else a sweep's jobs share the terminal
+        alone = multiprocessing.current_process().name == "MainProcess"  # the jobs of a sweep share the terminal
         quiet = not (alone and sys.stderr.isatty())
         self._bar = tqdm(total=0, unit="voice", disable=quiet, bar_format="{desc}", leave=False)
-        self._started = self._said = self._searching = self._better = time.monotonic()
+        self._started = self._logged_at = self._searching = self._better = time.monotonic()
         self._ranked_at = [(0, self._started)]
-        self._seen = 0
+        self._improvements = 0
 
     def ranking(self, done: int, total: int) -> None:
-        """Shows how far the ranking is."""
+        """Shows the progress of the ranking."""
         self._ranked_at.append((done, time.monotonic()))
         self._show(done, total, "ranking", lambda room: "")
 
     def ranked(self, ranking: Sequence[Entry], top: Sequence[Entry]) -> None:
-        """Lists the nearest stock voices, and estimates what the search will take."""
+        """Logs the nearest stock voices, and estimates the seconds of a candidate."""
         log.info("The %d stock voices nearest to the target, of %d:", len(top), len(ranking))
         for entry in top:
             log.info("  %-14s %s", entry.name, figures_line(entry.evaluation))
-        # where the run goes on there was no ranking to tell by
+        # a resumed run has no ranking to measure
         self._step_seconds = step_seconds(self._ranked_at, len(ranking)) if len(self._ranked_at) > 1 else 0.0
-        self._searching = self._said = self._better = time.monotonic()
+        self._searching = self._logged_at = self._better = time.monotonic()
 
     def resumed(self, archive: Archive, uncounted: int) -> None:
-        """Says where the search goes on."""
-        self._done, self._uncounted, self._seen = archive.steps, uncounted, archive.improvements
+        """Logs the step at which the search resumes, and its best candidate so far."""
+        self._done, self._uncounted, self._improvements = archive.steps, uncounted, archive.improvements
         self._before = archive.steps
-        log.info("Going on behind %d candidates", archive.steps)
+        log.info("Resuming after %d candidates", archive.steps)
         if archive.best:
             log.info("Step %d: %s", archive.best.step, figures_line(archive.best.evaluation, archive.best.notes))
 
     def began(self, stage: SearchStage, total: int | None) -> None:
-        """Says what the stage will take."""
+        """Logs the candidates of a stage and the time that they will take."""
         self._uncounted += total or 0
         allowed = self.step_limit + self._uncounted - self._done
         allowed = min(stage.step_limit or allowed, allowed)
-        about = f"{total} candidates, beside step_limit" if total else f"up to {allowed} candidates"
+        count = f"{total} candidates, beside step_limit" if total else f"up to {allowed} candidates"
         takes = f", about {duration(self._step_seconds * (total or allowed))}" if self._step_seconds else ""
-        log.info("%s: %s%s", stage.name, about, takes)
+        log.info("%s: %s%s", stage.name, count, takes)
 
     def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
-        """Shows how far the search is."""
+        """Shows the progress of the search, and logs a new best candidate."""
         self._done = archive.steps
         best = archive.best
-        if best and archive.improvements > self._seen:
-            self._seen = archive.improvements
+        if best and archive.improvements > self._improvements:
+            self._improvements = archive.improvements
             log.info("Step %d: %s", best.step, figures_line(best.evaluation, best.notes))
             self._better = time.monotonic()
         now = time.monotonic()
@@ -90,11 +90,11 @@ class Progress(Observer):
         self._show(archive.steps, limit, "searching", lambda room: standing(archive, rate, since, room))
 
     def close(self) -> None:
-        """Takes the line off the terminal."""
+        """Removes the live line from the terminal."""
         self._bar.close()
 
     def _show(self, done: int, total: int, what: str, more: Callable[[int], str]) -> None:
-        """Shows how far it is, and what ``more`` says in so many characters."""
+        """Shows ``done`` of ``total``, the time left, and the text that ``more`` makes for a number of characters."""
         now = time.monotonic()
         left = f"{duration((now - self._searching) / max(done - self._before, 1) * max(total - done, 0))} left"
         if not self._bar.disable:
@@ -104,35 +104,35 @@ class Progress(Observer):
             self._bar.total, self._bar.n = total, done
             self._bar.set_description_str(line[:columns], refresh=False)
             self._bar.refresh() if done >= total else self._bar.update(0)
-        elif now - self._said >= PIPE_SECONDS:
-            self._said = now
+        elif now - self._logged_at >= PIPE_SECONDS:
+            self._logged_at = now
             log.info("%s: %d of %d, %s", what, done, total, ", ".join(filter(None, (left, more(1000)))))
 
 
 def standing(archive: Archive, rate: float, since: float, room: int) -> str:
-    """How a search stands: its best and as many of its parts as there is room for, and how fast it is.
+    """The best score, as many of its parts as there is room for, the share of stopped candidates, and the pace.
 
     Args:
-        archive: of the search, with a candidate at least.
+        archive: of the search, with at least one candidate.
         rate: candidates a second.
-        since: seconds without a better one.
-        room: characters.
+        since: seconds since the last improvement.
+        room: characters at most.
     """
     pace = f"{archive.stopped / archive.steps:.0%} stopped, {rate:.1f}/s"
     if not archive.best:
         return f"none scored yet, {pace}"
-    seen = archive.best.evaluation
-    parts = [f"{name} {value:.2f}".replace(" 0.", " .") for name, value in seen.parts.items()]
+    evaluation = archive.best.evaluation
+    parts = [f"{name} {value:.2f}".replace(" 0.", " .") for name, value in evaluation.parts.items()]
     while True:
         shown = f" ({' '.join(parts)})" if parts else ""
-        line = f"best {seen.score:.2f}{shown} {duration(since)} ago, {pace}"
+        line = f"best {evaluation.score:.2f}{shown} {duration(since)} ago, {pace}"
         if len(line) <= room or not parts:
             return line
         parts.pop()
 
 
 def step_seconds(ranked_at: Sequence[tuple[int, float]], voices: int) -> float:
-    """Seconds of a candidate, from the times at which the ranking had done so many evaluations.
+    """Estimated seconds of a candidate, from the pace of the ranking.
 
     Args:
         ranked_at: pairs (evaluations done, time in seconds), in order, from (0, start) on.

@@ -1,7 +1,7 @@
-"""``tracking=tensorboard``: a run's figures and audio where TensorBoard shows them, ``tensorboard --logdir outputs``.
+"""``tracking=tensorboard``: logs a run's figures and audio for ``tensorboard --logdir outputs``.
 
-The log is made of the run's record: where a run goes on it is written anew from that, so that nothing is in it twice
-and nothing lacks, whatever ended the run, and whether it was tracked before or not.
+When a run resumes, its log is written anew from its record: every candidate is in the log once, however the run ended,
+and whether it was tracked before or not.
 """
 
 from __future__ import annotations
@@ -35,34 +35,34 @@ except ImportError as error:
 
 
 FOLDER = "tensorboard"
-"""Of a run, with its log."""
+"""Name of the log's folder in a run's folder."""
 
 SETTINGS = ("seed", "population_limit", "step_limit", "strategy", "space", "fitness", "stages")
-"""Keys of the config that are the hyper-parameters of a run."""
+"""Keys of the config that are logged as hyper-parameters."""
 
 
 class TensorBoard(Observer):
-    """Writes what a search does as events; a step is a candidate.
+    """Writes the events of a search; an event's step is that of a candidate.
 
-    Of every candidate it writes the score, if that is complete, and its parts; of every generation the best score, the
-    share of candidates that were stopped, and evaluations a second; of every improvement the audio; of the run its
-    settings, and in the end the held-out similarities.
+    Events of a candidate are its score, if it is complete, and its parts; of a generation the best score, the share of
+    stopped candidates, and evaluations a second; of an improvement its audio; of the run its settings, and at its end
+    the held-out similarities.
 
     Args:
-        folder: of the run, whose record is there.
+        folder: of the run, with its record.
         config: of the run.
-        stem: with which the names of its improvements begin.
+        stem: with which the file names of the run's improvements begin.
     """
 
     def __init__(self, *, folder: Path, config: Mapping[str, Any], stem: str) -> None:
         self._run, self._stem = folder, stem
-        self._stopped = self._seen = 0
+        self._stopped = self._improvements = 0
         self._at = time.monotonic()
-        place = folder / FOLDER
-        place.mkdir(exist_ok=True)
-        for old in place.glob("events.out.tfevents.*"):
+        log_folder = folder / FOLDER
+        log_folder.mkdir(exist_ok=True)
+        for old in log_folder.glob("events.out.tfevents.*"):
             old.unlink()
-        self._writer = SummaryWriter(str(place))
+        self._writer = SummaryWriter(str(log_folder))
         chosen = flat({key: config[key] for key in SETTINGS if config.get(key) is not None})
         events = self._writer.file_writer
         assert events is not None
@@ -70,9 +70,9 @@ class TensorBoard(Observer):
             events.add_summary(summary)
 
     def resumed(self, archive: Archive, uncounted: int) -> None:
-        """Writes what the record has of the run so far."""
+        """Writes the events of all candidates that the run's record has so far."""
         run = Run(self._run)
-        better = {one.step for one in run.improvements(run.candidates())}
+        better = {sample.step for sample in run.improvements(run.candidates())}
         generation: list[Sample] = []
         best = 0.0
 
@@ -83,23 +83,23 @@ class TensorBoard(Observer):
                 self._scalar("best/score", best, last)
             generation.clear()
 
-        for one in run.candidates():
-            if one.step >= archive.steps:  # the record has what the checkpoint before a damaged one lacks
+        for sample in run.candidates():
+            if sample.step >= archive.steps:  # a run that resumes from an older checkpoint evaluates these again
                 break
-            if generation and one.generation > generation[-1].generation:
+            if generation and sample.generation > generation[-1].generation:
                 flush()
-            generation.append(one)
-            self._candidate(one.evaluation, one.step)
-            if one.step in better:
-                best = one.evaluation.score
-                self._audio(one.step)
+            generation.append(sample)
+            self._candidate(sample.evaluation, sample.step)
+            if sample.step in better:
+                best = sample.evaluation.score
+                self._audio(sample.step)
         if generation:
             flush()
-        self._seen, self._at = archive.improvements, time.monotonic()
+        self._improvements, self._at = archive.improvements, time.monotonic()
         self._writer.flush()
 
     def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
-        """Writes a generation."""
+        """Writes the events of a generation."""
         last, best = archive.steps - 1, archive.best
         for step, candidate in enumerate(population, start=archive.steps - len(population)):
             if candidate.evaluation:
@@ -110,27 +110,27 @@ class TensorBoard(Observer):
         self._at = now
         if best:
             self._scalar("best/score", best.evaluation.score, last)
-            if archive.improvements > self._seen:
-                self._seen = archive.improvements
+            if archive.improvements > self._improvements:
+                self._improvements = archive.improvements
                 self._audio(best.step)
 
     def close(self) -> None:
-        """Writes how the run was judged, if it has ended, and closes the log."""
+        """Writes the held-out similarities, if the run has been judged, and closes the log."""
         try:
             for role, similarities in Run(self._run).heldout.items():
                 self._scalar(f"heldout/{role}", float(np.mean(similarities)), 0)
         finally:
             self._writer.close()
 
-    def _candidate(self, seen: Evaluation, step: int) -> None:
-        self._stopped += seen.status == "stopped"
-        if seen.complete:
-            self._scalar("score", seen.score, step)
-        for name, part in seen.parts.items():
+    def _candidate(self, evaluation: Evaluation, step: int) -> None:
+        self._stopped += evaluation.status == "stopped"
+        if evaluation.complete:
+            self._scalar("score", evaluation.score, step)
+        for name, part in evaluation.parts.items():
             self._scalar(f"parts/{name}", part, step)
 
     def _audio(self, step: int) -> None:
-        """The audio of an improvement, as the run saved it before."""
+        """Writes the audio of an improvement, which the run has already saved as WAV."""
         for path in self._run.glob(f"{glob.escape(self._stem)}_{step}_*.wav"):
             try:
                 wave = decode_file(path)

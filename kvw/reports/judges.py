@@ -1,7 +1,7 @@
-"""Judges of a result that the search never heard: an encoder that was optimised is no proof of itself.
+"""Judges that no search uses: the similarity of the encoder that was optimised is no proof of the result.
 
-Read :class:`Judge` first. A judge needs packages or models that need not be there, so it loads them when it is first
-asked, and says what it lacks by a :class:`~kvw.errors.KvwError`, which becomes an empty cell with that reason.
+Read :class:`Judge` first. The packages and models of a judge may be missing, so it loads them when it is first called,
+and raises a :class:`~kvw.errors.KvwError` where one is missing; the table then has an empty cell with that reason.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from typing import Any, Protocol
 import numpy as np
 import soxr
 
-from kvw.errors import KvwError
+from kvw.errors import KvwError, error_line
 from kvw.runtime.files import write_whole
 from kvw.types import SAMPLE_RATE, Wave
 
 log = logging.getLogger(__name__)
 
 RATE = 16_000
-"""Hz: what DNSMOS hears."""
+"""Sampling rate of DNSMOS's input, in Hz."""
 
 VERDICTS = "judged.json"
-"""In a run's folder: what judges found, by a digest of what they heard, so that each is asked once."""
+"""File in a run's folder with the judges' figures by :func:`verdict_key`, so that no judge does the same work twice."""
 
 MOST_VERDICTS = 1_000_000
-"""Bytes of that file."""
+"""Size of :data:`VERDICTS` above which it is not read, in bytes."""
 
 LACKING = "expected the package {}; it is not installed; pip install 'kvw[judges]'"
 
 
 class Judge(Protocol):
-    """Gives speech a figure. A class of ``strategies/`` can be one too: another speaker encoder, say.
+    """Rates speech by a figure. A class of ``strategies/`` can be a judge too, such as another speaker encoder.
 
     Attributes:
-        heading: of its column, with the direction that is better.
-        decimals: of its figure.
+        heading: of the judge's column, with an arrow in the direction that is better.
+        decimals: of the judge's figures.
     """
 
     heading: str
@@ -52,12 +52,12 @@ class Judge(Protocol):
         """The figure.
 
         Args:
-            waves: what one voice says, at least one, 24 kHz.
-            texts: what each should say; None of a recording of which nobody knows.
+            waves: at least one recording of one voice, 24 kHz.
+            texts: the words of each wave; None where they are not known.
             speaker: recordings of the target, 24 kHz.
 
         Raises:
-            KvwError: it can't tell, in one line: something is not installed, or it needs the texts.
+            KvwError: there is no figure, with the reason in one line: a package is missing, or the texts are needed.
         """
 
 
@@ -68,7 +68,7 @@ class DNSMOS:
     evaluate noise suppressors"; ``speechmos`` has its models.
 
     Args:
-        seconds: of each recording that are judged, above 0; the model looks at 9 s, and repeats what is shorter.
+        seconds: judged of each recording, above 0; the model's window is 9 s, and a shorter recording is repeated.
     """
 
     heading = "Quality, DNSMOS ↑"
@@ -89,15 +89,15 @@ class DNSMOS:
             from speechmos import dnsmos
         except ImportError as error:
             raise KvwError(LACKING.format("speechmos")) from error
-        heard = [soxr.resample(wave[: round(self.seconds * SAMPLE_RATE)], SAMPLE_RATE, RATE) for wave in waves]
-        return float(np.mean([dnsmos.run(np.clip(wave, -1, 1), sr=RATE)["ovrl_mos"] for wave in heard]))
+        resampled = [soxr.resample(wave[: round(self.seconds * SAMPLE_RATE)], SAMPLE_RATE, RATE) for wave in waves]
+        return float(np.mean([dnsmos.run(np.clip(wave, -1, 1), sr=RATE)["ovrl_mos"] for wave in resampled]))
 
 
 class WordErrors:
-    """The share of words that Whisper hears wrong, in %: of characters where a language writes no spaces.
+    """The share of words that Whisper hears wrong, in %; of characters in a language that is written without spaces.
 
     Args:
-        model: a size that is in the hub's cache already, or the folder of a converted model; nothing is fetched.
+        model: a size that is already in the hub's cache, or the folder of a converted model; nothing is downloaded.
     """
 
     heading = "Word errors, % ↓"
@@ -107,10 +107,10 @@ class WordErrors:
         self.model = model
 
     def __call__(self, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave]) -> float:
-        """The errors per word of the texts, in %; above 100 where more is heard than said.
+        """The errors per word of the texts, in %; above 100 where Whisper hears more words than the texts have.
 
         Raises:
-            KvwError: the texts are not known; the model is not here; ``jiwer`` is not installed.
+            KvwError: the texts are not known, the model is missing, or ``jiwer`` is not installed.
         """
         try:
             import jiwer
@@ -119,9 +119,9 @@ class WordErrors:
         if texts is None:
             raise KvwError("nobody typed what the recording says")
         heard = [words(self._whisper(wave).text) for wave in waves]
-        said = [words(text) for text in texts]
-        rate = jiwer.wer if all(" " in text for text in said) else jiwer.cer
-        return 100 * float(rate(said, heard))
+        expected = [words(text) for text in texts]
+        rate = jiwer.wer if all(" " in text for text in expected) else jiwer.cer
+        return 100 * float(rate(expected, heard))
 
     @cached_property
     def _whisper(self) -> Callable[[Wave], Any]:
@@ -134,12 +134,12 @@ class WordErrors:
 
 
 def words(text: str) -> str:
-    """``text`` as far as it can be heard: letters and digits in lower case, single spaces."""
+    """The part of ``text`` that can be heard: letters and digits in lower case, words apart by single spaces."""
     return " ".join(re.sub(r"[^\w\s']|_", " ", text.casefold()).split())
 
 
 class Jury:
-    """All judges of a report, and what they found before.
+    """All judges of a report; figures that they gave before are read from the run's folder.
 
     Args:
         judges: by name.
@@ -151,53 +151,55 @@ class Jury:
     def __call__(
         self, run: Path, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave]
     ) -> dict[str, float | str]:
-        """What each judge says, by its name: a figure, or why there is none.
+        """The verdict of each judge, by the judge's name: a figure, or the reason why there is none.
 
         Args:
             run: folder of the run, in which figures are kept.
-            waves: see :class:`Judge`, as the others; without any there are no figures.
+            waves: see :class:`Judge`, as the other arguments; without a wave there is no figure.
         """
-        known = recalled(run)
-        found: dict[str, float | str] = {}
+        known = kept_figures(run)
+        verdicts: dict[str, float | str] = {}
         for name, judge in self.judges.items():
-            key = digest(judge, waves, texts, speaker)
-            found[name] = known[key] if key in known else verdict(judge, waves, texts, speaker)
-            if isinstance(found[name], float):
-                known[key] = found[name]
+            key = verdict_key(judge, waves, texts, speaker)
+            outcome = known[key] if key in known else verdict(judge, waves, texts, speaker)
+            if isinstance(outcome, float):
+                known[key] = outcome
+            verdicts[name] = outcome
         try:
             write_whole(run / VERDICTS, (json.dumps(known, indent=2) + "\n").encode())
-        except (OSError, KvwError) as error:  # a run on a medium that can't be written: they are asked again
+        except (OSError, KvwError) as error:  # a medium that can't be written: the next report asks again
             log.debug("%s: %s", run / VERDICTS, error)
-        return found
+        return verdicts
 
 
 def verdict(judge: Judge, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave]) -> float | str:
-    """A judge's figure, or in one line why there is none."""
+    """A judge's figure, or the reason why there is none, in one line."""
     if not waves:
         return "the run kept no audio of it"
     try:
         figure = float(judge(waves, texts, speaker))
+    except KvwError as error:
+        return " ".join(str(error).split())[:200]
     except Exception as error:  # a plugin may raise anything
-        line = " ".join(str(error).split())[:200]
-        return line if isinstance(error, KvwError) else f"{type(error).__name__}: {line}"
+        return error_line(error)
     return figure if math.isfinite(figure) else "the judge finds NaN or infinity"
 
 
-def digest(judge: Judge, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave]) -> str:
-    """sha256 of all that a judge's figure depends on, its settings included."""
+def verdict_key(judge: Judge, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave]) -> str:
+    """sha256 of everything that a judge's figure depends on: the judge, its settings, and its arguments."""
     settings = {name: value for name, value in vars(judge).items() if isinstance(value, (str, int, float))}
     what = [f"{type(judge).__module__}.{type(judge).__qualname__}", settings, texts]
-    whole = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
+    key = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
     for wave in (*waves, *speaker):
-        whole.update(hashlib.sha256(np.ascontiguousarray(wave, dtype="<f4").tobytes()).digest())
-    return whole.hexdigest()
+        key.update(hashlib.sha256(np.ascontiguousarray(wave, dtype="<f4").tobytes()).digest())
+    return key.hexdigest()
 
 
-def recalled(run: Path) -> dict[str, float | str]:
-    """The figures that were kept, by digest; none where the file isn't what :class:`Jury` writes."""
+def kept_figures(run: Path) -> dict[str, float | str]:
+    """The figures that a run's folder has, by :func:`verdict_key`; none where :class:`Jury` did not write the file."""
     try:
         text = (run / VERDICTS).read_bytes()
-        found = json.loads(text) if len(text) <= MOST_VERDICTS else {}
-        return {key: value for key, value in found.items() if type(value) is float and math.isfinite(value)}
+        figures = json.loads(text) if len(text) <= MOST_VERDICTS else {}
+        return {key: value for key, value in figures.items() if type(value) is float and math.isfinite(value)}
     except (OSError, ValueError, AttributeError, RecursionError):
         return {}

@@ -1,36 +1,32 @@
-"""``task=web``: a page to search, hear and compare voices with, on this machine alone."""
+"""``task=web``: serves a page for searching, hearing and comparing voices, to this machine alone."""
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
 import socket
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from kvw.config.arguments import VERBATIM
 from kvw.config.invocation import Invocation
 from kvw.errors import KvwError
-from kvw.runtime.files import write_whole
 from kvw.runtime.locks import alone
 from kvw.text import unescape_interpolation
+from kvw.web.files import Files, folder_of_files
+
+if TYPE_CHECKING:
+    from kvw.web.service import Service
 
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
-"""This machine alone: whoever reaches the page can use it."""
+"""The page listens on this machine alone: everybody who reaches it can use it."""
 
 FOLDER = "web"
-"""Of the queue, below the folder of all runs."""
-
-SHELF, PREFIX = "shelf.txt", "kvw-web-"
-"""Names the folder of what the page serves, and begins that one's name: a page that was killed leaves it."""
+"""Name of the queue's folder, below the folder of all runs."""
 
 FORMS_OWN = frozenset(
     {
@@ -38,20 +34,20 @@ FORMS_OWN = frozenset(
         *("task", "task.port", "resume", "run", "hydra.run.dir"),
     }
 )
-"""Keys that the page's form decides, or that are the page's; others of its command line are its searches' too."""
+"""Keys that the page's form sets, or that concern the page; all others of its command line go to every search."""
 
 SANDBOX = (
     "sandbox; default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
 )
-"""Policy of a report, which may be a stranger's: nothing in it runs."""
+"""Content security policy of a report: no script runs, since the run may be a stranger's."""
 
 
 def web(invocation: Invocation, *, port: int) -> float:
-    """Serves the page until Ctrl-C; a search that is at work then goes on when the page is served again.
+    """Serves the page until Ctrl-C; a search that is at work then resumes when the page is served again.
 
     Args:
-        invocation: of the page; its command line is passed on to every search, but for the task.
-        port: to listen at; 0 takes any that is free.
+        invocation: of the page; its settings go to every search, but for :data:`FORMS_OWN`.
+        port: to listen on; 0 for any free one.
 
     Returns:
         0.0.
@@ -68,44 +64,31 @@ def web(invocation: Invocation, *, port: int) -> float:
     outputs = invocation.outputs
     folder = outputs / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    with listening(port) as taken, alone(folder, "a queue"), shelf_of(folder) as shelf:
-        # read when Gradio needs a folder; nothing of it goes into the working directory, or to anybody
+    with listening(port) as listener, alone(folder, "a queue"), folder_of_files(folder) as temporary:
+        # Gradio reads these: its files stay out of the working directory, and it sends nothing to anybody
         os.environ.update(
-            GRADIO_TEMP_DIR=str(shelf),
-            GRADIO_EXAMPLES_CACHE=str(shelf / "examples"),
+            GRADIO_TEMP_DIR=str(temporary),
+            GRADIO_EXAMPLES_CACHE=str(temporary / "examples"),
             GRADIO_ANALYTICS_ENABLED="False",
             HF_HUB_DISABLE_TELEMETRY="1",
         )
         from kvw.web.queue import Queue
         from kvw.web.service import Service
 
-        queue = Queue(folder, given(invocation.overrides))
-        studio = Service(invocation.cfg, outputs, queue, shelf)
+        queue = Queue(folder, search_arguments(invocation.overrides))
+        service = Service(invocation.cfg, outputs, queue, Files(temporary))
         queue.start()
         try:
-            serve(studio, taken)
+            serve(service, listener)
         finally:
             queue.close()
     return 0.0
 
 
-@contextmanager
-def shelf_of(folder: Path) -> Iterator[Path]:
-    """A folder for all that the page serves and for its uploads; it goes with the page, or with the next one."""
-    note = folder / SHELF
-    with suppress(OSError, ValueError):
-        left = Path(note.read_text("utf-8"))
-        if left.parent == Path(tempfile.gettempdir()) and left.name.startswith(PREFIX):
-            shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
-        write_whole(note, name.encode())
-        yield Path(name)
-
-
-def given(overrides: Iterable[str]) -> list[str]:
-    """What the command line says of searches beside :data:`FORMS_OWN`, as ``key=value``, free text as it was typed."""
+def search_arguments(overrides: Iterable[str]) -> list[str]:
+    """The overrides but for :data:`FORMS_OWN`, as ``key=value``; free text is left as it was typed."""
     parser = OverridesParser.create()
-    found = []
+    arguments = []
     for text in overrides:
         override = parser.parse_override(text)
         key = override.get_key_element()
@@ -114,15 +97,15 @@ def given(overrides: Iterable[str]) -> list[str]:
         value = override.value() if key in VERBATIM else None
         if isinstance(value, list):
             value = f"[{','.join(map(str, value))}]"
-        found.append(text if value is None else f"{key}={unescape_interpolation(str(value))}")
-    return found
+        arguments.append(text if value is None else f"{key}={unescape_interpolation(str(value))}")
+    return arguments
 
 
 def listening(port: int) -> socket.socket:
-    """A socket that listens at a port of this machine.
+    """A socket that listens on a port of this machine.
 
     Raises:
-        KvwError: it is taken.
+        KvwError: the port is taken.
     """
     try:
         return socket.create_server((HOST, port))
@@ -132,8 +115,8 @@ def listening(port: int) -> socket.socket:
         ) from error
 
 
-def serve(studio: Any, taken: socket.socket) -> None:
-    """Serves the page at ``taken`` until Ctrl-C."""
+def serve(service: Service, listener: socket.socket) -> None:
+    """Serves the page of a service on a socket until Ctrl-C."""
     import gradio as gr
     import uvicorn
     from fastapi import FastAPI
@@ -146,17 +129,17 @@ def serve(studio: Any, taken: socket.socket) -> None:
 
     def report(key: str) -> Response:
         try:
-            return HTMLResponse(studio.written(key), headers={"content-security-policy": SANDBOX})
+            return HTMLResponse(service.report_page(key), headers={"content-security-policy": SANDBOX})
         except KvwError as error:
             return PlainTextResponse(str(error), 404)
 
     app.add_api_route("/reports/{key}", report)
     app = gr.mount_gradio_app(
         app,
-        build(studio),
+        build(service),
         "/",
         server_name=HOST,
-        server_port=taken.getsockname()[1],
+        server_port=listener.getsockname()[1],
         footer_links=[],
         run_history=False,
         max_file_size=MOST_UPLOADED,
@@ -167,7 +150,7 @@ def serve(studio: Any, taken: socket.socket) -> None:
         css=CSS,
     )
     config = uvicorn.Config(
-        Guard(app, studio.shelf), log_level="warning", timeout_graceful_shutdown=2, access_log=False
+        Guard(app, service.files.folder), log_level="warning", timeout_graceful_shutdown=2, access_log=False
     )
-    log.info("The page is at http://%s:%d; Ctrl-C ends it", *taken.getsockname())
-    uvicorn.Server(config).run([taken])
+    log.info("The page is at http://%s:%d; Ctrl-C ends it", *listener.getsockname())
+    uvicorn.Server(config).run([listener])

@@ -1,4 +1,4 @@
-"""The curve of a search that goes on, read and drawn a piece at a time."""
+"""The curve of a search that is at work: read in pieces, and drawn seldom."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from kvw.reports import figures
 from kvw.runs.reader import Run
 
 DRAWN_SECONDS = 10.0
-"""Between two drawings of a curve that has not risen: each takes as long as half a candidate."""
+"""Seconds between two drawings of a curve that has not risen: a drawing takes as long as half a candidate."""
 
 
 @dataclass
 class Curve:
-    """How the best score of a search grew, as far as it was read.
+    """The best score of a search over its candidates, of those that were read so far.
 
     Attributes:
-        points: of each improvement: candidates by then, and its score.
-        last: the last candidate's step; -1 where there is none.
-        seconds: of audio that was synthesised.
+        points: of each improvement: the number of candidates by then, and its score.
+        last: step of the last candidate; -1 before there is one.
+        seconds: of synthesised audio.
         stopped: candidates that a gate stopped.
-        drawn: a PNG of it as it was with ``drawn_points`` and ``drawn_last``, at ``drawn_at`` by the monotonic clock.
+        drawn: the last drawing, a PNG; empty before there is one.
+        drawn_points: number of ``points`` in that drawing.
+        drawn_last: ``last`` at the time of that drawing.
+        drawn_at: the time of that drawing, in seconds of the monotonic clock.
     """
 
     points: list[tuple[int, float]] = field(default_factory=list)
@@ -34,21 +37,21 @@ class Curve:
     drawn_at: float = 0.0
 
     def read(self, run: Run) -> None:
-        """Reads the candidates that came since."""
-        for one in run.candidates(self.last):
-            seen = one.evaluation
-            self.last = one.step
-            self.seconds += seen.synthesised
-            self.stopped += seen.status == "stopped"
+        """Adds the candidates that were recorded since the last call."""
+        for sample in run.candidates(self.last):
+            evaluation = sample.evaluation
+            self.last = sample.step
+            self.seconds += evaluation.synthesised
+            self.stopped += evaluation.status == "stopped"
             best = self.points[-1][1] if self.points else 0.0
-            if seen.complete and seen.score > best:
-                self.points.append((one.step + 1, seen.score))
+            if evaluation.complete and evaluation.score > best:
+                self.points.append((sample.step + 1, evaluation.score))
 
     def draw(self, stock: float | None) -> bytes:
-        """The curve as a PNG, drawn anew at an improvement or after :data:`DRAWN_SECONDS`; empty where there is none.
+        """The curve as a PNG, drawn anew at an improvement or after :data:`DRAWN_SECONDS`; empty where it has no point.
 
         Args:
-            stock: the best stock voice's score.
+            stock: the best stock voice's score; None before there is one.
         """
         now = time.monotonic()
         late = self.last > self.drawn_last and now - self.drawn_at > DRAWN_SECONDS

@@ -1,6 +1,6 @@
-"""What stands before the web page: of every request, who asks, for what, and how much of it.
+"""The guard before the web page: it checks the sender, the address and the size of every request.
 
-Gradio serves more than the page needs; what is not in :data:`ROUTES` is not there.
+Gradio serves more than the page needs; the guard answers 404 to everything that is not in :data:`ROUTES`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from kvw.errors import error_line
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -21,16 +23,19 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 log = logging.getLogger(__name__)
 
 MOST_UPLOADED = 100_000_000
-"""Bytes of an upload: five minutes of a clip are 60 MB of WAV."""
+"""Size of an upload, in bytes, at most: a clip of five minutes is 60 MB of WAV."""
 
-MOST_SAID = 1_000_000
-"""Bytes of any other request."""
+MOST_SENT = 1_000_000
+"""Size of any other request's body, in bytes, at most."""
 
 LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
-"""Names of this machine: any other is that of a site which has its name point here."""
+"""Names of this machine in a Host header.
+
+A request with another name comes from a web site whose name was made to resolve to this machine (DNS rebinding).
+"""
 
 FILES = "/gradio_api/file="
-"""Before the path of a file that the page serves."""
+"""Prefix of the address of a served file, before the file's path."""
 
 ROUTES = (
     ("GET", r"/"),
@@ -43,7 +48,7 @@ ROUTES = (
     ("GET", r"/reports/[0-9a-f]{16}"),
     ("POST", r"/gradio_api/(queue/join|upload|cancel|reset)/?"),
 )
-"""What the page asks for: methods and paths. A GET changes nothing."""
+"""Methods and paths of the requests that the page makes. A GET changes nothing."""
 
 HEADERS = (
     (
@@ -57,15 +62,15 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-"""Of every answer that has none of its own: the page talks to nobody but itself, and is in nobody's frame."""
+"""Headers that are added to answers without them: the page loads only from itself, and no site can frame it."""
 
 
 class Refusal(Exception):
-    """A request that is not answered.
+    """A request that the page does not get.
 
     Args:
-        status: of HTTP.
-        why: a line.
+        status: HTTP status of the answer.
+        why: text of the answer, one line.
     """
 
     def __init__(self, status: int, why: str) -> None:
@@ -74,11 +79,15 @@ class Refusal(Exception):
 
 
 class Guard:
-    """Lets those requests through that the page itself makes.
+    """An ASGI application that passes on the requests that the page itself makes, and refuses all others.
+
+    Starlette's ``TrustedHostMiddleware`` does not do for the host: it takes the first of two Host headers, while the
+    origin has to be compared with the very host that was checked; and how it reads ports and ``[::1]`` depends on its
+    version.
 
     Args:
         app: the page.
-        files: the folder of all files that it serves.
+        files: the folder of all files that the page serves.
     """
 
     def __init__(self, app: App, files: Path) -> None:
@@ -91,9 +100,9 @@ class Guard:
             await self._app(scope, receive, send)
             return
         if scope["type"] != "http":
-            return  # a websocket: the page has none
+            return  # a websocket, which the page does not use
 
-        async def headed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 known = {name.lower() for name, _ in message["headers"]}
                 own = [(name, value) for name, value in HEADERS if name not in known]
@@ -105,66 +114,76 @@ class Guard:
         except Refusal as refusal:
             text = str(refusal).encode()
             kind = [(b"content-type", b"text/plain"), (b"content-length", str(len(text)).encode())]
-            closing = [(b"connection", b"close")]  # what is still to come is not read
-            await headed({"type": "http.response.start", "status": refusal.status, "headers": [*kind, *closing]})
+            closing = [(b"connection", b"close")]  # the request's body is not read
+            await send_with_headers(
+                {"type": "http.response.start", "status": refusal.status, "headers": [*kind, *closing]}
+            )
             await send({"type": "http.response.body", "body": text})
             return
         try:
-            await self._app(scope, receive, headed)
-        except Exception as error:  # it has been answered; one line is enough for what a stranger can ask for
-            log.warning("%s %s: %s: %s", scope["method"], scope["path"], type(error).__name__, error)
+            await self._app(scope, receive, send_with_headers)
+        except Exception as error:  # the answer is sent; a stranger can't fill the log
+            log.warning("%s %s: %s", scope["method"], scope["path"], error_line(error))
 
     def _check(self, scope: Scope) -> None:
-        """Looks at what a request says of itself; the server takes no more of its body than that.
+        """Checks a request's headers and path; the server reads no more of its body than the length that it states.
 
         Raises:
-            Refusal: it is none of the page's own.
+            Refusal: the page itself does not make such a request.
         """
         headers: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name.lower(), []).append(value)
 
-        def one(name: bytes) -> str:
+        def header(name: bytes) -> str:
             values = headers.get(name, [b""])
             if len(values) > 1:
                 raise Refusal(400, "expected each header once")
             return values[0].decode("latin-1")
 
-        host, origin, method = one(b"host"), one(b"origin"), scope["method"]
+        host, origin, method = header(b"host"), header(b"origin"), scope["method"]
         if re.sub(r":\d{1,5}\Z", "", host) not in LOCAL:
             raise Refusal(403, "expected this machine's own name")
-        if scope["path"] != "/" and one(b"sec-fetch-site") not in ("", "same-origin", "none"):  # a link may lead to /
+        if scope["path"] != "/" and header(b"sec-fetch-site") not in (
+            "",
+            "same-origin",
+            "none",
+        ):  # another site may link to /
             raise Refusal(403, "expected the page itself to ask")
         if origin != f"http://{host}" and (origin or method not in ("GET", "HEAD")):
             raise Refusal(403, "expected the page's own origin")
         path = scope["path"]
-        found = [kind for kind, form in ROUTES if re.fullmatch(form, path, re.ASCII | re.DOTALL)]
-        if not found:
+        methods = [allowed for allowed, form in ROUTES if re.fullmatch(form, path, re.ASCII | re.DOTALL)]
+        if not methods:
             raise Refusal(404, "there is no such page")
-        if ("GET" if method == "HEAD" else method) not in found:
+        if ("GET" if method == "HEAD" else method) not in methods:
             raise Refusal(405, "expected another method")
-        plainly = unquote(unquote(path))
-        if ".." in re.split(r"[/\\=]", plainly) or not plainly.isprintable():
+        decoded = unquote(unquote(path))
+        if ".." in re.split(r"[/\\=]", decoded) or not decoded.isprintable():
             raise Refusal(404, "there is no such file")
         if path.startswith(FILES):
-            self._served(path.removeprefix(FILES))
-        most = MOST_UPLOADED if path.startswith("/gradio_api/upload") else MOST_SAID
-        length = one(b"content-length") or ("0" if method in ("GET", "HEAD") else "")
-        if one(b"transfer-encoding") or not re.fullmatch(r"\d{1,20}", length, re.ASCII):
+            self._check_file(path.removeprefix(FILES))
+        most = MOST_UPLOADED if path.startswith("/gradio_api/upload") else MOST_SENT
+        length = header(b"content-length") or ("0" if method in ("GET", "HEAD") else "")
+        if header(b"transfer-encoding") or not re.fullmatch(r"\d{1,20}", length, re.ASCII):
             raise Refusal(411, "expected a request that says its length")
         if int(length) > most:
             raise Refusal(413, f"expected {most // 1_000_000} MB at most")
 
-    def _served(self, name: str) -> None:
-        """Refuses what is not a file of the page's own folder.
+    def _check_file(self, name: str) -> None:
+        """Checks that a path is that of a file in the page's own folder.
 
         Raises:
-            Refusal: it isn't.
+            Refusal: the file is elsewhere, or there is none.
         """
         try:
-            path = Path(os.path.normpath(name))  # before the system is asked: Windows asks another machine
-            there = path.is_relative_to(self._files) and path.resolve().is_relative_to(self._files) and path.is_file()
+            path = Path(
+                os.path.normpath(name)
+            )  # before any look at the disk: Windows would ask another machine for \\\\machine\\file
+            is_served = (
+                path.is_relative_to(self._files) and path.resolve().is_relative_to(self._files) and path.is_file()
+            )
         except (OSError, ValueError):
-            there = False
-        if not there:
+            is_served = False
+        if not is_served:
             raise Refusal(404, "there is no such file")

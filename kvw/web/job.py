@@ -1,4 +1,4 @@
-"""A search that the page was asked for: its settings, its files, and how it stands."""
+"""A job of the page's queue, which is one search: its settings, its files, and its state."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from kvw.runs import folders
 from kvw.runtime.files import write_whole
 
 JOB_FILE, EXIT_FILE, OUTPUT_FILE, WORDS_FILE = "job.json", "exit.json", "output.log", "words.txt"
-"""Files of a job: what it is, the exit status of its process, what that said, and the words to speak."""
+"""Files of a job: its settings and state, the exit status of its process, the process's output, the target text."""
 
 WAITING, RUNNING, PAUSED, DONE, FAILED = "waiting", "running", "paused", "done", "failed"
-"""What can be said of a job."""
+"""The states of a job."""
 
 STATES = (WAITING, RUNNING, PAUSED, DONE, FAILED)
 
 PAUSE, FINISH = "pause", "finish"
-"""What can be asked of one that is running."""
+"""What a running job can be asked for."""
 
 NO_FURTHER = ("minutes=0.01",)
-"""Arguments of a search that goes on only to be judged."""
+"""Arguments with which a run resumes only to be judged."""
 
 NO_LIMIT = ("minutes=null", "stop_score=null", "patience=null")
-"""Arguments of one that goes on for more candidates, whatever it was stopped by."""
+"""Arguments that lift every limit by which a run may have stopped, but for the number of candidates."""
 
 TAIL = 8192
-"""Bytes of what a search said that are read."""
+"""Bytes that are read of the end of :data:`OUTPUT_FILE`."""
 
 
 @dataclass
 class Job:
-    """A search that the page was asked for.
+    """A search in the page's queue.
 
     Attributes:
-        folder: of the job; its run is below.
-        title: for people.
-        search: the argument that chooses it, as ``experiment=quick``.
-        language: Kokoro's letter.
-        clip: name of the recording in the folder; empty is the demo.
-        minutes: to search; 0 is no limit.
-        candidates: to evaluate; 0 leaves it to the search.
+        folder: of the job; the folder of its run is below.
+        title: shown on the page.
+        search: the argument that chooses the kind of search, such as ``experiment=quick``.
+        language: Kokoro's letter of the language.
+        clip: name of the recording in the folder; empty for the demo.
+        minutes: limit of the search; 0 for none.
+        candidates: limit of the search; 0 for that of its kind.
         state: of :data:`STATES`.
-        asked: :data:`PAUSE` or :data:`FINISH` of a running one, or nothing.
-        finishing: whether its next start is only to be judged.
-        limit: candidates that its run goes on to, whatever its budget was; 0 is as it was begun.
+        asked: :data:`PAUSE` or :data:`FINISH` where the running job was asked for that; else empty.
+        finishing: whether the run resumes only to be judged.
+        limit: number of candidates at which the resumed run ends; 0 for the limits that it began with.
     """
 
     folder: Path
@@ -69,24 +69,24 @@ class Job:
     def __post_init__(self) -> None:
         texts = (self.title, self.search, self.language, self.clip, self.state, self.asked)
         numbers = (self.minutes, self.candidates, self.limit, self.finishing)
-        sound = all(isinstance(text, str) for text in texts) and all(
+        well_typed = all(isinstance(text, str) for text in texts) and all(
             isinstance(number, (int, float)) and 0 <= number < 1e9 for number in numbers
         )
         if not (
-            sound
+            well_typed
             and re.fullmatch(r"(experiment|strategy)=[A-Za-z]\w*", self.search, re.ASCII)
             and re.fullmatch(r"[a-z]", self.language, re.ASCII)
             and (not self.clip or Path(self.clip).name == self.clip)
             and self.state in STATES
             and self.asked in ("", PAUSE, FINISH)
         ):
-            raise ValueError("a value is none that the page writes")
+            raise ValueError(f"{JOB_FILE} holds a value that this page never writes")
 
     def arguments(self, given: Sequence[str]) -> list[str]:
-        """What ``python -m kvw`` is told when it starts next: to begin, or to go on with its run.
+        """The command line of the job's next process, which begins the search or resumes its run.
 
         Args:
-            given: of every search that begins.
+            given: arguments of every search that begins.
         """
         run = self.run
         if run:
@@ -101,25 +101,25 @@ class Job:
 
     @property
     def number(self) -> int:
-        """Its place in the queue, from 1."""
+        """The job's number in the queue, from 1."""
         return number_of(self.folder)
 
     @property
     def run(self) -> Path | None:
-        """The folder of its run, once there is one."""
+        """The folder of the job's run; None before there is one."""
         return next(iter(folders.below(self.folder)), None)
 
     @property
     def code(self) -> int | None:
-        """The exit status of its last process; None where it left none."""
+        """The exit status of the job's last process; None where the process wrote none."""
         try:
             return int(json.loads((self.folder / EXIT_FILE).read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
 
     @property
-    def said(self) -> list[str]:
-        """The last lines that its process said."""
+    def output(self) -> list[str]:
+        """The last lines of the process's output."""
         try:
             with (self.folder / OUTPUT_FILE).open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
@@ -129,30 +129,30 @@ class Job:
 
     @property
     def reason(self) -> str:
-        """Why it failed, in kvw's own words."""
-        said, code = self.said, self.code
-        lines = [line.removeprefix("kvw: ") for line in said if line.startswith("kvw: ")]
+        """Why the job failed: the error lines of kvw, if there are any."""
+        output, code = self.output, self.code
+        lines = [line.removeprefix("kvw: ") for line in output if line.startswith("kvw: ")]
         if lines:
             return "\n".join(lines)
         if code is None:
             return "its process was ended from outside, or the machine ran out of memory"
-        return said[-1] if said else f"its process ended with {code}"
+        return output[-1] if output else f"its process ended with {code}"
 
     def save(self) -> None:
-        """Writes what it is."""
+        """Writes :data:`JOB_FILE`."""
         facts = {key: value for key, value in asdict(self).items() if key != "folder"}
         write_whole(self.folder / JOB_FILE, json.dumps(facts, indent=2).encode())
 
     @classmethod
     def load(cls, folder: Path) -> Job:
-        """What :meth:`save` wrote.
+        """The job that :meth:`save` wrote to a folder.
 
         Raises:
-            KvwError: it is none, or somebody else's: it has a link, which could have us write anywhere.
+            KvwError: the folder has no job of the page, or has a link, through which the page would write elsewhere.
         """
         try:
             if any(path.is_symlink() for path in (folder, *folder.iterdir())) or not number_of(folder):
-                raise ValueError("there is a link, or a name that is not the page's")
+                raise ValueError("the folder has a link in it, or a name without a number")
             facts: dict[str, Any] = json.loads((folder / JOB_FILE).read_text("utf-8"))
             return cls(folder, **facts)
         except (OSError, ValueError, TypeError, RecursionError) as error:
@@ -160,6 +160,6 @@ class Job:
 
 
 def number_of(folder: Path) -> int:
-    """The number of the job in a folder, from 1; 0 where its name has none."""
-    found = re.match(r"(\d{1,9})-", folder.name, re.ASCII)
-    return int(found[1]) if found else 0
+    """The number in the name of a job's folder, from 1; 0 where the name has none."""
+    match = re.match(r"(\d{1,9})-", folder.name, re.ASCII)
+    return int(match[1]) if match else 0

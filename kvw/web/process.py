@@ -1,7 +1,7 @@
 """The process of a search that the web page began: ``python -m kvw.web.process FOLDER ARGUMENTS``.
 
-It holds its job's folder while it is there, so that a page that is opened later finds it, and leaves its exit status
-for one that was not there when it ended.
+The process locks its job's folder while it is at work, so that a page that is opened later finds the process, and
+writes its exit status, so that such a page learns how the search ended.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ def main(folder: Path, arguments: list[str]) -> int:
     """Runs kvw with ``arguments`` for the job in ``folder``, and returns its exit status."""
     try:
         with alone(folder, "a search"):
-            code = 1  # of a defect
+            code = 1  # the status of a defect
             try:
                 code = invoke(arguments)
             finally:
                 write_whole(folder / EXIT_FILE, json.dumps(code).encode())
-    except KvwError as error:  # another one of the same job, or a full disk
+    except KvwError as error:  # another process is at the same job, or the disk is full
         sys.stderr.write(f"kvw: {error}\n")
         return error.code
     return code

@@ -1,7 +1,7 @@
 """The queue of the web page: searches one after the other, each in a process and a folder of its own.
 
-Read :class:`Queue` first. All that it knows is in the folders of its jobs, so that it goes on where it was, whatever
-ended the page; a search that outlived it is taken up again.
+Read :class:`Queue` first. The state of the queue is in the folders of its jobs, so that the next page continues with
+it, however the last page ended; a search whose process outlived its page is found again by the folder's lock.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from kvw.web.job import (
 log = logging.getLogger(__name__)
 
 PATIENCE = 15.0
-"""Seconds in which a search ends when it is asked to; then it is told again, and ends at once."""
+"""Seconds that a search has to end after a first signal; a second signal then ends it at once."""
 
 STOPPED = (EXIT_INTERRUPTED, EXIT_TERMINATED, None)
-"""Exit statuses of a search that goes on with ``resume``; None of one that had no time for a status."""
+"""Exit statuses of a search that can resume; None where the process was killed before it wrote its status."""
 
 
 class Queue:
-    """Searches, one at a time.
+    """Searches, of which one at a time is at work.
 
     Args:
-        folder: of the jobs. One page at a time works there.
-        given: arguments of every search.
+        folder: of the jobs; one page at a time works in it.
+        given: arguments of every search that begins.
     """
 
     def __init__(self, folder: Path, given: Sequence[str]) -> None:
@@ -66,22 +66,22 @@ class Queue:
             try:
                 job = Job.load(path.parent)
                 if job.number in self._jobs:
-                    raise KvwError(f"{job.folder}: expected a number of its own; another job has it; move it away")
+                    raise KvwError(f"{job.folder}: expected a job number that no other job has; move the folder away")
                 self._jobs[job.number] = job
             except KvwError as error:
                 log.warning("%s", error)
         for job in self._jobs.values():
             if job.state == RUNNING and not is_held(job.folder) and job.code in STOPPED and not job.asked:
-                job.state = WAITING  # it ended with the page, or with the machine
+                job.state = WAITING  # its process ended with the page, or with the machine
                 job.save()
         self._thread = threading.Thread(target=self._look_after, daemon=True)
 
     def start(self) -> None:
-        """Begins to search."""
+        """Starts the thread that works through the queue."""
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the search that is at work; it goes on with the next page."""
+        """Ends the search that is at work; the next page resumes it."""
         self._closed.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -97,26 +97,26 @@ class Queue:
                 while self._alive(job) and time.monotonic() < ends:
                     time.sleep(0.1)
                 if self._alive(job):
-                    log.warning("%d, %s: still ends, and goes on with the next page", job.number, job.title)
+                    log.warning("%d, %s: the search is still ending; the next page resumes it", job.number, job.title)
 
     @property
     def jobs(self) -> list[Job]:
-        """All jobs, in order."""
+        """All jobs, by number."""
         with self._lock:
             return [self._jobs[number] for number in sorted(self._jobs)]
 
     @property
     def running(self) -> Job | None:
-        """The one whose search is at work."""
+        """The job whose search is at work; None where no search is."""
         return next((job for job in self.jobs if job.state == RUNNING), None)
 
     def add(self, title: str, search: str, files: Mapping[str, bytes], **settings: Any) -> Job:
         """Puts a search at the end of the queue.
 
         Args:
-            title: for people.
-            search: as of :class:`kvw.web.job.Job`.
-            files: the recording and :data:`kvw.web.job.WORDS_FILE`, by their names in its folder.
+            title: shown on the page.
+            search: see :class:`kvw.web.job.Job`.
+            files: the contents of the recording and of :data:`kvw.web.job.WORDS_FILE`, by file name.
             settings: further attributes of :class:`kvw.web.job.Job`.
         """
         with self._lock:
@@ -130,12 +130,12 @@ class Queue:
             return job
 
     def ask(self, number: int, what: str) -> None:
-        """Asks a running search to :data:`kvw.web.job.PAUSE`, or to :data:`kvw.web.job.FINISH`: to be judged as it is.
+        """Asks a search to pause (:data:`kvw.web.job.PAUSE`), or to end and be judged (:data:`kvw.web.job.FINISH`).
 
-        A search that waits is paused at once; one that is paused or failed is finished next.
+        A waiting search is paused at once; a paused or failed search is judged next.
 
         Raises:
-            KvwError: there is no such job, or nothing to finish.
+            KvwError: there is no such job, or it has no candidate to judge.
         """
         with self._lock:
             job = self._job(number)
@@ -151,7 +151,7 @@ class Queue:
             job.save()
 
     def resume(self, number: int) -> None:
-        """Lets a search that is paused or failed go on.
+        """Puts a paused or failed search back into the queue.
 
         Raises:
             KvwError: there is no such job.
@@ -163,10 +163,10 @@ class Queue:
                 job.save()
 
     def extend(self, number: int, candidates: int) -> None:
-        """Lets a search that is not at work go on for more candidates than it has, whatever its budget was.
+        """Puts a search that has ended back into the queue, for more candidates than it has, whatever its budget was.
 
         Raises:
-            KvwError: there is no such job, it is running, or it has no run.
+            KvwError: there is no such job, it is running or waiting, or it has no candidate yet.
         """
         with self._lock:
             job = self._job(number)
@@ -179,7 +179,7 @@ class Queue:
             job.save()
 
     def remove(self, number: int) -> None:
-        """Takes a job off the queue; what it found stays in its folder.
+        """Takes a job off the queue; its run stays in its folder.
 
         Raises:
             KvwError: there is no such job, or it is running.
@@ -192,16 +192,18 @@ class Queue:
             del self._jobs[number]
 
     def turn(self) -> None:
-        """Sees to the search that is at work, and begins the next one if there is none."""
+        """Looks after the search that is at work, or begins the next one where none is."""
         with self._lock:
             job = self.running
             if job and self._alive(job):
                 if job.asked and time.monotonic() - self._asked_at > PATIENCE:
-                    self._signal(job)  # a second time: it ends at once
+                    self._signal(job)  # the second signal ends it at once
                 return
             if job and not self._ended(job):
                 return
-            waiting = sorted(self.jobs, key=lambda job: not job.finishing)  # to be judged takes seconds
+            waiting = sorted(
+                self.jobs, key=lambda job: not job.finishing
+            )  # those to be judged first: that takes seconds
             following = next((job for job in waiting if job.state == WAITING), None)
             if following:
                 self._begin(following)
@@ -210,8 +212,8 @@ class Queue:
         while not self._closed.wait(0.5):
             try:
                 self.turn()
-            except (KvwError, OSError) as error:  # a full disk: it may be free again
-                log.warning("the queue: %s", error)
+            except (KvwError, OSError) as error:  # a full disk, say, which may have room again later
+                log.warning("The queue: %s", error)
                 self._closed.wait(5)
 
     def _begin(self, job: Job) -> None:
@@ -223,9 +225,9 @@ class Queue:
         except KvwError:  # a full disk
             job.state = WAITING
             raise
-        apart: dict[str, Any] = {"start_new_session": True}  # Ctrl-C is for the page, which then ends its search
+        own_group: dict[str, Any] = {"start_new_session": True}  # Ctrl-C reaches the page alone, which ends its search
         if sys.platform == "win32":
-            apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+            own_group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
         with (job.folder / OUTPUT_FILE).open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "kvw.web.process", str(job.folder), *arguments],
@@ -233,26 +235,28 @@ class Queue:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"},
-                **apart,
+                **own_group,
             )
         log.info("%d, %s: searching", job.number, job.title)
 
     def _alive(self, job: Job) -> bool:
-        """Whether its process is there: this page's own, or one that an earlier page began."""
+        """Whether the job's process is there: a child of this page, or one that an earlier page began."""
         return self._process.poll() is None if self._process else is_held(job.folder)
 
     def _signal(self, job: Job) -> None:
         pid = self._process.pid if self._process else holder_here(job.folder)
         if not pid:
-            raise KvwError(f"{job.title}: expected its process here; {holder(job.folder)} has it; end it there")
+            raise KvwError(
+                f"{job.title}: expected its process on this machine; it is {holder(job.folder)}; end it there"
+            )
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGTERM)
         self._asked_at = time.monotonic()
 
     def _ended(self, job: Job) -> bool:
-        """Says what became of a search whose process is gone; False where another process is at it."""
+        """Sets the state of a job whose process has ended; False where another process is at work in its folder."""
         self._process = None
-        if is_held(job.folder):  # an earlier page had only just begun it, and ours gave way
+        if is_held(job.folder):  # an earlier page had just begun this search, so that our process gave way
             return False
         asked, code, job.asked = job.asked, job.code, ""
         if code == 0:
@@ -269,9 +273,9 @@ class Queue:
 
     def _job(self, number: int) -> Job:
         if number not in self._jobs:
-            raise KvwError(f"{number}: expected a search of the queue; there is none of that number")
+            raise KvwError(f"{number}: expected the number of a search in the queue; there is none of that number")
         return self._jobs[number]
 
     def _searched(self, job: Job) -> int:
-        """Candidates that its search has evaluated."""
+        """Number of candidates that the job's run has evaluated."""
         return Run(job.run).steps if job.run else 0

@@ -1,6 +1,7 @@
-"""What the web page can do, without the page: :mod:`kvw.web.page` shows it.
+"""Everything that the web page can do, without its looks, which are :mod:`kvw.web.page`'s.
 
-A request names things by labels that this module gave out, by numbers, and by uploads; it never names a path.
+A request names a run or a voice by a label that this module gave out, and a search by its number. The only paths in
+requests are those of uploads, and :meth:`kvw.web.files.Files.uploaded` checks them.
 """
 
 from __future__ import annotations
@@ -8,12 +9,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-import shutil
 import tempfile
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 
@@ -34,35 +32,33 @@ from kvw.runs.comparison import run_label as label_of
 from kvw.runs.reader import Run
 from kvw.runtime.environment import pick_device
 from kvw.runtime.filenames import safe_stem
-from kvw.runtime.files import write_whole
 from kvw.speech import select
 from kvw.speech.narrate import narrate
 from kvw.tasks.destinations import PACKS, SINGLE
 from kvw.tasks.export import ANY_OWNER, export
 from kvw.tasks.report import jury_of
 from kvw.tasks.speak import synthesizer
+from kvw.text import escape_interpolation
 from kvw.transcription.transcripts import words_of
 from kvw.types import KOKORO
 from kvw.voices.files import load_pack, load_voice, name_of, save_voice, single_files, synthesizer_of, voice_digest
 from kvw.voices.reference import resolve
 from kvw.web.curve import Curve
+from kvw.web.files import Files, shown_by_name
 from kvw.web.job import WORDS_FILE, Job
 from kvw.web.queue import Queue
 
 MOST_RUNS = 100
-"""Runs that are listed, the newest: each is opened to be."""
+"""At most so many runs are listed, the newest: to list a run, its record is opened."""
 
 MOST_SPOKEN = 3000
-"""Characters of a text that the page speaks, three minutes of it."""
+"""Characters of a text that the page speaks, at most: three minutes of speech."""
 
 FORMATS = (*SINGLE, *PACKS)
-"""Formats to download a voice in."""
+"""Formats in which a voice can be downloaded."""
 
 MOST_BLENDED = 400
-"""Characters of a voice's name or blend."""
-
-MADE_SECONDS = 3600.0
-"""In which what was spoken or exported can be heard or fetched."""
+"""Characters of a voice's name or blend, at most."""
 
 
 class Service:
@@ -72,15 +68,15 @@ class Service:
         cfg: the config that the page was started with.
         outputs: where runs are.
         queue: of searches.
-        shelf: the folder of everything that the page serves, and of its uploads.
+        files: uploads, and what the page serves.
 
     Attributes:
-        presets: by name, the argument of a search that chooses it, and what it is.
-        languages: Kokoro's letters by their names.
+        presets: the kinds of search, by name: the argument that chooses the preset, and its summary.
+        languages: Kokoro's letters of languages, by the language's name.
     """
 
-    def __init__(self, cfg: DictConfig, outputs: Path, queue: Queue, shelf: Path) -> None:
-        self.cfg, self.outputs, self.queue, self.shelf = cfg, outputs, queue, shelf.resolve()
+    def __init__(self, cfg: DictConfig, outputs: Path, queue: Queue, files: Files) -> None:
+        self.cfg, self.outputs, self.queue, self.files = cfg, outputs, queue, files
         choices = gathered(conf_folders())
         self.presets = {
             name: (f"{group}={name}", summary(path))
@@ -89,42 +85,41 @@ class Service:
         }
         self.languages = {summary(path).rstrip("."): name for name, path in choices["language"].items()}
         self._curves: dict[Path, Curve] = {}
-        self._reading = threading.Lock()
-        self._models = threading.Lock()  # one at a time: they have all cores
-        self._copies: dict[Path, list[Path]] = {}
+        self._reading = threading.Lock()  # of curves
+        self._models = threading.Lock()  # one use of a model at a time: each uses all cores
         self._speaker = cache(partial(synthesizer, cfg))
         self._encoder = cache(partial(encoder_of, cfg))
 
     # a new search
 
     def check(self, clip: str) -> str:
-        """What a recording is like, and what should be mended, a line each.
+        """A summary of a recording, and doubts about it, a line each.
 
         Raises:
-            KvwError: it can't be a target.
+            KvwError: the recording can't be a target.
         """
-        path = self._uploaded(clip)
-        with named(path):
-            heard = read_target(str(path), None)
+        path = self.files.uploaded(clip)
+        with shown_by_name(path):
+            target = read_target(str(path), None)
             with self._models:
-                doubts = speaker_doubts(self._encoder(), heard.recordings)
-            lines = [heard.summary, f"Held out to judge by: {heard.heldout_note}", *heard.notes, *doubts]
+                doubts = speaker_doubts(self._encoder(), target.recordings)
+            lines = [target.summary, f"Held out to judge by: {target.heldout_note}", *target.notes, *doubts]
             return "\n".join(lines).replace(str(path), path.name)
 
     def transcribe(self, clip: str) -> tuple[str, str | None]:
         """The words of a recording, and Kokoro's letter for their language, or None.
 
         Raises:
-            KvwError: it can't be read, no words are heard, or there is no transcriber.
+            KvwError: the recording can't be read, no words are heard, or there is no transcriber.
         """
-        path = self._uploaded(clip)
+        path = self.files.uploaded(clip)
         make = maker(plain(self.cfg.transcriber), "transcriber")
-        with named(path), self._models, tempfile.TemporaryDirectory() as folder:
+        with shown_by_name(path), self._models, tempfile.TemporaryDirectory() as folder:
             return words_of([path], Path(folder), make)
 
     def demo(self) -> tuple[str, str]:
-        """The demo recording, as if it had been uploaded, and its words."""
-        return str(self.served(DEMO)), DEMO.with_suffix(".txt").read_text("utf-8").strip()
+        """The demo recording as a served file, which can be used like an upload, and its words."""
+        return str(self.files.served(DEMO)), DEMO.with_suffix(".txt").read_text("utf-8").strip()
 
     def enqueue(
         self,
@@ -139,16 +134,16 @@ class Service:
         """Puts a search at the end of the queue.
 
         Args:
-            clip: an upload.
-            title: for people, and in names of files; may be empty.
-            words: that are spoken; empty is the language's own text.
+            clip: the path of an upload.
+            title: shown on the page, and part of file names; may be empty.
+            words: the words of the recording; empty for the language's own text.
             language: of :attr:`languages`.
             preset: of :attr:`presets`.
-            minutes: to search; 0 or None is no limit.
-            candidates: to evaluate; 0 or None leaves it to the preset.
+            minutes: limit of the search; 0 or None for no limit.
+            candidates: limit of the search; 0 or None for the preset's own.
 
         Raises:
-            KvwError: the recording can't be a target, or a value is none that the page offers.
+            KvwError: the recording can't be a target, or the page does not offer a value.
         """
         if not clip:
             raise KvwError("expected a recording; drop one, or take the demo")
@@ -160,12 +155,12 @@ class Service:
         words = " ".join(words.split())
         if len(words) > MOST_SPOKEN:
             raise KvwError(f"words: expected {MOST_SPOKEN} characters at most; got {len(words)}; leave the rest out")
-        path = self._uploaded(clip)
-        with named(path):
+        path = self.files.uploaded(clip)
+        with shown_by_name(path):
             read_target(str(path), None)
         title = title.strip()[:60] or path.stem
-        plainly = re.fullmatch(r"\.\w{1,5}", path.suffix, re.ASCII) and path.suffix.lower() != ".txt"
-        name = f"{safe_stem(title)}{path.suffix.lower() if plainly else ''}"
+        has_suffix = re.fullmatch(r"\.\w{1,5}", path.suffix, re.ASCII) and path.suffix.lower() != ".txt"
+        name = f"{safe_stem(title)}{path.suffix.lower() if has_suffix else ''}"
         files = {name: path.read_bytes(), **({WORDS_FILE: words.encode()} if words else {})}
         settings = {"clip": name, "minutes": float(minutes), "candidates": int(candidates)}
         search, letter = self.presets[preset][0], self.languages[language]
@@ -176,50 +171,50 @@ class Service:
     def curve(self, run: Run) -> Curve:
         """How a search has gone so far."""
         with self._reading:
-            found = self._curves.setdefault(run.folder, Curve())
-            found.read(run)
-            return found
+            curve = self._curves.setdefault(run.folder, Curve())
+            curve.read(run)
+            return curve
 
     def best(self, run: Run) -> Path | None:
-        """The best candidate so far, speaking the target text; None before there is one."""
+        """The speech of the best candidate so far, on the target text; None before there is one."""
         path = run.folder / "best.wav"
-        return self.served(path) if path.is_file() else None
+        return self.files.served(path) if path.is_file() else None
 
     def recording(self, run: Run) -> Path | None:
-        """The first recording that a run searches for, as it hears it; None where it is gone."""
-        found = sorted(run.folder.glob("target*.wav"))
-        return self.served(found[0]) if found else None
+        """The first of the target's recordings, as the search hears it; None where the file is gone."""
+        paths = sorted(run.folder.glob("target*.wav"))
+        return self.files.served(paths[0]) if paths else None
 
-    # what runs have found
+    # results
 
     def runs(self) -> dict[str, Run]:
         """The newest runs that have a best voice, by label."""
-        found: dict[str, Run] = {}
+        runs: dict[str, Run] = {}
         titles = {job.run: f"{job.number}. {job.title}" for job in self.queue.jobs}
         with_voice = (folder for folder in folders.below(self.outputs) if (folder / "best.pt").is_file())
         for folder in itertools.islice(with_voice, MOST_RUNS):
             try:
                 run = Run(folder)
-            except (KvwError, OSError):  # task=runs says what is wrong with it
+            except (KvwError, OSError):  # damaged; task=runs says how
                 continue
-            found[titles.get(folder.absolute()) or label_of(run, self.outputs)] = run
-        return found
+            runs[titles.get(folder.absolute()) or label_of(run, self.outputs)] = run
+        return runs
 
-    def report(self, label: str) -> str:
-        """The key of a run's report, for :meth:`written`.
+    def report_key(self, label: str) -> str:
+        """The key of a run's report, for :meth:`report_page`.
 
         Raises:
             KvwError: there is no such run.
         """
-        return self._key(self._run(label))
+        return report_key(self._run(label))
 
-    def written(self, key: str) -> str:
-        """The report of a run; one that has none, or goes on, gets one of what there is by now.
+    def report_page(self, key: str) -> str:
+        """The report of a run, as HTML; made now where the run is not done or has no report.
 
         Raises:
-            KvwError: there is no such run, or its record can't be read.
+            KvwError: there is no such run, or the run's record can't be read.
         """
-        run = next((run for run in self.runs().values() if self._key(run) == key), None)
+        run = next((run for run in self.runs().values() if report_key(run) == key), None)
         if not run:
             raise KvwError("expected the report of a run; there is none of that name")
         path = run.folder / folders.REPORT
@@ -229,22 +224,22 @@ class Service:
             return page.of_one(run, jury_of(None))
 
     def formats(self, label: str) -> list[str]:
-        """The formats of :data:`FORMATS` that a run's voice can have: those of Kokoro's runtimes are Kokoro's alone.
+        """The formats of :data:`FORMATS` that a run's voice can have: Kokoro's runtimes take voices of Kokoro alone.
 
         Raises:
-            KvwError: there is no such run, or its best voice is a bad one.
+            KvwError: there is no such run, or its best voice can't be read.
         """
         owner = synthesizer_of(self._run(label).folder / "best.pt")
         return [*FORMATS] if owner == KOKORO else [ANY_OWNER]
 
     def export(self, label: str, formats: Sequence[str], name: str, gender: str) -> list[Path]:
-        """Writes the best voice of a run, for Kokoro's runtimes.
+        """Writes the best voice of a run in further formats, and returns the files.
 
         Args:
             label: of the run.
             formats: some of :data:`FORMATS`.
             name: of the voice; may be empty.
-            gender: ``f``, ``m``, or empty to hear it.
+            gender: ``f``, ``m``, or empty to tell it by the voice's pitch.
 
         Raises:
             KvwError: as :func:`kvw.tasks.export.export`.
@@ -254,8 +249,8 @@ class Service:
             raise KvwError("formats: expected some; got none; choose one")
         cfg = self.cfg.copy()
         OmegaConf.set_struct(cfg, False)
-        cfg.test_voice, cfg.export_bin = str(run.folder / "best.pt").replace("${", r"\${"), False
-        out = self._fresh()
+        cfg.test_voice, cfg.export_bin = escape_interpolation(str(run.folder / "best.pt")), False
+        out = self.files.fresh_folder()
         with self._models:
             export(
                 Invocation(cfg),
@@ -270,40 +265,40 @@ class Service:
     # voices
 
     def voices(self) -> dict[str, str]:
-        """Every voice that the page knows: what :func:`kvw.voices.reference.resolve` takes, by label."""
-        found = {label: str(run.folder / "best.pt") for label, run in self.runs().items()}
-        found |= {f"uploaded: {path.name}": str(path) for path in single_files(self._kept)}
-        return found | {name: name for name in self._stock()}
+        """Every voice that the page knows, by label: a reference for :func:`kvw.voices.reference.resolve`."""
+        voices = {label: str(run.folder / "best.pt") for label, run in self.runs().items()}
+        voices |= {f"uploaded: {path.name}": str(path) for path in single_files(self._kept)}
+        return voices | {name: name for name in self._stock()}
 
-    def take(self, upload: str) -> str:
-        """Takes a voice in, and returns its label.
+    def keep_voice(self, upload: str) -> str:
+        """Keeps an uploaded voice beside the queue, and returns the voice's label.
 
         Raises:
-            KvwError: it is no voice.
+            KvwError: the upload is no voice.
         """
-        path = self._uploaded(upload)
-        with named(path):
+        path = self.files.uploaded(upload)
+        with shown_by_name(path):
             voice = load_voice(path)
             owner = synthesizer_of(path)
         self._kept.mkdir(exist_ok=True)
         stem = safe_stem(name_of(path))
         kept = self._kept / f"{stem}.pt"
-        if kept.exists() and voice_digest(load_voice(kept)) != voice_digest(voice):  # every run's is called best
+        if kept.exists() and voice_digest(load_voice(kept)) != voice_digest(voice):  # every run's voice is named best
             kept = kept.with_stem(f"{stem}-{voice_digest(voice)[:8]}")
         save_voice(kept, voice, {"synthesiser": owner})
         return f"uploaded: {kept.name}"
 
     def speak(self, voice: str, text: str, speed: float = 1.0, name: str = "") -> Path:
-        """A text in a voice.
+        """Speaks a text, and returns the WAV.
 
         Args:
             voice: a label of :meth:`voices`, or a blend of stock voices as ``af_bella(2)+am_adam(1)``.
             text: of :data:`MOST_SPOKEN` characters at most.
             speed: in [0.5, 2].
-            name: of the file, without its ending; empty is the voice's.
+            name: of the file, without its suffix; empty for the voice's name.
 
         Raises:
-            KvwError: there is no such voice, its synthesiser isn't there, or the text can't be spoken.
+            KvwError: there is no such voice, its synthesiser is missing, or the text can't be spoken.
         """
         if not text.strip() or len(text) > MOST_SPOKEN:
             raise KvwError(f"text: expected words, {MOST_SPOKEN} characters at most; got {len(text.strip())}")
@@ -316,81 +311,34 @@ class Service:
         chosen = resolve(known.get(voice, voice), Path(self.cfg.voices_folder), select.embedded_voices)
         with self._models:
             wave = narrate(self._speaker(chosen.synthesizer), chosen.voice, text, self.cfg.seed, speed)
-        path = self._fresh() / f"{name or safe_stem(chosen.name)}.wav"
+        path = self.files.fresh_folder() / f"{name or safe_stem(chosen.name)}.wav"
         write_audio(path, wave)
         return path
 
     def _stock(self) -> list[str]:
-        """Names of the stock voices: Kokoro's, as far as they are there, and the embedded synthesiser's."""
+        """Names of the stock voices: those of Kokoro that are on the machine, and the embedded synthesiser's."""
         folder = Path(self.cfg.voices_folder)
         own = load_pack(folder) if folder.is_file() else map(name_of, single_files(folder))
         return list(dict.fromkeys([*own, *select.embedded_voices()]))
-
-    # files
-
-    def served(self, path: Path) -> Path:
-        """A file where the page serves it: a copy, so that nothing else beside it is in reach.
-
-        Of a file that changes, the copy before the last one goes: it may still be heard.
-        """
-        with self._reading:
-            if path.is_symlink():  # somebody else's folder could have us show anything
-                raise KvwError(f"{path}: expected a file; got a link")
-            seen = path.stat()
-            key = hashlib.sha256(f"{path.absolute()}\0{seen.st_mtime_ns}\0{seen.st_size}".encode(errors="replace"))
-            copy = self.shelf / key.hexdigest()[:32] / path.name
-            if not copy.is_file():
-                copy.parent.mkdir(exist_ok=True)
-                write_whole(copy, path.read_bytes())
-                copies = self._copies.setdefault(path, [])
-                copies.append(copy.parent)
-                if len(copies) > 2:
-                    shutil.rmtree(copies.pop(0), ignore_errors=True)
-            return copy
-
-    def _fresh(self) -> Path:
-        """An empty folder to serve from; those that nobody can want any more go."""
-        for old in self.shelf.glob("made-*"):
-            if time.time() - old.stat().st_mtime > MADE_SECONDS:
-                shutil.rmtree(old, ignore_errors=True)
-        return Path(tempfile.mkdtemp(prefix="made-", dir=self.shelf))
 
     @property
     def _kept(self) -> Path:
         return self.queue.folder / "voices"
 
-    def _uploaded(self, name: str) -> Path:
-        """The file that was uploaded as ``name``.
-
-        Raises:
-            KvwError: it is not there, or lies elsewhere.
-        """
-        path = Path(name).resolve()
-        if not path.is_relative_to(self.shelf) or not path.is_file():
-            raise KvwError("expected a file that was uploaded; it is not there any more; choose it again")
-        return path
-
     def _run(self, label: str) -> Run:
-        found = self.runs().get(label)
-        if not found:
+        run = self.runs().get(label)
+        if not run:
             raise KvwError(f"run: expected one of the list; got {label!a:.80}")
-        return found
+        return run
 
-    def _key(self, run: Run) -> str:
-        return hashlib.sha256(str(run.folder.absolute()).encode(errors="surrogateescape")).hexdigest()[:16]
+
+def report_key(run: Run) -> str:
+    """The key that stands for a run in the address of its report."""
+    return hashlib.sha256(str(run.folder.absolute()).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def encoder_of(cfg: DictConfig) -> Encoder:
-    """The speaker encoder; to load it takes seconds."""
+    """The speaker encoder; loading takes seconds."""
     from kvw.fitness.speaker import SpeakerEncoder
 
     return SpeakerEncoder(pick_device(cfg.device))
-
-
-@contextmanager
-def named(path: Path) -> Iterator[None]:
-    """Lets what goes wrong with an upload call it by its name, not by where it lies."""
-    try:
-        yield
-    except KvwError as error:
-        raise KvwError(str(error).replace(str(path), path.name), error.code) from error

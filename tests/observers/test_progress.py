@@ -71,7 +71,7 @@ def test_the_live_line_is_one_line_of_100_columns_at_most_and_says_all_of_it(mon
     watcher.ranked([Entry("af_a", np.zeros(1), seen)], [Entry("af_a", np.zeros(1), seen)])
     archive.steps, archive.stopped = 10_000, 4_700
     now = time.monotonic()
-    watcher._seen, watcher._better, watcher._searching = 1, now - 95, now - 2000
+    watcher._improvements, watcher._better, watcher._searching = 1, now - 95, now - 2000
     watcher(0, [candidate], archive)
     watcher.close()
     lines = [text.strip() for text in shown if text.strip()]

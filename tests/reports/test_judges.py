@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
+import soundfile
 
 from kvw.audio.decode import decode_file
 from kvw.errors import KvwError
-from kvw.reports.judges import DNSMOS, WordErrors, verdict, words
+from kvw.reports.judges import DNSMOS, VERDICTS, WordErrors, verdict, words
+from kvw.runs.artifacts import spoken_path
 from kvw.transcription.whisper import Transcript
 from kvw.types import SAMPLE_RATE
+from tests.support.report_page import report_of
 
 TEXT = "The old clock struck nine as Martha closed the heavy door."
 
@@ -95,3 +100,51 @@ def test_what_a_judge_can_not_say_is_a_reason_and_no_error():
 def test_seconds_that_are_none_are_refused(seconds):
     with pytest.raises(ValueError, match="seconds: expected a number above 0"):
         DNSMOS(seconds)
+
+
+def test_a_judge_that_is_not_there_is_an_empty_cell_with_its_reason(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "speechmos", None)
+    monkeypatch.setitem(sys.modules, "jiwer", None)
+    (run / VERDICTS).unlink(missing_ok=True)
+    page = report_of(run)
+    table = page.table("", "Quality, DNSMOS ↑", "Word errors, % ↓")
+    assert len(table) == 4 and set(map(tuple, table.values())) == {("–", "–")}
+    for package in ("speechmos", "jiwer"):
+        assert f"expected the package {package}; it is not installed; pip install 'kvw[judges]'" in page.text
+
+
+JUDGE = """
+class Loud:
+    heading, decimals = "Loudness", 3
+
+    def __call__(self, waves, texts, speaker):
+        assert waves and speaker and (texts is None or len(texts) == len(waves))
+        with open("asked", "a") as file:
+            file.write(".")
+        if texts is None:
+            raise ValueError("not of recordings")
+        return float(sum(abs(wave).max() for wave in waves))
+"""
+
+
+def test_a_users_own_judge_is_asked_once_of_each_voice_and_may_fail(run, tmp_path):
+    (tmp_path / "strategies").mkdir()
+    (tmp_path / "strategies" / "loud_judge.py").write_text(JUDGE)
+    (tmp_path / "conf" / "judges").mkdir(parents=True)
+    node = "_target_: kvw.reports.judges.Jury\njudges:\n  loud:\n    _target_: strategies.loud_judge.Loud\n"
+    (tmp_path / "conf" / "judges" / "mine.yaml").write_text(node)
+    chosen = ["judges=mine"]
+    page = report_of(run, *chosen)
+    cells = page.table("", "Loudness")
+    assert cells["target, held out"] == ["–"] and "ValueError: not of recordings" in page.text
+    waves = [soundfile.read(spoken_path(run, "start", number))[0] for number in (1, 2, 3, 4)]
+    assert float(cells["start"][0]) == pytest.approx(sum(abs(wave).max() for wave in waves), abs=1e-3)
+    assert len((tmp_path / "asked").read_text()) == 4
+    (run / VERDICTS).write_bytes((run / VERDICTS).read_bytes().replace(b"{", b'{"a": "b", "c": [1e999], "d": NaN,', 1))
+    assert report_of(run, *chosen).source == page.source
+    assert len((tmp_path / "asked").read_text()) == 5, "only the one who failed is asked again"
+
+
+def test_what_is_no_judge_is_refused_before_anything_begins(kvw, capsys):
+    assert kvw("judges.judges.quality._target_=os.system") == (2, [])
+    assert "judges.judges.quality._target_: expected a class in kvw.reports.judges" in capsys.readouterr().err

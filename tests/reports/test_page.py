@@ -2,127 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
-import os
 import re
 import shutil
-import sys
-from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 
-import av
 import numpy as np
 import pytest
 import soundfile
 
-from kvw.audio.pitch import contour
-from kvw.audio.write import data_uri, mp3
 from kvw.cli.main import invoke
-from kvw.reports import figures, page
-from kvw.reports.judges import VERDICTS
-from kvw.runs import artifacts
-from kvw.runs.artifacts import SPOKEN, spoken_path
+from kvw.reports import figures
+from kvw.runs.artifacts import SPOKEN
 from kvw.runs.reader import Run
 from kvw.runs.store import Store
 from kvw.types import SAMPLE_RATE
-from tests.conftest import SHORT
 from tests.runs.test_reader import facts, record
+from tests.support.report_page import HELDOUT, MOST_BYTES, Page, decoded, report_of
 from tests.tasks.test_resume import edit
 
-HELDOUT = ["Gone.", "The boats lay still in the harbour all night.", "Nobody was there.", "It rains again today."]
-SMALL = ("synth=embedded", "population_limit=3", "space=coherent", "executor.scorers=0", "report=true", "judges=none")
-MOST_BYTES = 8_000_000
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}{% raw %} $x$ & é"
-
-
-class Page(HTMLParser):
-    """What is on a page."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.source = path.read_text("utf-8")
-        self.tags, self.words, self.tables, self.within = [], [], [], False
-        self.players, self.pictures, self.metas = {}, [], []
-        self.feed(self.source)
-        self.text = " ".join(" ".join(self.words).split())
-
-    def handle_starttag(self, tag, given):
-        given = dict(given)
-        self.tags.append(tag)
-        assert not [name for name in given if name.startswith("on")], given
-        for name in ("src", "href", "srcset", "poster", "data", "action", "background"):
-            assert given.get(name, "data:").startswith("data:"), given
-        if tag == "audio":
-            assert given["src"].startswith("data:audio/mpeg;base64,")
-            self.players.setdefault(given["aria-label"], []).append(base64.b64decode(given["src"].partition(",")[2]))
-        elif tag == "img":
-            assert given["src"].startswith("data:image/png;base64,") and given["alt"]
-            self.pictures.append(base64.b64decode(given["src"].partition(",")[2]))
-        elif tag == "meta":
-            self.metas.append(given)
-        elif tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-            self.within = True
-
-    def handle_endtag(self, tag):
-        self.within = self.within and tag not in ("td", "th")
-
-    def handle_data(self, data):
-        self.words.append(data)
-        if self.within:
-            self.tables[-1][-1][-1] += data
-
-    def table(self, *heads):
-        """The rows below a head that begins with these words, by their first cells."""
-        (found,) = (rows for rows in self.tables if tuple(rows[0][: len(heads)]) == heads)
-        return {row[0]: row[1:] for row in found[1:]}
-
-
-def decoded(content):
-    """Samples of an MP3, by FFmpeg."""
-    with av.open(io.BytesIO(content)) as container:
-        assert container.streams.audio[0].rate == SAMPLE_RATE
-        return np.concatenate([frame.to_ndarray().mean(axis=0) for frame in container.decode(audio=0)])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_figures():
-    """They take half of a page's time."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(figures, "DPI", 40)
-        yield
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A run that ended with a report, from the command line. Not to be changed."""
-    where = tmp_path_factory.mktemp("a $x$ <b>")
-    (where / "held out.txt").write_text("\n".join(HELDOUT))
-    before = Path.cwd()
-    os.chdir(where)
-    texts = [f"{key}={text}" for key, text in SHORT.items()]
-    assert invoke([*texts, "heldout_texts=held out.txt", *SMALL, "step_limit=12"]) == 0
-    os.chdir(before)
-    return next(where.glob("outputs/*/*"))
-
-
-@pytest.fixture
-def run(made, tmp_path, monkeypatch):
-    """A copy of it, in the working directory."""
-    monkeypatch.chdir(tmp_path)
-    return Path(shutil.copytree(made, tmp_path / "outputs" / "day" / made.name))
-
-
-def shown(run, *arguments):
-    assert invoke(["task=report", f"run={run}", *arguments]) == 0
-    return Page(run / "report.html")
 
 
 def test_a_run_ends_with_a_page_whose_players_all_play_and_which_fetches_nothing(made):
@@ -184,7 +83,7 @@ def test_it_is_made_anew_from_the_folder_alone_to_the_last_byte_and_without_a_mo
     (run / "report.html").unlink()
     for name in ("config.yaml", "summary.txt", "kvw.log"):
         (run / name).unlink()
-    shown(run, "judges=none")
+    report_of(run, "judges=none")
     assert (run / "report.html").read_bytes() == (made / "report.html").read_bytes()
 
 
@@ -194,7 +93,7 @@ def test_what_a_stranger_wrote_into_a_run_is_text(run):
     edit(run, "config", lambda config: {**config, "output_name": HOSTILE})
     about = {"strategy": HOSTILE, "target": HOSTILE, "synthesiser": HOSTILE, "versions": {HOSTILE: HOSTILE}}
     edit(run, "provenance", lambda provenance: {**provenance, **about})
-    page = shown(run, "judges=none")
+    page = report_of(run, "judges=none")
     assert page.text.count("{{ 7*7 }}{% raw %} $x$ & é") >= 8
     assert "script" not in page.tags and "alert(1)" in page.text
     assert page.tags.count("img") == 4
@@ -230,77 +129,10 @@ def test_several_runs_are_compared_on_one_page(run, tmp_path, capsys):
     assert len(both.pictures) == 1
 
 
-def test_a_judge_that_is_not_there_is_an_empty_cell_with_its_reason(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "speechmos", None)
-    monkeypatch.setitem(sys.modules, "jiwer", None)
-    (run / VERDICTS).unlink(missing_ok=True)
-    page = shown(run)
-    table = page.table("", "Quality, DNSMOS ↑", "Word errors, % ↓")
-    assert len(table) == 4 and set(map(tuple, table.values())) == {("–", "–")}
-    for package in ("speechmos", "jiwer"):
-        assert f"expected the package {package}; it is not installed; pip install 'kvw[judges]'" in page.text
-
-
-JUDGE = """
-class Loud:
-    heading, decimals = "Loudness", 3
-
-    def __call__(self, waves, texts, speaker):
-        assert waves and speaker and (texts is None or len(texts) == len(waves))
-        with open("asked", "a") as file:
-            file.write(".")
-        if texts is None:
-            raise ValueError("not of recordings")
-        return float(sum(abs(wave).max() for wave in waves))
-"""
-
-
-def test_a_users_own_judge_is_asked_once_of_each_voice_and_may_fail(run, tmp_path):
-    (tmp_path / "strategies").mkdir()
-    (tmp_path / "strategies" / "loud_judge.py").write_text(JUDGE)
-    (tmp_path / "conf" / "judges").mkdir(parents=True)
-    node = "_target_: kvw.reports.judges.Jury\njudges:\n  loud:\n    _target_: strategies.loud_judge.Loud\n"
-    (tmp_path / "conf" / "judges" / "mine.yaml").write_text(node)
-    chosen = ["judges=mine"]
-    page = shown(run, *chosen)
-    cells = page.table("", "Loudness")
-    assert cells["target, held out"] == ["–"] and "ValueError: not of recordings" in page.text
-    waves = [soundfile.read(spoken_path(run, "start", number))[0] for number in (1, 2, 3, 4)]
-    assert float(cells["start"][0]) == pytest.approx(sum(abs(wave).max() for wave in waves), abs=1e-3)
-    assert len((tmp_path / "asked").read_text()) == 4
-    (run / VERDICTS).write_bytes((run / VERDICTS).read_bytes().replace(b"{", b'{"a": "b", "c": [1e999], "d": NaN,', 1))
-    assert shown(run, *chosen).source == page.source
-    assert len((tmp_path / "asked").read_text()) == 5, "only the one who failed is asked again"
-
-
-def test_what_is_no_judge_is_refused_before_anything_begins(kvw, capsys):
-    assert kvw("judges.judges.quality._target_=os.system") == (2, [])
-    assert "judges.judges.quality._target_: expected a class in kvw.reports.judges" in capsys.readouterr().err
-
-
 def test_a_run_in_which_nothing_beat_the_best_stock_voice_says_so_first(made):
     assert not json.loads((made / "result.json").read_text())["improved"]
     text = Page(made / "report.html").text
     assert "No improvement: no candidate scored above the best stock voice, af_iris, which is the better one" in text
-
-
-@pytest.mark.parametrize(
-    ("score", "heldout", "words"),
-    [
-        (77.2, 0.62, "Score 77.20: +3.20 over the best stock voice, af_a. Held-out similarity 0.620, af_a 0.600: +"),
-        (77.2, 0.55, "It fits the texts that it was scored on, and not others: believe the held-out figure."),
-        (73.0, 0.55, "No improvement: no candidate scored above the best stock voice, af_a, which is the better one;"),
-    ],
-)  # fmt: skip
-def test_what_came_of_a_run_is_said_in_sentences(score, heldout, words):
-    voices = {
-        "stock": page.Seen("best stock voice, af_a", 74.0, {}, [0.6]),
-        "best": page.Seen("result", score, {}, [heldout]),
-    }
-    said = page.headline(SimpleNamespace(result={"score": score}), voices)
-    assert words in " ".join(said)
-    assert ("It fits" in " ".join(said)) == words.startswith("It fits")
-    assert page.headline(SimpleNamespace(result={}), voices)[0].startswith("This run has not ended")
 
 
 def test_a_run_that_goes_on_has_a_report_of_what_it_is_by_then(run):
@@ -331,7 +163,7 @@ def test_speech_that_can_not_be_kept_costs_a_line_and_not_the_run(run, monkeypat
     def full(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(artifacts, "keep_spoken", full)
+    monkeypatch.setattr("kvw.tasks.conclude.keep_spoken", full)
     assert invoke([f"resume={run}", "step_limit=12", "report=false"]) == 0
     assert "what the voices say is not kept for a report: OSError: No space left" in capsys.readouterr().out
     assert Run(run).result
@@ -340,7 +172,7 @@ def test_speech_that_can_not_be_kept_costs_a_line_and_not_the_run(run, monkeypat
 def test_an_older_run_has_no_players_of_what_it_did_not_keep_and_says_so(run):
     shutil.rmtree(run / SPOKEN)
     (run / "heldout_1.wav").write_bytes(b"no audio")
-    page = shown(run, "judges=none")
+    page = report_of(run, "judges=none")
     assert sorted(page.players) == [f"result, step {Run(run).best[0]}", "target"]
     assert "This run kept no audio of held-out texts" in page.text
     assert page.text.count("no audio was kept") == 3
@@ -350,7 +182,7 @@ def test_a_run_that_was_stopped_has_a_page_of_what_there_is(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     store, _ = record(tmp_path / "outputs" / "silent")
     store.close()
-    page = shown(tmp_path / "outputs" / "silent")
+    page = report_of(tmp_path / "outputs" / "silent")
     assert "This run has not ended" in page.text
     assert not page.players and len(page.pictures) == 2
     outcome = page.table("candidates")
@@ -365,7 +197,7 @@ def test_a_run_that_was_killed_before_its_first_candidate_has_a_page(tmp_path, m
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outputs" / "early").mkdir(parents=True)
     Store.create(tmp_path / "outputs" / "early" / "run.db", facts()).close()
-    assert "No candidate has been scored yet." in shown(tmp_path / "outputs" / "early").text
+    assert "No candidate has been scored yet." in report_of(tmp_path / "outputs" / "early").text
 
 
 @pytest.mark.parametrize(
@@ -380,29 +212,3 @@ def test_bad_input_is_one_line(arguments, message, run, capsys):
     assert invoke(["task=report", *arguments]) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
-
-
-def test_a_long_recording_is_cut_for_its_player_and_fades_out():
-    tone = (0.5 * np.sin(np.arange(40 * SAMPLE_RATE) * 0.1)).astype(np.float32)
-    player = page.player("long", [tone], 3.0)
-    assert player.note == "the first 3 s of 40"
-    heard = decoded(base64.b64decode(player.source.partition(",")[2]))
-    assert len(heard) == pytest.approx(3 * SAMPLE_RATE, abs=SAMPLE_RATE // 10)
-    assert abs(heard[-50:]).max() < 0.05 < abs(heard[:5000]).max()
-    assert mp3(tone[:1], 3.0), "a single sample is audio, too"
-
-
-def test_pitch_is_found_where_a_voice_is_steady_and_nowhere_else():
-    times = np.arange(SAMPLE_RATE) / SAMPLE_RATE
-    saw = (0.3 * ((times * 150) % 1 - 0.5)).astype(np.float32)
-    found = contour(np.concatenate([saw, np.zeros(SAMPLE_RATE, np.float32)]))
-    half = len(found) // 2
-    assert np.nanmedian(found[:half]) == pytest.approx(150, rel=0.02)
-    assert np.isfinite(found[5 : half - 5]).mean() > 0.9
-    assert np.isnan(found[half + 5 :]).all()
-
-
-def test_the_longest_page_stays_below_8_mb():
-    noise = np.random.default_rng(0).normal(0, 0.1, round(page.PLAYER_SECONDS * SAMPLE_RATE)).astype(np.float32)
-    a_player = len(data_uri(mp3(noise, page.PLAYER_SECONDS), "audio/mpeg"))
-    assert a_player * page.PAGE_SECONDS / page.PLAYER_SECONDS < 0.7 * MOST_BYTES, "four figures are 1 MB"

@@ -8,12 +8,12 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from omegaconf import OmegaConf
 
 from kvw.cli.main import invoke
+from kvw.config.invocation import Invocation
 from kvw.errors import KvwError
 from kvw.runs import folders
 from kvw.runs.reader import Run, open_runs, read_rows
@@ -66,12 +66,10 @@ def kvw(tmp_path, monkeypatch, capsys):
 def task(tmp_path, monkeypatch, said):
     """The same without the command line, which takes a second: gives the figure and the lines."""
     monkeypatch.chdir(tmp_path)
-    hydra = OmegaConf.create({"run": {"dir": "outputs"}})
-    monkeypatch.setattr(runs_task, "HydraConfig", SimpleNamespace(get=lambda: hydra))
 
     def call(run=None, csv=None):
         said.clear()
-        figure = runs(OmegaConf.create({"run": run}), csv=csv)
+        figure = runs(Invocation(OmegaConf.create({"run": run})), csv=csv)
         return figure, "\n".join(said).splitlines()
 
     return call

@@ -21,7 +21,8 @@ from kvw.config.arguments import quote
 from kvw.config.fitness import FitnessSpec
 from kvw.config.inputs import restored_inputs
 from kvw.fitness.heldout import HeldOut
-from kvw.reports import figures, page
+from kvw.reports import figures, players, view
+from kvw.reports.page import template
 from kvw.runs import folders
 from kvw.runs.reader import Run
 from kvw.runs.statistics import History, history
@@ -59,7 +60,7 @@ class Failure:
 
     title: str
     why: str
-    players: Sequence[page.Player]
+    players: Sequence[players.Player]
 
 
 def make(out: Path, *arguments: str) -> Path:
@@ -96,20 +97,20 @@ def page_of(walk: Run, preset: Run, failed: Sequence[Failure]) -> str:
     """The page of two finished runs with the same target and texts, and of failures."""
     runs = {"the walk": walk, PRESET: preset}
     pasts = {label: history(run) for label, run in runs.items()}
-    seen = {label: page.compared(run, pasts[label]) for label, run in runs.items()}
+    seen = {label: view.compared_voices(run, pasts[label]) for label, run in runs.items()}
     stock = seen["the walk"]["stock"]
     told = [
         (stock, walk, "stock"),
         *((replace(seen[label]["best"], label=label), runs[label], "best") for label in runs),
     ]
-    texts, most = page.heldout_texts(walk), page.PLAYER_SECONDS
+    texts, most = view.heldout_texts(walk), players.PLAYER_SECONDS
     scored = [one.parts["target"] for one, _, _ in told]
     heldout = list(zip(*(one.heldout for one, _, _ in told), strict=True))
     means = np.mean(heldout, axis=0)
 
-    def say(number: int, similarities: Sequence[float]) -> list[page.Player]:
+    def say(number: int, similarities: Sequence[float]) -> list[players.Player]:
         return [
-            page.player(one.label, page.spoken(run.folder, role, number), most, f"similarity {similarity:.3f}")
+            players.player(one.label, players.spoken(run.folder, role, number), most, f"similarity {similarity:.3f}")
             for (one, run, role), similarity in zip(told, similarities, strict=True)
         ]
 
@@ -127,24 +128,24 @@ def page_of(walk: Run, preset: Run, failed: Sequence[Failure]) -> str:
         f"The best score so far. That of {PRESET} averages the target similarity over both scored texts, so the two "
         "compare roughly"
     )
-    return page.template(FORM).render(
+    return template(FORM).render(
         title="kvw: two searches for one voice, and what may come of a search",
         headline=gains[1:],
-        target_text=page.scored_texts(walk)[0],
+        target_text=view.scored_texts(walk)[0],
         listen=[
-            page.player("target", page.clips(walk.folder, "target")[:1], most, "a recording"),
-            page.player("target, held out", page.clips(walk.folder, "heldout")[:1], most, "a recording"),
+            players.player("target", players.recordings(walk.folder, "target")[:1], most, "a recording"),
+            players.player("target, held out", players.recordings(walk.folder, "heldout")[:1], most, "a recording"),
             *say(0, scored),
         ],
         texts=[
             {"text": texts[number], "players": say(number + 1, heldout[number])}
-            for number in page.of_lengths(texts, range(len(texts)))
+            for number in view.of_lengths(texts, range(len(texts)))
         ],
-        table=page.Table(("", "stock", *pasts), [(name, *(f"{one:.3f}" for one in found)) for name, found in rows]),
+        table=view.Table(("", "stock", *pasts), [(name, *(f"{one:.3f}" for one in found)) for name, found in rows]),
         cost=[(name, cost(past)) for name, past in pasts.items()],
-        curve=page.picture("The curves", figures.curves(pasts), words),
+        curve=view.picture("The curves", figures.curves(pasts), words),
         counting=COUNTING,
-        pitch=np.nanmedian(contour(page.clips(walk.folder, "target")[0])),
+        pitch=np.nanmedian(contour(players.recordings(walk.folder, "target")[0])),
         failures=failed,
     )
 
@@ -161,13 +162,15 @@ def failures(runs: Mapping[str, Run]) -> list[Failure]:
     limit_threads(1)
     config, inputs = runs[WALK].config, restored_inputs(runs[WALK].facts["inputs"])
     letter, seed = config["language"]["letter"], config["seed"]
-    listener = FitnessSpec(config["synth"], config["fitness"], "cpu", letter, seed, inputs).listener(seed + HELDOUT_SEED)
+    listener = FitnessSpec(config["synth"], config["fitness"], "cpu", letter, seed, inputs).listener(
+        seed + HELDOUT_SEED
+    )
 
     def judge(texts: Sequence[str]) -> HeldOut:
         return HeldOut(listener, texts, inputs.target.heldout)
 
     counting, heldout = judge(COUNTING), judge(inputs.heldout_texts)
-    middle = page.of_lengths(inputs.heldout_texts, range(len(inputs.heldout_texts)))[1]
+    middle = view.of_lengths(inputs.heldout_texts, range(len(inputs.heldout_texts)))[1]
     rng = np.random.default_rng(0)
     bank = list(stock_voices().values())
     mean, spread = mean_voice(bank), np.std(bank, axis=0)
@@ -175,14 +178,14 @@ def failures(runs: Mapping[str, Run]) -> list[Failure]:
     draws = [(mean + FAR * spread * rng.standard_normal(STYLE_WIDTH)).astype(np.float32) for _ in range(DRAWS)]
     monster = max(draws, key=lambda voice: np.mean(counting(voice)))
     walk, preset, tenfold = (load_voice(runs[name].folder / "best.pt") for name in (WALK, PRESET, TENFOLD))
-    scored = page.compared(runs[TENFOLD], history(runs[TENFOLD]))["best"]
+    scored = view.compared_voices(runs[TENFOLD], history(runs[TENFOLD]))["best"]
 
-    def counts(label: str, voice: Voice) -> page.Player:
+    def counts(label: str, voice: Voice) -> players.Player:
         similarities, waves = zip(*counting.hear(voice), strict=True)
         note = f"similarity {min(similarities):.3f} to {max(similarities):.3f}"
         return player(label, waves, note)
 
-    def says(label: str, voice: Voice) -> page.Player:
+    def says(label: str, voice: Voice) -> players.Player:
         similarities, waves = zip(*heldout.hear(voice), strict=True)
         return player(label, [waves[middle]], f"similarity {np.mean(similarities):.3f} on all held-out texts")
 
@@ -199,10 +202,10 @@ def failures(runs: Mapping[str, Run]) -> list[Failure]:
             "The same walk with strategy.diversity=[0.1,1.5]: gate and score guard the rows of the two scored texts; "
             "nothing guards the other 508.",
             [
-                page.player(
+                players.player(
                     "ten times, on the scored text",
-                    page.spoken(runs[TENFOLD].folder, "best", 0),
-                    page.PLAYER_SECONDS,
+                    players.spoken(runs[TENFOLD].folder, "best", 0),
+                    players.PLAYER_SECONDS,
                     f"similarity {scored.parts['target']:.3f}; {np.mean(scored.heldout):.3f} on all held-out texts",
                 ),
                 counts("ten times, it counts", tenfold),
@@ -239,13 +242,13 @@ def failures(runs: Mapping[str, Run]) -> list[Failure]:
     ]
 
 
-def player(label: str, waves: Sequence[Wave | None], note: str) -> page.Player:
+def player(label: str, waves: Sequence[Wave | None], note: str) -> players.Player:
     """A player of what a voice said, one text after the other, with the pitch of each."""
     heard = [wave for wave in waves if wave is not None]
     pitches = [contour(wave) for wave in heard]
     medians = ", ".join(f"{np.nanmedian(one):.0f}" for one in pitches if np.isfinite(one).any())
     together = [np.concatenate(heard)] if heard else []
-    return page.player(label, together, page.PLAYER_SECONDS, f"{note}; pitch {medians} Hz")
+    return players.player(label, together, players.PLAYER_SECONDS, f"{note}; pitch {medians} Hz")
 
 
 if __name__ == "__main__":

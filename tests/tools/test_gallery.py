@@ -11,7 +11,7 @@ from kvw.reports import figures
 from kvw.runs.folders import below
 from kvw.runs.reader import Run
 from tests.conftest import SHORT
-from tests.reports.test_page import HELDOUT, MOST_BYTES, Page, decoded
+from tests.support.report_page import HELDOUT, MOST_BYTES, Page, decoded
 from tests.tools import gallery
 
 

@@ -1,10 +1,10 @@
-"""What the web page answers at all: every request of its own, and none of anybody else's."""
+"""The guard passes on every request of the page itself, and refuses all others."""
 
 import asyncio
 
 import pytest
 
-from kvw.web.guard import FILES, MOST_SAID, MOST_UPLOADED, Guard
+from kvw.web.guard import FILES, MOST_SENT, MOST_UPLOADED, Guard
 
 HOST = "127.0.0.1:7860"
 OWN = {"host": HOST, "origin": f"http://{HOST}", "content-length": "10"}
@@ -117,7 +117,7 @@ def test_a_file_of_the_page_is_served(files):
         ("GET", "/reports/../../etc/passwd", {"host": HOST}, 404),
         # how much
         ("POST", UPLOAD, {**OWN, "content-length": "1000000000"}, 413),
-        ("POST", JOIN, {**OWN, "content-length": str(MOST_SAID + 1)}, 413),
+        ("POST", JOIN, {**OWN, "content-length": str(MOST_SENT + 1)}, 413),
         ("POST", UPLOAD, {"host": HOST, "origin": f"http://{HOST}"}, 411),
         ("POST", UPLOAD, {"host": HOST, "origin": f"http://{HOST}", "transfer-encoding": "chunked"}, 411),
         ("POST", UPLOAD, {**OWN, "content-length": "-1"}, 411),

@@ -19,9 +19,10 @@ from kvw.web.queue import Queue
 TASKS = """
 import time
 from pathlib import Path
-from kvw.types import KvwError
+from kvw.errors import KvwError
 
-def work(cfg) -> float:
+def work(invocation) -> float:
+    cfg = invocation.cfg
     print("at work", flush=True)
     if cfg.step_limit == 1:
         raise KvwError("me.wav: expected speech; got silence\\nminutes: expected a number")
@@ -49,8 +50,8 @@ def here(tmp_path, monkeypatch):
 
     yield queue
     (tmp_path / "go").touch()
-    for one in made:
-        one.close()
+    for opened in made:
+        opened.close()
 
 
 def add(queue, title, files=None, **settings):
@@ -61,13 +62,13 @@ def until(queue, condition):
     """Lets the queue work until something is so."""
     ends = time.monotonic() + 60
     while not condition():
-        assert time.monotonic() < ends, [(job.title, job.state, job.said) for job in queue.jobs]
+        assert time.monotonic() < ends, [(job.title, job.state, job.output) for job in queue.jobs]
         queue.turn()
         time.sleep(0.02)
 
 
 def at_work(job):
-    return lambda: job.state == RUNNING and job.said == ["at work"]
+    return lambda: job.state == RUNNING and job.output == ["at work"]
 
 
 def test_one_search_is_at_work_at_a_time_in_their_order(here, tmp_path):
@@ -280,7 +281,7 @@ def test_a_full_disk_fails_no_search(here, monkeypatch):
         raise StorageError(path, "no space")
 
     with monkeypatch.context() as patched:
-        patched.setattr("kvw.web.queue.write_whole", full)
+        patched.setattr("kvw.web.job.write_whole", full)
         for _ in range(3):
             with pytest.raises(StorageError):
                 queue.turn()

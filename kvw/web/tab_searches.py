@@ -1,0 +1,172 @@
+"""The tab "Searches": the queue, and how one of its searches stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from kvw.audio.write import data_uri
+from kvw.errors import KvwError
+from kvw.runs.folders import SUMMARY
+from kvw.runs.reader import Run
+from kvw.web.components import QUIET, as_html, player, shows_refusals
+from kvw.web.curve import Curve
+from kvw.web.job import DONE, FAILED, FINISH, PAUSE, PAUSED, RUNNING, WAITING, Job
+from kvw.web.service import Service
+
+EVERY = 2.0
+"""Seconds between two updates of the tab."""
+
+STATES = {
+    WAITING: "waiting",
+    RUNNING: "searching",
+    PAUSED: "paused",
+    DONE: "done",
+    FAILED: "failed",
+}
+"""The states of a search in the page's words."""
+
+
+def searches(service: Service) -> gr.State:
+    """The queue, and one search of it.
+
+    Returns:
+        The number of the search that is shown.
+    """
+    chosen = gr.Radio([], label="The newest first; one is at work at a time", elem_id="queue")
+    status = gr.HTML(elem_id="status")
+    with gr.Row():
+        pause = gr.Button("Pause", elem_id="pause")
+        resume = gr.Button("Resume", elem_id="resume")
+        finish = gr.Button("Finish", elem_id="finish")
+        remove = gr.Button("Remove", elem_id="remove")
+    with gr.Row(equal_height=True):
+        more = gr.Number(label="More candidates", value=200, minimum=1, precision=0, elem_id="more")
+        extend = gr.Button("Search on", elem_id="extend")
+    with gr.Row():
+        recording = gr.Audio(
+            label="The recording, as the search hears it", interactive=False, buttons=[], elem_id="recording"
+        )
+        best = player("The best voice so far, on the same words", "best")
+    curve = gr.HTML(elem_id="curve")
+    selected, shown = gr.State(None), gr.State({})
+    buttons = (pause, resume, finish, extend, remove)
+    outputs = [selected, shown, chosen, status, recording, best, curve, *buttons]
+    queue = service.queue
+
+    def look(number: int | None, before: dict[int, Any]) -> dict[Any, Any]:
+        """The updates of components, by component, that differ from the values ``before``.
+
+        Args:
+            number: of the search to show; None for the one at work, or the newest.
+            before: the values that the page shows, by the component's id.
+        """
+        jobs = queue.jobs
+        job = next((job for job in jobs if job.number == number), None)
+        job = job or queue.running or next(reversed(jobs), None)
+        choices = [(f"{entry.number}. {entry.title}: {STATES[entry.state]}", entry.number) for entry in reversed(jobs)]
+        try:
+            folder = job.run if job else None  # read once: a look for it searches the disk
+            run = Run(folder) if folder else None
+            progress = service.curve(run) if run else Curve()
+            stock = run.stock_score if run else None
+            text = described(job, folder, progress, stock)
+            audio = (
+                [str(path) if path else None for path in (service.recording(run), service.best(run))] if run else None
+            )
+            image = curve_html(progress, stock)
+        except (KvwError, OSError, ValueError) as error:  # a record that is damaged, or of another version
+            progress, text, audio, image = Curve(), f'<p class="words bad">{as_html(str(error))}</p>', None, ""
+        now = {
+            selected: job and job.number,
+            chosen: (choices, job and job.number),
+            status: text,
+            recording: audio and audio[0],
+            best: audio and audio[1],
+            curve: image,
+            **dict(zip(buttons, allowed(job, progress), strict=True)),
+        }
+        changed = {part: value for part, value in now.items() if part._id not in before or before[part._id] != value}
+        if chosen in changed:
+            changed[chosen] = gr.Radio(choices, value=job and job.number)
+        changed |= {button: gr.Button(interactive=changed[button]) for button in buttons if button in changed}
+        return {**changed, shown: {part._id: value for part, value in now.items()}}
+
+    def acting(action: Callable[..., None]) -> Callable[..., dict[Any, Any]]:
+        def act(number: int | None, *values: Any) -> dict[Any, Any]:
+            if number:
+                action(number, *values[:-1])
+            return look(number, values[-1])
+
+        return shows_refusals(act)
+
+    gr.Timer(EVERY).tick(look, [selected, shown], outputs, **QUIET)
+    chosen.input(look, [chosen, shown], outputs, **QUIET)
+    for button, action in (
+        (pause, lambda number: queue.ask(number, PAUSE)),
+        (resume, queue.resume),
+        (finish, lambda number: queue.ask(number, FINISH)),
+        (remove, queue.remove),
+    ):
+        button.click(acting(action), [selected, shown], outputs, **QUIET)
+    extended = acting(lambda number, candidates: queue.extend(number, int(candidates or 0)))
+    extend.click(extended, [selected, more, shown], outputs, **QUIET)
+    return selected
+
+
+def allowed(job: Job | None, curve: Curve) -> tuple[bool, ...]:
+    """Whether a job can be paused, resumed, finished, extended, removed."""
+    if not job:
+        return (False,) * 5
+    ends, idle = bool(job.asked), job.state in (PAUSED, FAILED)
+    searched = curve.last >= 0
+    return (
+        job.state in (RUNNING, WAITING) and not ends,
+        idle,
+        searched and (idle or (job.state == RUNNING and not ends)),
+        searched and (idle or job.state == DONE),
+        job.state != RUNNING,
+    )
+
+
+def described(job: Job | None, run: Path | None, curve: Curve, stock: float | None) -> str:
+    """The state of a search, as HTML.
+
+    Args:
+        job: the search; None where the queue is empty.
+        run: the folder of its run; None before there is one.
+        curve: of the run.
+        stock: the best stock voice's score; None before there is one.
+    """
+    if not job:
+        return "<p>No search yet. “New voice” begins one.</p>"
+    state = f"{STATES[job.state]}{', and asked to end' if job.asked else ''}"
+    lines = [f"<strong>{as_html(job.title)}</strong>: {state}"]
+    if curve.last >= 0:
+        best = f"best score {curve.points[-1][1]:.2f}" if curve.points else "none scored yet"
+        rank = f", the best stock voice {stock:.2f}" if stock is not None else ""
+        share = f"{curve.stopped / (curve.last + 1):.0%} stopped early"
+        lines.append(f"{curve.last + 1} candidates, {share}, {curve.seconds:.0f} s of audio; {best}{rank}")
+    if job.state == FAILED:
+        hint = "“Resume” goes on where it ended." if run else "“Resume” begins it again."
+        lines.append(f'<span class="bad">{as_html(job.reason)}</span>')
+        lines.append(hint)
+    elif job.state == RUNNING:
+        lines += [f"<small>{as_html(line.strip())}</small>" for line in job.output[-1:]]
+    elif job.state == DONE and run and (run / SUMMARY).is_file():
+        summary = (run / SUMMARY).read_text("utf-8", "replace").splitlines()
+        kept = [line for line in summary if not line.startswith("Result: ")]  # the tab “Results” has these files
+        lines.append(f"<pre>{as_html(chr(10).join(kept))}</pre>")
+    return f'<div class="words">{"<br>".join(lines)}</div>'
+
+
+def curve_html(curve: Curve, stock: float | None) -> str:
+    """The curve of a search with the best stock voice's score, as HTML; empty before a candidate is scored."""
+    if not curve.points:
+        return ""
+    image = curve.draw(stock)
+    alt = f"best score {curve.points[-1][1]:.2f} after {curve.drawn_last + 1} candidates"
+    return f'<img src="{data_uri(image, "image/png")}" alt="{alt}">'

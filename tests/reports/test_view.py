@@ -1,0 +1,28 @@
+"""Sentences and figures of a report."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from kvw.reports.view import ComparedVoice, headline
+
+
+@pytest.mark.parametrize(
+    ("score", "heldout", "words"),
+    [
+        (77.2, 0.62, "Score 77.20: +3.20 over the best stock voice, af_a. Held-out similarity 0.620, af_a 0.600: +"),
+        (77.2, 0.55, "It fits the texts that it was scored on, and not others: believe the held-out figure."),
+        (73.0, 0.55, "No improvement: no candidate scored above the best stock voice, af_a, which is the better one;"),
+    ],
+)  # fmt: skip
+def test_what_came_of_a_run_is_said_in_sentences(score, heldout, words):
+    voices = {
+        "stock": ComparedVoice("best stock voice, af_a", 74.0, {}, [0.6]),
+        "best": ComparedVoice("result", score, {}, [heldout]),
+    }
+    said = headline(SimpleNamespace(result={"score": score}), voices)
+    assert words in " ".join(said)
+    assert ("It fits" in " ".join(said)) == words.startswith("It fits")
+    assert headline(SimpleNamespace(result={}), voices)[0].startswith("This run has not ended")
