@@ -1,12 +1,10 @@
-"""Hostile and honest voice files, banks and names."""
+"""Loading and saving voices, their records, and banks."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import pickle
-import unicodedata
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,90 +17,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from kvw.errors import KvwError
-from kvw.runtime.filenames import _RESERVED, safe_stem
-from kvw.types import VOICE_SHAPE
 from kvw.voices.files import facts_of, load_bank, load_voice, save_voice, synthesizer_of, voice_digest
 from kvw.voices.formats import npy, npz, raw, safetensors, torch_zip
-from tests.conftest import SHARED, audited, crashes
-from tests.support.hostile.voices import (
-    ATTACKS,
-    FLOATS,
-    GOOD,
-    NAN,
-    Payload,
-    a_voice,
-    archive,
-    members_of,
-    torch_file,
-)
+from tests.conftest import crashes
+from tests.support.hostile.voices import FLOATS, NAN, a_voice, torch_file
+from tests.support.voice_files import refused
 
-REAL = SHARED / "voices"
 FACTS = {"synthesiser": "kokoro"}
-RAN = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "ctypes")
-
-
-def refused(path: Path) -> str:
-    """The one line with which the loader refuses a file, having run nothing."""
-    with audited() as heard, pytest.raises(KvwError) as caught:
-        load_voice(path)
-    assert not [event for event in heard if event.startswith(RAN)]
-    message = str(caught.value)
-    assert caught.value.code == 2
-    assert message.isprintable(), "one line, and nothing that moves a terminal's cursor"
-    assert str(path) in message
-    assert "expected a voice" in message
-    assert ", got " in message
-    assert len(message) < 600
-    return message
-
-
-@pytest.mark.parametrize("name", ATTACKS)
-@pytest.mark.filterwarnings("ignore")
-def test_a_file_that_is_no_voice_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "voice.pt"
-    path.write_bytes(ATTACKS[name]())
-    refused(path)
-
-
-@pytest.mark.parametrize("use_zip", [True, False])
-def test_a_pickle_that_would_run_code_runs_none(use_zip: bool, tmp_path: Path) -> None:
-    path, marker = tmp_path / "voice.pt", tmp_path / "marker"
-    path.write_bytes(torch_file(Payload(marker), _use_new_zipfile_serialization=use_zip))
-    refused(path)
-    assert not marker.exists()
-    torch.load(path, weights_only=False)
-    assert marker.exists(), "the payload was a real one"
-
-
-def test_a_payload_beside_a_good_tensor_is_named_and_never_runs(tmp_path: Path) -> None:
-    path, marker = tmp_path / "voice.pt", tmp_path / "marker"
-    good = members_of(torch_file(FLOATS))
-    pickled = pickle.dumps(Payload(marker), 2).removesuffix(b".") + b"0" + good["data.pkl"].removeprefix(b"\x80\x02")
-    path.write_bytes(archive({**good, "data.pkl": pickled}))
-    assert "system" in refused(path)
-    assert not marker.exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("float64", "type Double"),
-        ("Kokoro 0.19", "shape 511 1 256"),
-        ("expand bomb", "strides 0 0 0"),
-        ("dict", "a pickle of more than a plain tensor"),
-        ("quantised", "torch._utils._rebuild_qtensor"),
-        ("NaN", "1 numbers that are NaN"),
-        ("deflated voice", "compressed"),
-        ("other device", "device cuda:0"),
-        ("too large", "more than 2 MiB"),
-        ("legacy pickle", "isn't torch's zip format"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore")
-def test_the_line_says_what_came(name: str, said: str, tmp_path: Path) -> None:
-    path = tmp_path / "voice.pt"
-    path.write_bytes(ATTACKS[name]())
-    assert said in refused(path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes")
@@ -110,50 +31,6 @@ def test_a_missing_file_a_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.pt")
     for path in (tmp_path / "none.pt", tmp_path, tmp_path / "pipe.pt", tmp_path / "x.pt" / "y.pt"):
         assert "check the name" in refused(path)
-
-
-@pytest.mark.parametrize("kept", [3, 30, 1000, 261_000, 522_600, 523_400])
-def test_a_truncated_voice_is_refused(kept: int, tmp_path: Path) -> None:
-    path = tmp_path / "voice.pt"
-    path.write_bytes(torch_file(FLOATS)[:kept])
-    refused(path)
-
-
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    edits=st.lists(st.tuples(st.integers(0, 2047), st.binary(min_size=1, max_size=8)), min_size=1, max_size=4),
-    front=st.booleans(),
-)
-def test_a_damaged_voice_loads_whole_or_is_refused(edits: list[tuple[int, bytes]], front: bool, tmp_path: Path) -> None:
-    raw = bytearray(GOOD)
-    for offset, patch in edits:  # the pickle is in front, the zip's directory at the end
-        start = offset if front else len(raw) - 2048 + offset
-        raw[start : start + len(patch)] = patch
-    path = tmp_path / "voice.pt"
-    path.write_bytes(raw)
-    try:
-        voice = load_voice(path)
-    except KvwError as error:
-        assert str(error).isprintable()
-    else:
-        assert voice.shape == VOICE_SHAPE
-        assert np.isfinite(voice).all()
-
-
-@pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data/voices")
-def test_every_real_voice_loads_as_torch_loads_it() -> None:
-    bank = load_bank(REAL)
-    assert len(bank.voices) == 54
-    assert bank.synthesizer == "kokoro"
-    assert list(bank.voices) == sorted(bank.voices)
-    for name, voice in bank.voices.items():
-        assert np.array_equal(voice, torch.load(REAL / f"{name}.pt", weights_only=True).numpy())
-
-
-def test_a_voice_from_numpy_with_any_stride_on_its_axis_of_one_loads(tmp_path: Path) -> None:
-    tensor = torch.from_numpy(a_voice()[:, 0, :].copy()[:, None, :])
-    torch.save(tensor, tmp_path / "voice.pt")
-    assert np.array_equal(load_voice(tmp_path / "voice.pt"), tensor.numpy())
 
 
 def test_a_loaded_voice_is_the_callers_to_change(tmp_path: Path) -> None:
@@ -166,7 +43,11 @@ def test_a_loaded_voice_is_the_callers_to_change(tmp_path: Path) -> None:
 
 
 finite = st.floats(-3, 3, width=32)
+
+
 rows = hnp.arrays(np.float32, (256,), elements=finite, fill=finite)
+
+
 facts = st.dictionaries(
     st.text(max_size=8), st.none() | st.booleans() | st.integers() | finite | st.text(max_size=8), max_size=4
 )
@@ -432,45 +313,3 @@ def test_a_json_without_end_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b" " * (2 << 20))
     with pytest.raises(KvwError, match="more than 1,048,576 bytes"):
         synthesizer_of(tmp_path / "a.pt")
-
-
-awkward = st.text() | st.text('./\\:*?"<>| \n\0.-_conNUL1é\u0301\udc80', max_size=90)
-
-
-@settings(max_examples=500)
-@given(awkward)
-def test_a_safe_stem_is_a_file_name_everywhere(text: str) -> None:
-    stem = safe_stem(text)
-    assert 1 <= len(stem.encode("utf-8")) <= 60
-    assert all(c in "_-." or unicodedata.category(c)[0] in "LMN" for c in stem)
-    assert stem[0] not in ".-"
-    assert stem[-1] != "."
-    assert stem.split(".")[0].upper() not in {"CON", "PRN", "AUX", "NUL", "COM1", "LPT9", "COM²"}
-    assert not stem.endswith(".embedded")
-    assert safe_stem(stem) == stem
-
-
-@given(st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,40}[A-Za-z0-9_-]", fullmatch=True))
-def test_a_stem_that_is_safe_stays_as_it_is(text: str) -> None:
-    reserved = text.split(".")[0].upper() in _RESERVED
-    assert safe_stem(text) == (f"_{text}" if reserved else text)
-
-
-@pytest.mark.parametrize(
-    ("text", "stem"),
-    [
-        ("My voice: é/1", "My_voice_é_1"),
-        ("../../etc/passwd", "_.._etc_passwd"),
-        ("", "unnamed"),
-        ("...", "unnamed"),
-        ("con.txt", "_con.txt"),
-        ("COM¹", "_COM¹"),
-        ("-rf", "rf"),
-        ("af_heart.embedded", "af_heart_embedded"),
-        ("हिन्दी", "हिन्दी"),
-        ("x" * 99, "x" * 60),
-        ("声" * 99, "声" * 20),
-    ],
-)
-def test_safe_stems_by_example(text: str, stem: str) -> None:
-    assert safe_stem(text) == stem
