@@ -2,10 +2,10 @@
 # make test   sets everything up and runs the tests
 # make venv   is that set-up alone
 # make test-all   runs the tests, then the long ones and those of the optional extras, which it installs
-# make soak   crashes, kills, damage, full disks and hostile files by the thousand: half an hour on two cores
-# make compare   the documents' walk, the recommended preset and random draws on five targets: an hour on two cores
+# make stress   crashes, kills, damage, full disks and hostile files by the thousand: half an hour on two cores
+# make compare   KVoiceWalk's walk, the recommended preset and random draws on five targets: an hour on two cores
 # make gallery   a page to hear: two searches for the demo's voice, and funny failures; a quarter of an hour
-.PHONY: run test test-all lint soak bench bench-ray compare compare-all gallery screenshots venv lock clean
+.PHONY: run test test-all lint stress bench bench-ray compare compare-all gallery screenshots venv lock clean
 
 # kokoro allows Python 3.10 to 3.12
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
@@ -36,7 +36,7 @@ lint: venv
 	.venv/bin/python -m mypy
 	.venv/bin/lint-imports
 
-soak: venv
+stress: venv
 	.venv/bin/python -m tests.stress
 
 bench: venv

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -161,11 +160,9 @@ def test_a_damaged_cache_is_downloaded_again(fake: FakeHub, tmp_path: Path) -> N
 def test_a_hub_that_dies_leaves_whole_voices_and_a_rerun_goes_on(fake: FakeHub, tmp_path: Path) -> None:
     files = {f"voices/v{n}.pt": voice_file(n) for n in range(6)}
     fake.files, fake.dies_after = files, 2
-    began = time.monotonic()
     found, said = fetch_voices(tmp_path / "voices", tmp_path / "home", fake.endpoint)
     assert found == [2, ["v2", "v3", "v4", "v5"]]
     assert "run this again" in said
-    assert time.monotonic() - began < 45
     with FakeHub() as again:
         again.files = files
         threading.Thread(target=again.serve_forever, args=(0.05,), daemon=True).start()
