@@ -3,7 +3,7 @@
 # make venv   is that set-up alone
 # make test-all   runs the tests, then the long ones and those of the optional extras, which it installs
 # make stress   crashes, kills, damage, full disks and hostile files by the thousand: half an hour on two cores
-# make compare   the documents' walk, the recommended preset and random draws on five targets: an hour on two cores
+# make compare   KVoiceWalk's walk, the recommended preset and random draws on five targets: an hour on two cores
 # make gallery   a page to hear: two searches for the demo's voice, and funny failures; a quarter of an hour
 .PHONY: run test test-all lint stress bench bench-ray compare compare-all gallery screenshots venv lock clean
 

@@ -1,6 +1,6 @@
 """Strategies on the same targets, seeds and number of evaluations: ``make compare``, ``make compare-all``.
 
-Every result is scored again by the default fitness on the documents' two texts, whatever its own search optimised, and
+Every result is scored again by the default fitness on KVoiceWalk's two texts, whatever its own search optimised, and
 judged on texts and a clip that no search heard. Cells that are finished are kept: run it again to go on.
 """
 

@@ -27,7 +27,7 @@ from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer
 from kvw.speech.synthesizer import Script
 from kvw.types import SAMPLE_RATE, Voice
 from strategies.random_walk import RandomWalk
-from tests.benchmarks.documents import UNBEATABLE, Documents, Row, compared, interleaved, scoring_table, table
+from tests.benchmarks.kvoicewalk import UNBEATABLE, KVoiceWalk, Row, compared, interleaved, scoring_table, table
 from tests.conftest import default_fitness
 from tests.support.measures import ready
 
@@ -57,17 +57,17 @@ def tables(texts: tuple[str, str]) -> Iterator[str]:
     def speak(voice: Voice, text: str) -> np.ndarray:
         return synthesizer([voice], scripts[text != texts[0]], 0)[0]
 
-    documents = Documents(speak, demo, texts, "cpu")
+    reference = KVoiceWalk(speak, demo, texts, "cpu")
     waves = {text: speak(voice, text) for text in texts}
     seconds = len(waves[texts[0]]) / SAMPLE_RATE
     yield f"Embedded synthesiser, target text of {seconds:.1f} s, {ROUNDS} rounds; both sides speak by it\n"
     rows: list[Row] = [
-        ("rejected candidate", lambda: fitness([voice], UNBEATABLE), lambda: documents.rejected(voice)),
-        ("accepted candidate", lambda: fitness([voice], OPEN), lambda: documents.accepted(voice)),
+        ("rejected candidate", lambda: fitness([voice], UNBEATABLE), lambda: reference.rejected(voice)),
+        ("accepted candidate", lambda: fitness([voice], OPEN), lambda: reference.accepted(voice)),
     ]
     yield table(rows, compared(rows, ROUNDS))
     given = {"encoder": fitness.listener.encoder, "target": [demo], "target_text": texts[0], "other_text": texts[1]}
-    yield "\n" + scoring_table(fitness.listener.encoder, documents, waves, given)
+    yield "\n" + scoring_table(fitness.listener.encoder, reference, waves, given)
     speaking, _ = interleaved(lambda: speak(voice, texts[0]), lambda: None, ROUNDS)
     yield f"\nsynthesis: {seconds / speaking:.0f} s of audio a second"
     share, outside = framework(fitness, scripts, bank)

@@ -1,4 +1,4 @@
-"""Kokoro at its full size, with random weights: this, and the documents' loop over kokoro's own model."""
+"""Kokoro at its full size, with random weights: this, and KVoiceWalk's loop over kokoro's own model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kvw.speech.kokoro.g2p import grapheme_to_phoneme
 from kvw.speech.kokoro.synthesizer import KokoroSynthesizer
 from kvw.speech.segmentation import opening
 from kvw.types import SAMPLE_RATE, VOICE_SHAPE, Voice, Wave
-from tests.benchmarks.documents import UNBEATABLE, Documents, Row, compared, scoring_table, table
+from tests.benchmarks.kvoicewalk import UNBEATABLE, KVoiceWalk, Row, compared, scoring_table, table
 from tests.conftest import default_fitness
 from tests.support import random_kokoro
 from tests.support.reference import snr
@@ -80,28 +80,28 @@ def tables(texts: tuple[str, str]) -> Iterator[str]:
         ratios = [snr(stock(voice, text), synthesizer([voice], script, SEED)[0]) for voice in voices(3)]
         yield f"parity with kokoro's own model: {min(ratios):.0f} dB\n"
         demo, encoder = read_recording(DEMO), SpeakerEncoder(device)
-        documents = Documents(stock, demo, (text, other), device)
+        reference = KVoiceWalk(stock, demo, (text, other), device)
         given = {"encoder": encoder, "target": [demo], "target_text": text, "other_text": other}
         fitness = default_fitness(synthesizer=synthesizer, **given)
         if {fitness([one], gate)[0].status for gate in (OPEN, UNBEATABLE)} != {"complete", "stopped"}:
             raise RuntimeError("expected a voice that can be scored")
         rows: list[Row] = [
             ("synthesis", lambda: synthesizer(many, script, SEED), lambda: stock(one, text)),
-            ("rejected candidate", lambda: fitness(many, UNBEATABLE), lambda: documents.rejected(one)),
-            ("accepted candidate", lambda: fitness(many, OPEN), lambda: documents.accepted(one)),
+            ("rejected candidate", lambda: fitness(many, UNBEATABLE), lambda: reference.rejected(one)),
+            ("accepted candidate", lambda: fitness(many, OPEN), lambda: reference.accepted(one)),
         ]
         found = compared(rows, ROUNDS, per=len(many))
         yield table(rows, found)
-        yield "\n" + scoring_table(encoder, documents, waves, given)
+        yield "\n" + scoring_table(encoder, reference, waves, given)
         (_, (rejected, their_rejected), (accepted, their_accepted)) = found
         walk = WALK_STEPS * mixture(their_rejected, their_accepted, STOPPED["walk"])
         ranking = STOCK_VOICES * rejected + SEEDS * accepted
         quick = ranking + QUICK_STEPS * mixture(rejected, accepted, STOPPED["quick"])
         yield (
-            f"\n{WALK_STEPS} steps of the documents' walk: {walk / 3600:.1f} h; quick, ranking included: "
+            f"\n{WALK_STEPS} steps of KVoiceWalk's walk: {walk / 3600:.1f} h; quick, ranking included: "
             f"{quick / 60:.0f} min, {walk / quick:.0f} times less"
         )
-        for name, side in (("kvw", "synthesizer"), ("documents", "stock")):
+        for name, side in (("kvw", "synthesizer"), ("KVoiceWalk", "stock")):
             yield f"peak memory, {name}: {peak(side, files, device, text):.1f} GB"
 
 

@@ -22,8 +22,8 @@ from kvw.speech.embedded.stock_voices import stock_voices
 from kvw.text import aligned
 from kvw.types import Voice
 from tests.benchmarks.__main__ import say
-from tests.benchmarks.documents import interleaved
 from tests.benchmarks.embedded import make
+from tests.benchmarks.kvoicewalk import interleaved
 from tests.conftest import SHORT
 from tests.support import nodes
 from tests.support.simulated import Simulation

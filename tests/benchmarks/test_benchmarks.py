@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.benchmarks import documents, embedded, kokoro
+from tests.benchmarks import embedded, kokoro, kvoicewalk
 from tests.conftest import SHORT
 
 TEXTS = tuple(SHORT.values())
@@ -16,7 +16,7 @@ TEXTS = tuple(SHORT.values())
 def once(monkeypatch):
     for module, name in ((embedded, "ROUNDS"), (embedded, "SCALED_ROUNDS"), (kokoro, "ROUNDS")):
         monkeypatch.setattr(module, name, 1)
-    monkeypatch.setattr(documents, "SCORING_ROUNDS", 1)
+    monkeypatch.setattr(kvoicewalk, "SCORING_ROUNDS", 1)
     monkeypatch.setattr(embedded, "BATCH", 2)
     monkeypatch.setattr(kokoro, "CHARACTERS", 12)
 

@@ -13,8 +13,8 @@ from kvw.errors import KvwError
 from kvw.evaluation import OPEN
 from kvw.executors.processes import ProcessExecutor
 from kvw.executors.rounds import MOST_DEATHS
-from tests.runtime.test_files import soak
-from tests.stress import determinism, faults
+from tests.stress import deaths, determinism, faults
+from tests.support.scenarios import scenarios
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="the cases are forks")
 
@@ -39,7 +39,7 @@ def test_a_search_in_which_all_fails_ends_with_exit_status_6_and_goes_on_once_th
 
 
 def test_a_dead_process_costs_nothing_but_time():
-    passed(faults.deaths(workers=[1], start=False, most=1))
+    passed(deaths.deaths(workers=[1], start=False, most=1))
 
 
 class Pool:
@@ -69,7 +69,7 @@ def pooled(monkeypatch, *given):
 
 
 def test_who_ends_three_processes_alone_has_crashed_whoever_comes_first(monkeypatch):
-    one, deadly, other = faults.voices(3)
+    one, deadly, other = deaths.voices(3)
     for company in ([one, deadly, other], [deadly, one, other], [one, other, deadly]):
         evaluate, pool = pooled(monkeypatch, [deadly[0, 0, 0]])
         seen = evaluate(company, OPEN)
@@ -83,24 +83,24 @@ def test_who_ends_three_processes_alone_has_crashed_whoever_comes_first(monkeypa
 def test_workers_that_can_not_start_are_one_line(monkeypatch):
     evaluate, _ = pooled(monkeypatch, [], False)
     with pytest.raises(KvwError, match="every worker process died") as caught:
-        evaluate(faults.voices(2), OPEN)
+        evaluate(deaths.voices(2), OPEN)
     assert "\n" not in str(caught.value)
 
 
 @forks
 def test_a_signal_ends_a_run_soon_and_the_run_goes_on_bit_for_bit():
-    rows = soak("signals", moments={"count": 10}, refused={}, everywhere={"names": ["genetic"], "kinds": 12})
+    rows = scenarios("signals", moments={"count": 10}, refused={}, everywhere={"names": ["genetic"], "kinds": 12})
     assert sum(row["cases"] for row in rows if "any moment" in row["name"]) == 30
 
 
 @forks
 def test_one_of_twenty_processes_gets_a_folder_and_the_others_name_it():
-    soak("signals", races={"rounds": 2}, names={"rounds": 2})
+    scenarios("signals", races={"rounds": 2}, names={"rounds": 2})
 
 
 @forks
 def test_readers_see_whole_generations_and_neither_side_waits():
-    soak("endurance", search={"steps": 600, "readers": 2, "growth": 0.1})
+    scenarios("endurance", search={"steps": 600, "readers": 2, "growth": 0.1})
 
 
 def test_evaluations_are_bit_equal_whoever_evaluates_in_whatever_order_and_company():

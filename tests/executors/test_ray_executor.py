@@ -214,11 +214,9 @@ def test_a_machine_with_other_versions_or_weights_is_one_line(ray_executor, monk
 
 
 def refused(make, fitness, words, **given):
-    """Checks that it is one line, soon, with words in it."""
-    began = time.monotonic()
+    """Checks that it is one line with words in it."""
     with pytest.raises((KvwError, ValueError)) as caught:
         make(fitness=fitness, **given)
-    assert time.monotonic() - began < 20
     said = str(caught.value)
     assert "\n" not in said
     for word in words:
@@ -256,10 +254,8 @@ def test_without_a_cluster_this_machine_is_one_and_ctrl_c_ends_all_of_it(tmp_pat
     process = start(tmp_path, "executor=ray", "executor.actors=1")
     group = process.pid
     assert len(nodes.processes("ray::Actor")) >= 1
-    began = time.monotonic()
     os.killpg(group, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")
-    assert time.monotonic() - began < 10
     assert "go on with: python -m kvw resume=" in out
     nodes.until(lambda: not members(group))

@@ -20,10 +20,11 @@ from typing import Any, TypeAlias
 from unittest import mock
 
 from kvw.text import aligned
-from tests.stress.harness import Row, folder
+from tests.stress.folders import folder
+from tests.stress.rows import Row
 
 Figures: TypeAlias = dict[str, Any]
-"""A :class:`tests.stress.harness.Row` as JSON has it."""
+"""A :class:`tests.stress.rows.Row` as JSON has it."""
 
 LIGHT = ("crashes", "corruption", "storage", "signals", "endurance")
 """Modules that run themselves: ``python -m tests.stress.crashes 'kills={"count": 5}'``."""
@@ -50,7 +51,7 @@ JOBS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("faults.bad_evaluations", {"names": ["genetic"], "steps": 60, "batch": 3, "real": True}),
     ("faults.all_fail", {}),
     ("faults.at_first", {}),
-    ("faults.deaths", {}),
+    ("deaths.deaths", {}),
     ("determinism.bit_equal", {}),
     ("audio.check", {}),
     ("hostile.voices", {}),

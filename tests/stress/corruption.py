@@ -12,29 +12,13 @@ import numpy as np
 from kvw.errors import EXIT_BAD_INPUT, EXIT_CORRUPT
 from kvw.runs.folders import RECORD
 from kvw.runs.schema import DamagedError
-from tests.stress.harness import (
-    GENERATIONS,
-    At,
-    Row,
-    Whole,
-    bank,
-    chosen,
-    contents,
-    die,
-    differences,
-    fingerprint,
-    folder,
-    fork,
-    here,
-    main,
-    points,
-    put,
-    row,
-    run,
-    together,
-    whole,
-    work,
-)
+from tests.stress.cases import GENERATIONS, chosen, differences, fingerprint, run
+from tests.stress.children import fork, here, together
+from tests.stress.folders import contents, folder, put
+from tests.stress.hooks import At, die, points
+from tests.stress.rows import Row, main, row
+from tests.stress.undisturbed import Whole, whole
+from tests.stress.world import bank, work
 
 WAL = f"{RECORD}-wal"
 

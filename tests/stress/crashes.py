@@ -14,26 +14,13 @@ from functools import partial
 from pathlib import Path
 
 from kvw.errors import EXIT_INTERRUPTED
-from tests.stress.harness import (
-    At,
-    Child,
-    Point,
-    Row,
-    Whole,
-    chosen,
-    copied,
-    die,
-    folder,
-    fork,
-    main,
-    points,
-    row,
-    run,
-    together,
-    watch,
-    whole,
-    work,
-)
+from tests.stress.cases import chosen, run
+from tests.stress.children import Child, fork, together
+from tests.stress.folders import copied, folder
+from tests.stress.hooks import At, Point, die, points, watch
+from tests.stress.rows import Row, main, row
+from tests.stress.undisturbed import Whole, whole
+from tests.stress.world import work
 
 PAUSE = 0.002
 """Seconds that an utterance takes where the moment of a crash is drawn: most of a run is speech."""

@@ -27,7 +27,7 @@ from kvw.speech.embedded.stock_voices import stock_voices
 from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer
 from kvw.types import Voice
 from tests.conftest import SHORT, default_fitness
-from tests.stress.harness import Row, row
+from tests.stress.rows import Row, row
 from tests.support.measures import ready
 
 

@@ -17,7 +17,11 @@ from kvw.runs.reader import Run
 from kvw.search.archive import Archive
 from kvw.search.candidate import Candidate
 from kvw.search.observer import Observer
-from tests.stress.harness import Case, Child, Count, Row, chosen, folder, main, row, run
+from tests.stress.cases import Case, chosen, run
+from tests.stress.children import Child
+from tests.stress.folders import folder
+from tests.stress.rows import Row, main, row
+from tests.stress.world import Count
 
 GROWTH = 0.05
 """Share of its memory by which the driver may grow."""

@@ -17,25 +17,13 @@ from kvw.runs import folders
 from kvw.runs.folders import RECORD, held
 from kvw.runs.store import Store
 from kvw.runtime.locks import HOLDER, is_held
-from tests.stress.harness import (
-    LONGEST,
-    At,
-    Child,
-    Count,
-    Outcome,
-    Row,
-    Whole,
-    chosen,
-    folder,
-    fork,
-    main,
-    points,
-    row,
-    run,
-    watch,
-    whole,
-    work,
-)
+from tests.stress.cases import chosen, run
+from tests.stress.children import LONGEST, Child, Outcome, fork
+from tests.stress.folders import folder
+from tests.stress.hooks import At, points, watch
+from tests.stress.rows import Row, main, row
+from tests.stress.undisturbed import Whole, whole
+from tests.stress.world import Count, work
 
 CODES = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
 

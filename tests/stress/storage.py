@@ -15,21 +15,13 @@ import kvw.runs.schema
 import kvw.runs.store
 import kvw.runtime.files
 from kvw.errors import EXIT_CORRUPT, EXIT_STORAGE
-from tests.stress.harness import (
-    At,
-    Outcome,
-    Row,
-    Whole,
-    chosen,
-    folder,
-    main,
-    points,
-    row,
-    together,
-    watch,
-    whole,
-    work,
-)
+from tests.stress.cases import chosen
+from tests.stress.children import Outcome, together
+from tests.stress.folders import folder
+from tests.stress.hooks import At, points, watch
+from tests.stress.rows import Row, main, row
+from tests.stress.undisturbed import Whole, whole
+from tests.stress.world import work
 
 FAULTS = {
     errno.ENOSPC: "database or disk is full",

@@ -33,8 +33,6 @@ TEXTS = ["The ships are at sea tonight.", "A cold wind came over the hill."]
 class Scene(Landscape):
     """Three stages, failures with awkward words, and seconds of audio."""
 
-    memory = None
-
     def evaluate(self, one, gate):
         seen = super().evaluate(one, gate)
         if seen.failed:

@@ -1,4 +1,4 @@
-"""The documents' way of scoring, one library call after the other, which tests and the bench compare with; and how."""
+"""KVoiceWalk's way of scoring, one library call after the other, which tests and the bench compare with; and how."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents' loop, and how a bench compares with it: both take turns in one run, so that noise disturbs both."""
+"""KVoiceWalk's loop, and how a bench compares with it: both take turns in one run, so that noise disturbs both."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNBEATABLE = Gate(99.0, {"target": 1.0})
 Speak = Callable[[Voice, str], Wave]
 
 
-class Documents:
+class KVoiceWalk:
     """One candidate at a time, everything anew for each: synthesis, Resemblyzer's and librosa's functions as they are.
 
     Args:
@@ -99,7 +99,7 @@ def compared(rows: Sequence[Row], rounds: int, per: int = 1) -> list[tuple[float
     return [(mine / per, reference) for mine, reference in times]
 
 
-def table(rows: Sequence[Row], found: Sequence[tuple[float, float]], theirs: str = "documents") -> str:
+def table(rows: Sequence[Row], found: Sequence[tuple[float, float]], theirs: str = "KVoiceWalk") -> str:
     """Both sides' seconds, their ratio, and how many kvw does in a minute."""
     lines = [("", "kvw", theirs, "ratio", "a minute")]
     for (name, _, _), (mine, reference) in zip(rows, found, strict=True):
@@ -107,12 +107,12 @@ def table(rows: Sequence[Row], found: Sequence[tuple[float, float]], theirs: str
     return "\n".join(aligned(lines, 1))
 
 
-def scoring_table(encoder: SpeakerEncoder, documents: Documents, waves: dict[str, Wave], given: dict[str, Any]) -> str:
+def scoring_table(encoder: SpeakerEncoder, reference: KVoiceWalk, waves: dict[str, Wave], given: dict[str, Any]) -> str:
     """What is spent besides synthesis.
 
     Args:
         encoder: of speakers.
-        documents: the loop to compare with.
+        reference: the loop to compare with.
         waves: the target text's and the other's, by text.
         given: what the fitness is made of, but for the synthesiser.
     """
@@ -120,11 +120,11 @@ def scoring_table(encoder: SpeakerEncoder, documents: Documents, waves: dict[str
     wave, other = waves.values()
 
     def all_of_it() -> None:
-        documents.compare(wave)
-        documents.score(wave, other)
+        reference.compare(wave)
+        reference.score(wave, other)
 
     rows: list[Row] = [
-        ("similarity", lambda: encoder([wave]), lambda: own_embedding(documents.encoder, wave)),
+        ("similarity", lambda: encoder([wave]), lambda: own_embedding(reference.encoder, wave)),
         ("features", lambda: acoustics.statistics(wave), lambda: separate_calls(wave)),
         ("scoring, accepted", lambda: fitness([voice], OPEN), all_of_it),
     ]
