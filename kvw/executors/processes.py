@@ -2,42 +2,118 @@
 
 from __future__ import annotations
 
-import logging
+import math
 import multiprocessing
+import os
+import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
-from kvw.errors import KvwError
 from kvw.evaluation import Evaluation, Gate, Utterance, UtteranceCache, gates_for
 from kvw.executors.base import evaluate_with, known_utterances
-from kvw.executors.rounds import MOST_DEATHS, crashed
+from kvw.executors.rounds import LostError
+from kvw.executors.scheduler import Scheduler
 from kvw.fitness.hybrid import HybridFitness
 from kvw.runtime.workers import begin_worker, limit_threads
 from kvw.types import Voice
 
-log = logging.getLogger(__name__)
+Job = tuple[Voice, Gate, dict[str, Utterance]]
+"""A voice, its gate, and the utterances of the voice that are known, by key."""
+
+LONGEST_START = 300.0
+"""Seconds that a search goes on without any worker before it ends with an error."""
+
 _fitness: HybridFitness
 
 
-def _start(fitness: Callable[[], HybridFitness], threads: int) -> None:
-    """Makes the fitness of a worker process, once."""
+def _load(fitness: Callable[[], HybridFitness]) -> None:
+    """Makes the fitness of a worker process."""
     global _fitness
-    begin_worker(threads)
     _fitness = fitness()
 
 
-def _evaluate(voice: Voice, gate: Gate, known: Mapping[str, Utterance]) -> tuple[Evaluation, dict[str, Utterance]]:
-    """Evaluates one voice in a worker process; returns the new utterances too."""
-    (evaluation,), utterances = evaluate_with(_fitness, [voice], [gate], known)
-    return evaluation, utterances
+def _evaluate(
+    voices: Sequence[Voice], gates: Sequence[Gate], known: Mapping[str, Utterance]
+) -> tuple[list[Evaluation], dict[str, Utterance]]:
+    """Evaluates voices in a worker process; returns the new utterances too."""
+    return evaluate_with(_fitness, voices, gates, known)
+
+
+class Processes:
+    """Processes of this machine as the scheduler's workers; a handle is a pool of one process, a ticket a future.
+
+    Args:
+        fitness: makes the fitness; picklable.
+        count: processes, 1 or more.
+        threads: CPU threads of each, 1 or more.
+
+    Attributes:
+        batch: voices that a process evaluates at once.
+    """
+
+    batch = 1
+
+    def __init__(self, fitness: Callable[[], HybridFitness], count: int, threads: int) -> None:
+        self._fitness, self._count, self._threads = fitness, count, threads
+
+    def wanted(self) -> int:
+        """As :class:`kvw.executors.rounds.Workers`."""
+        return self._count
+
+    def place(self) -> tuple[ProcessPoolExecutor, Future[Any]]:
+        """As :class:`kvw.executors.rounds.Workers`."""
+        # spawn: a fork of a process that has started torch's threads can hang, and CUDA does not survive one
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(1, context, initializer=begin_worker, initargs=(self._threads,))
+        return pool, pool.submit(os.getpid)
+
+    def prepare(self, handle: Any) -> Any:
+        """As :class:`kvw.executors.rounds.Workers`."""
+        return self._submit(handle, _load, self._fitness)
+
+    def submit(self, handle: Any, jobs: Sequence[Any]) -> Any:
+        """As :class:`kvw.executors.rounds.Workers`."""
+        voices, gates, known = zip(*jobs, strict=True)
+        merged = {key: utterance for some in known for key, utterance in some.items()}
+        return self._submit(handle, _evaluate, voices, gates, merged)
+
+    def _submit(self, handle: Any, function: Callable[..., Any], *given: Any) -> Any:
+        try:
+            return handle.submit(function, *given)
+        except BrokenProcessPool:  # the process died while it was idle: no candidate is to blame
+            lost: Future[Any] = Future()
+            lost.set_exception(LostError("died while it was idle", with_node=True))
+            return lost
+
+    def wait(self, tickets: Sequence[Any], seconds: float) -> Sequence[Any]:
+        """As :class:`kvw.executors.rounds.Workers`."""
+        if not tickets:
+            time.sleep(seconds)
+            return []
+        done, _ = wait(tickets, seconds, FIRST_COMPLETED)
+        return [ticket for ticket in tickets if ticket in done]
+
+    def take(self, ticket: Any) -> Any:
+        """As :class:`kvw.executors.rounds.Workers`."""
+        try:
+            return ticket.result()
+        except BrokenProcessPool as error:
+            raise LostError("died, for want of memory perhaps") from error
+
+    def end(self, handle: Any) -> None:
+        """As :class:`kvw.executors.rounds.Workers`."""
+        for process in list((handle._processes or {}).values()):  # Python 3.14 has terminate_workers for it
+            process.terminate()
+        handle.shutdown(cancel_futures=True)
 
 
 class ProcessExecutor:
     """Evaluates in processes of this machine, each with models of its own.
 
-    Pays where a generation has several candidates, and in the ranking of the bank. Where a process dies, those that
-    were at work are evaluated again; a voice that ends :data:`MOST_DEATHS` processes, alone in them, is a failure.
+    Pays where a generation has several candidates, and in the ranking of the bank. Where a process dies, the scheduler
+    has its candidates evaluated again.
 
     Args:
         fitness: makes the fitness; picklable.
@@ -54,62 +130,27 @@ class ProcessExecutor:
         limit_threads(threads)
         self.batch = workers
         self._own = fitness()  # here first: a setting that is wrong is an error, not a dead worker
-        self._fitness, self._threads = fitness, threads
-        self._pool, self._works = self._start(), False
-
-    def _start(self) -> ProcessPoolExecutor:
-        # spawn: a fork of a process that has started torch's threads can hang, and CUDA does not survive one
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self.batch, context, initializer=_start, initargs=(self._fitness, self._threads))
+        self._scheduler = Scheduler(
+            Processes(fitness, workers, threads),
+            deadline=math.inf,  # a process of this machine that is slow is not lost
+            wait=LONGEST_START,
+            advice="use fewer executor.workers, or executor=local to see its error",
+        )
 
     def __call__(
         self, voices: Sequence[Voice], gate: Gate | Sequence[Gate], cache: UtteranceCache | None = None
     ) -> list[Evaluation]:
-        """Evaluates voices in the pool: each process takes the next one when it is free.
+        """Evaluates voices in the processes: each takes the next batch when it is free.
 
         Raises:
-            KvwError: processes die whatever they are given.
+            KvwError: as :class:`kvw.executors.scheduler.Scheduler`.
         """
-        found: dict[int, Evaluation] = {}
-        jobs = dict(enumerate(zip(voices, gates_for(gate, len(voices)), strict=True)))
-        self._evaluate(jobs, found, cache)
-        for number, job in jobs.items():
-            for _ in range(MOST_DEATHS):  # without company it is known who ends a process
-                if number not in found:
-                    self._evaluate({number: job}, found, cache)
-            if not (found or self._works):  # is it this voice that ends them, or would any?
-                self._evaluate({n: later for n, later in jobs.items() if n > number}, found, cache)
-            self._works = self._works or bool(found)
-            if not self._works:
-                raise KvwError(
-                    "executor=processes: every worker process died, for want of memory perhaps; "
-                    "use fewer executor.workers, or executor=local to see its error"
-                )
-            if number not in found:
-                found[number] = crashed(MOST_DEATHS)
-        return [found[number] for number in range(len(voices))]
-
-    def _evaluate(
-        self, jobs: Mapping[int, tuple[Voice, Gate]], found: dict[int, Evaluation], cache: UtteranceCache | None
-    ) -> None:
-        """Adds the evaluations of ``jobs`` to ``found``, but of jobs that were at work when a process died."""
-        try:
-            begun = {}
-            for number, (voice, gate) in jobs.items():
-                known = known_utterances(cache, self._own.listener, self._own.scripts, [voice])
-                begun[self._pool.submit(_evaluate, voice, gate, known)] = number
-            for future in as_completed(begun):
-                evaluation, utterances = future.result()
-                if cache is not None and utterances:
-                    cache.put(utterances)
-                found[begun[future]] = evaluation
-        except BrokenProcessPool:
-            log.warning("A worker process died, for want of memory perhaps; another takes its place")
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = self._start()
+        jobs: list[Job] = [
+            (voice, own, known_utterances(cache, self._own.listener, self._own.scripts, [voice]))
+            for voice, own in zip(voices, gates_for(gate, len(voices)), strict=True)
+        ]
+        return self._scheduler(jobs, cache.put if cache is not None else None)
 
     def close(self) -> None:
         """Ends the processes, also those at work: nobody waits for what they find."""
-        for process in list((self._pool._processes or {}).values()):  # Python 3.14 has terminate_workers for it
-            process.terminate()
-        self._pool.shutdown(cancel_futures=True)
+        self._scheduler.close()

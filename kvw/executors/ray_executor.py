@@ -36,6 +36,9 @@ from ray import exceptions  # isort: skip
 
 log = logging.getLogger(__name__)
 
+ADVICE = "look at the cluster (ray status), or give executor.fallback=local or executor=local"
+"""What the user can do where no worker can start or live."""
+
 
 class Actors:
     """Ray actors as the scheduler's workers.
@@ -206,7 +209,7 @@ class RayExecutor:
             alike = device == "cpu" and self._listener.identity_on_device == self._own.listener.identity_on_device
             self._actors = Actors(need, actors, given, self._encode, fingerprint(device, 1, ()) if alike else {})
             here = self._here if fallback else None
-            self._scheduler = Scheduler(self._actors, deadline=deadline, wait=wait, local=here)
+            self._scheduler = Scheduler(self._actors, deadline=deadline, wait=wait, advice=ADVICE, local=here)
             self._scheduler.begin()
         except BaseException:
             self.close()

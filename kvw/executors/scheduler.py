@@ -1,9 +1,10 @@
-"""Schedules candidates on remote workers and recovers when one fails.
+"""Schedules candidates on workers and recovers when one fails.
 
-Read :meth:`Scheduler.__call__` first. Nothing here knows where the workers run (:mod:`kvw.executors.ray_executor`
-does): they can be slow, late, hung or gone at any time, and their number changes during a search. What makes that
-harmless is that an evaluation is a pure function of its candidate, and that every candidate is in one place alone:
-waiting, with one worker, or evaluated. Its data are in :mod:`kvw.executors.rounds`.
+Read :meth:`Scheduler.__call__` first. Nothing here knows where the workers run (:mod:`kvw.executors.processes` and
+:mod:`kvw.executors.ray_executor` do): they can be slow, late, hung or gone at any time, and their number changes during
+a search. What makes that harmless is that an evaluation is a pure function of its candidate, and that every candidate
+is in one place alone: waiting, with one worker, or evaluated. Its data are in :mod:`kvw.executors.rounds`. The file is
+longer than 300 lines because it is one state machine: each method is a transition, and they are read together.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Scheduler:
         workers: that there are.
         deadline: seconds in which a worker has to load its models, and has to answer for a batch.
         wait: seconds to wait for another worker when the last one is lost.
+        advice: what the user can do where no worker can start or live, for error messages.
         local: evaluates a job here where none has come by then, until one comes; None ends the search instead.
 
     Attributes:
@@ -57,10 +59,17 @@ class Scheduler:
     """
 
     def __init__(
-        self, workers: Workers, *, deadline: float, wait: float, local: Callable[[Any], Evaluation] | None = None
+        self,
+        workers: Workers,
+        *,
+        deadline: float,
+        wait: float,
+        advice: str,
+        local: Callable[[Any], Evaluation] | None = None,
     ) -> None:
         self.ready: list[Worker] = []
-        self._workers, self._deadline, self._wait, self._local = workers, deadline, wait, local
+        self._workers, self._deadline, self._wait = workers, deadline, wait
+        self._advice, self._local = advice, local
         self._starting: dict[Hashable, Start] = {}
         self._flying: dict[Hashable, tuple[Worker, Batch]] = {}
         self._look = self._paused = 0.0  # when to look for room next, and when to start workers again
@@ -166,7 +175,11 @@ class Scheduler:
         why = " ".join(str(error).split())
         self._failures.append(why)
         if not self._began and (not isinstance(error, LostError) or len(self._failures) >= MOST_STARTS):
-            raise error if isinstance(error, KvwError) else KvwError(f"executor: no worker can start: {why:.300}")
+            raise (
+                error
+                if isinstance(error, KvwError)
+                else KvwError(f"executor: no worker can start: {why:.300}; {self._advice}")
+            )
         if self._failures.count(why) == 1:
             log.warning("A worker can't start: %.300s", why)
         self._paused = time.monotonic() + min(LONGEST_PAUSE, 2.0 ** len(self._failures))
@@ -256,8 +269,7 @@ class Scheduler:
         ended = len(now.found)
         if not self._evaluated and ended and (ended >= MOST_DEATHS or ended == len(now.jobs)):
             raise KvwError(
-                "executor: every worker died at its first candidate, for want of memory perhaps; use fewer workers, or "
-                "executor=local to see its error"
+                f"executor: every worker died at its first candidate, for want of memory perhaps; {self._advice}"
             )
 
     def _give_up_overdue(self, now: Round) -> None:
@@ -291,10 +303,10 @@ class Scheduler:
         if not self._waited():
             return
         if self._local is None:
-            then = "bring machines back and go on with resume=" if self._began else "look at the cluster (ray status)"
+            later = "go on with resume= when there can be workers again, or " if self._began else ""
             raise KvwError(
                 f"executor: expected a worker; there has been none for {time.monotonic() - self._lonely:.0f} s; "
-                f"{then}, or give executor.fallback=local",
+                f"{later}{self._advice}",
                 EXIT_TOO_MANY_FAILURES,
             )
         if not self._said:

@@ -44,23 +44,23 @@ def main() -> None:
 
 
 def overhead() -> Iterator[str]:
-    """What the ledger takes of the driver, without Ray: workers that sleep."""
+    """What the scheduler takes of the driver, without Ray: workers that sleep."""
     sleepers = Simulation(SLEEPERS, seconds=0.2, real=True)
-    ledger = Scheduler(sleepers, deadline=60.0, wait=60.0)
+    scheduler = Scheduler(sleepers, deadline=60.0, wait=60.0, advice="")
     rows = [("", "driver, each", "took", "if nobody waited", "ratio")]
     with mock.patch.object(time, "monotonic", sleepers.monotonic):
-        ledger(range(SLEEPERS))
+        scheduler(range(SLEEPERS))
         for calls in (1, JOBS // SLEEPERS):
             began, spent = time.perf_counter(), time.process_time()
             for _ in range(calls):
-                ledger(range(JOBS // calls))
+                scheduler(range(JOBS // calls))
             took, spent = time.perf_counter() - began, time.process_time() - spent
             ideal = JOBS * sleepers.seconds / SLEEPERS
             name = f"{calls} calls of {JOBS // calls} candidates"
             rows.append(
                 (name, f"{1000 * spent / JOBS:.2f} ms", f"{took:.1f} s", f"{ideal:.1f} s", f"{took / ideal:.2f}")
             )
-    yield f"The ledger, {SLEEPERS} sleeping workers without Ray"
+    yield f"The scheduler, {SLEEPERS} sleeping workers without Ray"
     yield from aligned(rows, 1)
 
 

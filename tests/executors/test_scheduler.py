@@ -1,4 +1,4 @@
-"""The ledger of workers somewhere else, on workers that only pretend, by a clock that only pretends."""
+"""The scheduler of workers somewhere else, on workers that only pretend, by a clock that only pretends."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def begun(clock):
-    """A simulation and its ledger."""
+    """A simulation and its scheduler."""
 
     def make(count, *, deadline=300.0, wait=60.0, local=None, **given):
         simulation = clock(Simulation(count, **given))
-        return simulation, Scheduler(simulation, deadline=deadline, wait=wait, local=local)
+        return simulation, Scheduler(simulation, deadline=deadline, wait=wait, advice="buy another", local=local)
 
     return make
 
@@ -54,41 +54,41 @@ def expected(count):
 
 
 def test_results_are_in_the_order_of_candidates_and_what_was_measured_is_kept_once(begun):
-    simulation, ledger = begun(3, speeds=(1, 3, 0.5))
+    simulation, scheduler = begun(3, speeds=(1, 3, 0.5))
     kept = Kept()
-    assert ledger(range(50), kept) == expected(50)
+    assert scheduler(range(50), kept) == expected(50)
     assert sorted(kept.keys, key=int) == [f"{job}" for job in range(50)]
     assert set(simulation.done.values()) == {1}
-    assert ledger([], kept) == []
+    assert scheduler([], kept) == []
 
 
 def test_a_worker_that_waits_for_room_or_loads_its_models_gets_no_work(begun):
-    simulation, ledger = begun(4, room=2)  # the simulation asserts it
-    assert ledger(range(20)) == expected(20)
+    simulation, scheduler = begun(4, room=2)  # the simulation asserts it
+    assert scheduler(range(20)) == expected(20)
     assert set(simulation.sizes) == {0, 1}
     simulation.kill(simulation.started[0])
-    assert ledger(range(20)) == expected(20)
+    assert scheduler(range(20)) == expected(20)
     assert set(simulation.sizes) == {0, 1, 2}
 
 
 def test_a_worker_has_a_second_batch_while_there_is_enough_and_none_at_the_end(begun):
-    simulation, ledger = begun(2)
+    simulation, scheduler = begun(2)
     most = []
     submit = simulation.submit
     simulation.submit = lambda one, jobs: (submit(one, jobs), most.append(len(one.asked)))[0]
-    ledger(range(40))
+    scheduler(range(40))
     assert max(most) == 2
     most.clear()
-    ledger(range(2))
+    scheduler(range(2))
     assert most == [1, 1]
 
 
 def test_of_a_worker_that_dies_the_oldest_batch_is_to_blame_and_its_candidates_are_tried_alone(begun):
-    simulation, ledger = begun(1)
-    ledger(range(20))
+    simulation, scheduler = begun(1)
+    scheduler(range(20))
     before = len(simulation.batches)
     simulation.at.append((simulation.clock + 0.5, lambda: simulation.kill(simulation.alive[0])))
-    assert ledger(range(40)) == expected(40)
+    assert scheduler(range(40)) == expected(40)
     oldest, second, *others = simulation.batches[before:]
     assert len(oldest) > 1
     alone = others[: len(oldest)]
@@ -97,8 +97,8 @@ def test_of_a_worker_that_dies_the_oldest_batch_is_to_blame_and_its_candidates_a
 
 
 def test_what_a_worker_answered_before_it_died_is_taken(begun):
-    simulation, ledger = begun(1)
-    ledger(range(8))
+    simulation, scheduler = begun(1)
+    scheduler(range(8))
     simulation.done.clear()
     simulation.at.append((simulation.clock + 1.0, lambda: None))
 
@@ -114,14 +114,14 @@ def test_what_a_worker_answered_before_it_died_is_taken(begun):
         return [ticket for ticket in tickets if ticket in simulation._answers][::-1]  # its death is told first
 
     simulation.wait = waiting
-    assert ledger(range(8)) == expected(8)
+    assert scheduler(range(8)) == expected(8)
     assert set(simulation.done.values()) == {1}
 
 
 def test_who_ends_three_workers_alone_has_crashed_and_the_others_have_not(begun):
-    simulation, ledger = begun(2, deadly=[5, 11])
+    simulation, scheduler = begun(2, deadly=[5, 11])
     kept = Kept()
-    seen = ledger(range(20), kept)
+    seen = scheduler(range(20), kept)
     assert [job for job, one in enumerate(seen) if one == crashed(MOST_DEATHS)] == [5, 11]
     assert [one for one in seen if not one.failed] == [found(job) for job in range(20) if job not in (5, 11)]
     assert 2 * MOST_DEATHS <= sum(not one.alive for one in simulation.started) <= 2 * MOST_DEATHS + 2
@@ -129,44 +129,44 @@ def test_who_ends_three_workers_alone_has_crashed_and_the_others_have_not(begun)
 
 
 def test_no_candidate_is_blamed_for_the_loss_of_a_machine(begun):
-    simulation, ledger = begun(1)
-    ledger.begin()
+    simulation, scheduler = begun(1)
+    scheduler.begin()
     for number in range(3 * MOST_DEATHS):
         moment = simulation.clock + 0.5 + 2 * number
         simulation.at.append((moment, lambda: [simulation.kill(one, True) for one in simulation.alive]))
-    assert ledger(range(3)) == expected(3)
+    assert scheduler(range(3)) == expected(3)
     assert len(simulation.started) > MOST_DEATHS
 
 
 def test_a_worker_that_hangs_is_given_up_and_its_late_answer_ignored(begun):
-    simulation, ledger = begun(2, deadline=30.0)
+    simulation, scheduler = begun(2, deadline=30.0)
     kept = Kept()
-    ledger(range(10))
+    scheduler(range(10))
     hung = simulation.started[0]
     simulation.at.append((simulation.clock + 0.5, lambda: simulation.hang(hung, 40.0)))
-    assert ledger(range(10), kept) == expected(10)
+    assert scheduler(range(10), kept) == expected(10)
     assert not hung.alive
     assert len(kept.keys) == 10
-    assert ledger(range(100), kept) == expected(100)
+    assert scheduler(range(100), kept) == expected(100)
     assert simulation.clock > 41
     assert len(kept.keys) == 110
 
 
 def test_a_worker_that_does_not_load_its_models_in_time_is_replaced_later(begun, said):
-    simulation, ledger = begun(2, deadline=30.0)
+    simulation, scheduler = begun(2, deadline=30.0)
     prepare = simulation.prepare
     simulation.prepare = lambda one: prepare(one) if one.number != 1 else next(simulation._tickets)
-    assert ledger(range(100)) == expected(100)
+    assert scheduler(range(100)) == expected(100)
     assert [one.number for one in simulation.alive] == [0, 2]
     assert [text for text in said if "did not answer for 30 s while it loaded" in text]
 
 
 @pytest.mark.parametrize(("error", "starts"), [(KvwError("no weights there"), 1), (LostError("no memory"), 3)])
 def test_workers_that_never_start_are_one_line_soon(begun, error, starts):
-    simulation, ledger = begun(1)
+    simulation, scheduler = begun(1)
     simulation.take = lambda ticket: (_ for _ in ()).throw(error)
     with pytest.raises(KvwError, match=str(error)) as caught:
-        ledger.begin()
+        scheduler.begin()
     assert "\n" not in str(caught.value)
     assert caught.value.code == EXIT_BAD_INPUT
     assert len(simulation.started) == starts
@@ -174,7 +174,7 @@ def test_workers_that_never_start_are_one_line_soon(begun, error, starts):
 
 
 def test_a_worker_that_can_not_start_does_not_end_a_search_that_goes_on(begun, said):
-    simulation, ledger = begun(2)
+    simulation, scheduler = begun(2)
     prepare, take = simulation.prepare, simulation.take
     refused = set()
 
@@ -185,30 +185,30 @@ def test_a_worker_that_can_not_start_does_not_end_a_search_that_goes_on(begun, s
 
     simulation.prepare = refuse
     simulation.take = lambda ticket: take(ticket) if ticket not in refused else (_ for _ in ()).throw(KvwError("old"))
-    assert ledger(range(200)) == expected(200)
+    assert scheduler(range(200)) == expected(200)
     assert len([text for text in said if "can't start" in text]) == 1
     assert 3 < len(simulation.started) < 12, "it is tried again, and not all the time"
 
 
 def test_workers_that_die_whatever_they_are_given_are_one_line(begun):
     for count in (1, 2, 30):
-        _, ledger = begun(2, deadly=range(30))
+        _, scheduler = begun(2, deadly=range(30))
         with pytest.raises(KvwError, match="every worker died") as caught:
-            ledger(range(count))
+            scheduler(range(count))
         assert "\n" not in str(caught.value)
 
 
 def test_workers_join_while_a_search_goes_on_and_leave(begun):
-    simulation, ledger = begun(1)
+    simulation, scheduler = begun(1)
     simulation.at.append((5.0, lambda: setattr(simulation, "count", 4)))
-    assert ledger(range(100)) == expected(100)
+    assert scheduler(range(100)) == expected(100)
     assert set(simulation.sizes) == {0, 1, 2, 3}
     assert simulation.clock < 40
     simulation.room, simulation.count = 4, 9
-    ledger(range(20))
+    scheduler(range(20))
     assert len(simulation.alive) == 9
     simulation.count = 4
-    ledger(range(20))
+    scheduler(range(20))
     assert len(simulation.alive) == 4, "nobody waits for room that is no more"
 
 
@@ -221,8 +221,8 @@ def test_without_a_worker_the_driver_waits_then_evaluates_itself_until_one_comes
         simulation.clock += 1
         return found(job)
 
-    simulation, ledger = begun(2, wait=60.0, local=local)
-    ledger(range(4))
+    simulation, scheduler = begun(2, wait=60.0, local=local)
+    scheduler(range(4))
 
     def cut():
         simulation.room = 0
@@ -234,7 +234,7 @@ def test_without_a_worker_the_driver_waits_then_evaluates_itself_until_one_comes
     simulation.at.append((lost + 70, lambda: setattr(simulation, "room", 2)))
     simulation.at.append((lost + 70, simulation._make_room))
     kept = Kept()
-    assert ledger(range(100), kept) == expected(100)
+    assert scheduler(range(100), kept) == expected(100)
     assert 5 < len(here) < 20
     assert simulation.done.total() - 4 + len(here) == 100
     assert [text for text in said if "No worker" in text] == [
@@ -244,24 +244,24 @@ def test_without_a_worker_the_driver_waits_then_evaluates_itself_until_one_comes
 
 
 def test_without_a_worker_the_search_ends_with_exit_6_where_that_is_wanted(begun):
-    simulation, ledger = begun(2, wait=60.0)
-    ledger(range(4))
+    simulation, scheduler = begun(2, wait=60.0)
+    scheduler(range(4))
     simulation.room = 0
     for one in simulation.alive:
         simulation.kill(one, True)
-    with pytest.raises(KvwError, match=r"resume=.*executor\.fallback=local") as caught:
-        ledger(range(10))
+    with pytest.raises(KvwError, match=r"resume=.*buy another") as caught:
+        scheduler(range(10))
     assert caught.value.code == EXIT_TOO_MANY_FAILURES
     assert 60 < simulation.clock < 80
 
 
 def test_what_a_job_raises_and_an_interrupt_come_through_and_the_next_call_is_not_mixed_up(begun):
-    simulation, ledger = begun(2)
-    ledger(range(4))
+    simulation, scheduler = begun(2)
+    scheduler(range(4))
     take, wait = simulation.take, simulation.wait
     simulation.take = lambda ticket: (_ for _ in ()).throw(KvwError("the target is gone"))
     with pytest.raises(KvwError, match="the target is gone"):
-        ledger(range(10))
+        scheduler(range(10))
     simulation.take = take
 
     def interrupted(tickets, seconds):
@@ -269,20 +269,20 @@ def test_what_a_job_raises_and_an_interrupt_come_through_and_the_next_call_is_no
 
     simulation.wait = interrupted
     with pytest.raises(KeyboardInterrupt):
-        ledger(range(50, 70))
+        scheduler(range(50, 70))
     simulation.wait = wait
     kept = Kept()
-    assert ledger(range(5, 25), kept) == [found(job) for job in range(5, 25)]
+    assert scheduler(range(5, 25), kept) == [found(job) for job in range(5, 25)]
     assert sorted(kept.keys, key=int) == [f"{job}" for job in range(5, 25)]
 
 
 def test_batches_are_large_first_and_small_at_the_end_so_that_all_end_together(begun):
     speeds = (1, 1, 4, 10)
-    simulation, ledger = begun(4, speeds=speeds, seconds=0.1)
-    ledger(range(100))
+    simulation, scheduler = begun(4, speeds=speeds, seconds=0.1)
+    scheduler(range(100))
     simulation.sizes.clear()
     before = simulation.clock
-    assert ledger(range(1600)) == expected(1600)
+    assert scheduler(range(1600)) == expected(1600)
     assert simulation.clock - before < 1.05 * 1600 * 0.1 / sum(speeds)
     for sizes in simulation.sizes.values():
         assert sizes[0] > 4 * sizes[-1]
@@ -291,11 +291,11 @@ def test_batches_are_large_first_and_small_at_the_end_so_that_all_end_together(b
 
 
 def test_workers_that_evaluate_several_at_once_get_whole_batches_or_equal_shares(begun):
-    simulation, ledger = begun(4, batch=16)
-    ledger(range(64))
+    simulation, scheduler = begun(4, batch=16)
+    scheduler(range(64))
     assert list(simulation.sizes.values()) == [[16]] * 4
     simulation.sizes.clear()
-    ledger(range(20))
+    scheduler(range(20))
     assert list(simulation.sizes.values()) == [[5]] * 4
 
 
@@ -325,8 +325,8 @@ def test_whatever_happens_nothing_is_lost_and_nothing_is_recorded_twice(count, w
     simulation = Simulation(workers, speeds=speeds, deadly=sorted(deadly), batch=batch)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(scheduler, "time", SimpleNamespace(monotonic=simulation.monotonic))
-        ledger = Scheduler(simulation, deadline=50.0, wait=10.0, local=found)
-        ledger([0])
+        scheduler = Scheduler(simulation, deadline=50.0, wait=10.0, advice="buy another", local=found)
+        scheduler([0])
 
         def happen(kind, number):
             alive = simulation.alive
@@ -347,7 +347,7 @@ def test_whatever_happens_nothing_is_lost_and_nothing_is_recorded_twice(count, w
         killed = sum(kind in ("kill", "hang") for _, kind, _ in faults)
         for turn in range(2):
             jobs = range(1 + 100 * turn, 1 + 100 * turn + count)
-            seen = ledger(jobs, kept)
+            seen = scheduler(jobs, kept)
             for job, one in zip(jobs, seen, strict=True):
                 blamed = job in deadly or killed >= MOST_DEATHS
                 assert one == found(job) or (blamed and one == crashed(MOST_DEATHS))

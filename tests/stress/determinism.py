@@ -27,6 +27,7 @@ from kvw.speech.embedded.stock_voices import stock_voices
 from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer
 from kvw.types import Voice
 from tests.conftest import SHORT, default_fitness
+from tests.stress.deaths import kill
 from tests.stress.rows import Row, row
 from tests.support.measures import ready
 
@@ -70,7 +71,7 @@ class Dying(DictCache):
         super().put(utterances)
         self._left -= 1
         if self._left == 0:
-            next(iter(self._executor._pool._processes.values())).kill()
+            kill(self._executor, 1)
 
     @property
     def has_killed(self) -> bool:

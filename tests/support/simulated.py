@@ -1,4 +1,4 @@
-"""Workers of a ledger that only pretend: no process, and no time unless it is wanted."""
+"""Workers of a scheduler that only pretend: no process, and no time unless it is wanted."""
 
 from __future__ import annotations
 
