@@ -1,4 +1,4 @@
-"""What the scheduler works with: the workers' contract, workers with their batches, and the candidates of one call."""
+"""The scheduler's data: the workers' contract, workers with their batches, and the candidates of one call."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ MOST_DEATHS = 3
 
 
 def crashed(deaths: int) -> Evaluation:
-    """The failure of a voice that ended so many worker processes, alone in them."""
+    """The failure of a voice that ended ``deaths`` worker processes by itself."""
     return Evaluation("crashed", detail=f"it ended {deaths} worker processes")
 
 
 class LostError(Exception):
-    """A worker is gone, and with it the batches that it had.
+    """A worker is lost, with its batches.
 
     Args:
-        why: one line.
-        with_node: the worker's whole machine is gone, or cannot be reached: no candidate is to blame.
+        why: the reason, one line.
+        with_node: the worker's machine is gone or cannot be reached: no candidate is to blame.
     """
 
     def __init__(self, why: str, with_node: bool = False) -> None:
@@ -32,16 +32,16 @@ class LostError(Exception):
 
 
 class Workers(Protocol):
-    """Starts workers and talks to them, by handles; a ticket stands for one answer that is to come."""
+    """Starts workers and talks to them, by handles; a ticket stands for one answer to come."""
 
     batch: int
-    """Candidates that a worker evaluates at once: no call is faster for having fewer."""
+    """Candidates that a worker evaluates at once; fewer take as long."""
 
     def wanted(self) -> int:
-        """How many workers there should be now, those included that no machine has room for yet."""
+        """How many workers there should be now, including those that wait for room."""
 
     def place(self) -> tuple[Any, Hashable]:
-        """Asks for a worker; the ticket is answered when a machine had room and the worker runs."""
+        """Asks for a worker; the ticket is answered when the worker runs."""
 
     def prepare(self, handle: Any) -> Hashable:
         """Has a running worker load its models; the ticket is answered when the worker can evaluate."""
@@ -50,23 +50,23 @@ class Workers(Protocol):
         """Hands jobs to a worker; the answer is their evaluations, in order, and the new utterances by key."""
 
     def wait(self, tickets: Sequence[Hashable], seconds: float) -> Sequence[Hashable]:
-        """The tickets that have been answered, in the order given, as soon as one is; none after so many seconds."""
+        """The answered tickets, in the order given, as soon as there is one; none after ``seconds``."""
 
     def take(self, ticket: Hashable) -> Any:
-        """The answer.
+        """The answer to a ticket.
 
         Raises:
-            LostError: the worker is gone.
-            Exception: what it raised.
+            LostError: the worker is lost.
+            Exception: the worker raised it.
         """
 
     def end(self, handle: Any) -> None:
-        """Ends a worker, whatever it does; a worker that is gone already is no error."""
+        """Ends a worker, busy or not; a worker that is already lost is no error."""
 
 
 @dataclass(eq=False)
 class Batch:
-    """Candidates that a worker has; ``begun`` is when the worker could start on them, None behind another batch."""
+    """Candidates that a worker has; ``begun`` is when it could start on them, None while another batch is first."""
 
     numbers: list[int]
     ticket: Hashable
@@ -84,7 +84,7 @@ class Worker:
 
 @dataclass(eq=False)
 class Start:
-    """A worker on its way; ``due`` is when its models have to be loaded, None while it waits for room."""
+    """A starting worker; ``due`` is when its models must be loaded, None while it waits for room."""
 
     handle: Any
     due: float | None = None
@@ -94,8 +94,8 @@ class Round:
     """The candidates of one call.
 
     Args:
-        jobs: what workers are handed, one a candidate; a candidate is its number here.
-        keep: takes in what was measured.
+        jobs: one for each candidate, for workers; a candidate is known by its index.
+        keep: called with new utterances by key.
     """
 
     def __init__(self, jobs: Sequence[Any], keep: Callable[[Mapping[str, Utterance]], None] | None) -> None:
@@ -118,12 +118,12 @@ class Round:
         return [self.todo.popleft() for _ in range(min(size, len(self.todo)))]
 
     def put_back(self, numbers: Sequence[int]) -> None:
-        """Takes back candidates that did not end their worker."""
+        """Puts back candidates that did not end their worker."""
         for number in reversed(numbers):
             (self.alone if number in self.suspects else self.todo).appendleft(number)
 
     def blame(self, numbers: Sequence[int]) -> None:
-        """Takes back the candidates of the batch in which a worker died: several are tried one by one."""
+        """Puts back the candidates of a batch that ended its worker, to be tried one by one."""
         if len(numbers) > 1:
             self.alone.extend(numbers)
             self.suspects.update(numbers)
