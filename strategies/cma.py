@@ -19,10 +19,10 @@ from kvw.search.strategy import deap_random
 from kvw.types import Genome
 
 LARGEST = 1_000
-"""Dimensions; beyond, the covariance matrix costs more than the evaluations."""
+"""Most dimensions; beyond, the covariance matrix costs more than the evaluations."""
 
 LARGEST_GENERATION = 160
-"""However often it starts again: a budget is looked at between generations."""
+"""Most candidates after restarts: a budget is only checked between generations."""
 
 
 class CMA:
@@ -33,11 +33,10 @@ class CMA:
         seeds: the best stock voices.
         rng: the only source of randomness.
         sigma: first standard deviation in units of ``space.scale``, above 0.
-        population: candidates of a generation, 2 or more; null is CMA-ES's own, 4 + 3 log(dimensions).
-        parents: the start is the mean of so many seeds, weighted by their rank as CMA-ES weights its parents; 0 is the
-            space's origin.
-        patience: generations without a better candidate until it starts again around the best one, with twice the
-            population; 1 or more.
+        population: candidates of a generation, 2 or more; null is CMA-ES's default, 4 + 3 log(dimensions).
+        parents: how many seeds' mean is the start, weighted by rank as CMA-ES weights parents; 0 is the origin.
+        patience: generations without a better candidate before a restart around the best one with twice the
+            population, 1 or more.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -84,8 +83,8 @@ class CMA:
     def generate(self) -> list[Candidate]:
         """The mean of the distribution, and draws from it.
 
-        In many dimensions the mean is better than nearly every draw. It takes no part in the update, where it would
-        be taken for a very short step.
+        In many dimensions the mean is better than nearly every draw. The update leaves it out, as
+        the mean would count as a very short step.
         """
         with deap_random(self._rng):
             drawn = self._cma.generate(self._candidate)
@@ -95,7 +94,7 @@ class CMA:
         return Candidate(self._space.origin + point * self._space.scale, notes={"Sigma": float(self._cma.sigma)})
 
     def update(self, population: list[Candidate]) -> None:
-        """Moves the distribution towards the better half; starts it again where it has stalled."""
+        """Moves the distribution towards the better half; restarts it if it has stalled."""
         leader = max(population, key=lambda candidate: candidate.fitness)
         self.stalled += 1
         if self.best is None or leader.fitness > self.best.fitness:
@@ -110,15 +109,15 @@ class CMA:
             self._start(self.best.genome, min(2 * self._cma.lambda_, LARGEST_GENERATION))
 
     def receive(self, candidate: Candidate) -> None:
-        """It is what the next start is made around, if it is better than the best so far."""
+        """The next restart is around ``candidate``, if it is better than the best so far."""
         if self.best is None or candidate.fitness > self.best.fitness:
             self.best = candidate
 
     def state_dict(self) -> dict[str, Any]:
-        """The distribution, the best candidate, and for how long it has been the best."""
+        """The distribution, the best candidate, and the generations since it was found."""
         return {"cma": pack(vars(self._cma)), "best": pack(self.best), "stalled": self.stalled}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up another one's distribution."""
+        """Restores a :meth:`state_dict`."""
         vars(self._cma).update(unpack(state["cma"]))
         self.best, self.stalled = unpack(state["best"]), state["stalled"]

@@ -52,7 +52,7 @@ class Differential:
         self.population: list[Candidate] = []
 
     def generate(self) -> list[Candidate]:
-        """First the population, then a child for each of it."""
+        """First the population, then a child of each candidate."""
         if not self.population:
             return founders(self._space, self._seeds, self._seeds, self._size, self._rng)
         ranked = sorted(self.population, key=lambda candidate: candidate.fitness, reverse=True)
@@ -60,10 +60,10 @@ class Differential:
 
     def _child(self, number: int, ranked: Sequence[Candidate]) -> Candidate:
         others = [other for other in range(self._size) if other != number]
-        one, two, three = (self.population[k].genome for k in self._rng.choice(others, 3, replace=False))
+        first, second, third = (self.population[k].genome for k in self._rng.choice(others, 3, replace=False))
         parent = self.population[number].genome
         if self._scheme == "rand":
-            start = three
+            start = third
         elif self._scheme == "best":
             start = ranked[0].genome
         else:
@@ -71,13 +71,14 @@ class Differential:
             start = parent + self._factor * (leader - parent)
         taken = self._rng.random(self._space.dim) < self._crossover
         taken[self._rng.integers(self._space.dim)] = True
-        return Candidate(np.where(taken, start + self._factor * (one - two), parent))
+        return Candidate(np.where(taken, start + self._factor * (first - second), parent))
 
     def update(self, population: list[Candidate]) -> None:
         """A child takes its parent's place if it is better."""
         parents = self.population or population
-        self.population = [max(pair, key=lambda one: one.fitness) for pair in zip(parents, population, strict=True)]
+        pairs = zip(parents, population, strict=True)
+        self.population = [max(pair, key=lambda candidate: candidate.fitness) for pair in pairs]
 
     def receive(self, candidate: Candidate) -> None:
-        """It takes the place of the worst, if it is better."""
+        """Replaces the worst candidate, if ``candidate`` is better."""
         replace_worst(self.population, candidate)

@@ -26,9 +26,9 @@ class Genetic:
         crossover: makes children of them.
         mutation: varies the children.
         size: of the population, 2 or more.
-        elites: the best complete candidates that live on, in [0, size).
-        patience: generations without a better candidate until immigrants come, 1 or more.
-        immigrants: share of a generation's children that are then new ones, [0, 1].
+        elites: how many of the best complete candidates survive, in [0, size).
+        patience: generations without a better candidate before immigrants come, 1 or more.
+        immigrants: share of a generation's children that are then newcomers, [0, 1].
 
     Raises:
         ValueError: a setting is out of its range.
@@ -61,7 +61,7 @@ class Genetic:
         self.stalled = 0
 
     def generate(self) -> list[Candidate]:
-        """First what fills the population, then the children of a generation."""
+        """First the founders of the population, then children."""
         if not self.started:
             unknown = [seed for seed in self._seeds if not seed.fitness.valid]
             missing = self._size - len(self.population)
@@ -79,12 +79,13 @@ class Genetic:
     def update(self, population: list[Candidate]) -> None:
         """The elite and the children are the next population."""
         before = tools.selBest(self.population, 1) if self.population else []
-        elite = [one for one in tools.selBest(self.population, self._elites) if one.evaluation.complete]
+        best = tools.selBest(self.population, self._elites)
+        elite = [candidate for candidate in best if candidate.evaluation.complete]
         self.population = (elite if self.started else self.population) + list(population)
         self.started = True
-        better = not before or max(one.fitness for one in population) > before[0].fitness
+        better = not before or max(candidate.fitness for candidate in population) > before[0].fitness
         self.stalled = 0 if better or self.stalled >= self._patience else self.stalled + 1
 
     def receive(self, candidate: Candidate) -> None:
-        """It takes the place of the worst, if it is better."""
+        """Replaces the worst candidate, if ``candidate`` is better."""
         replace_worst(self.population, candidate)

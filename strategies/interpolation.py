@@ -27,7 +27,7 @@ class Interpolation:
         total: candidates altogether.
 
     Raises:
-        ValueError: there is one seed alone, or a setting is out of its range.
+        ValueError: there are fewer than two seeds, or a setting is out of its range.
     """
 
     def __init__(self, *, space: Space, seeds: Sequence[Candidate], limit: float = 1.5, step: float = 0.1) -> None:
@@ -44,9 +44,9 @@ class Interpolation:
         self.best: list[Candidate | None] = [None] * len(seeds)
 
     def reference(self) -> Candidate | None:
-        """The weaker of the two voices' best candidates: whoever is far below it is the best of neither."""
-        one, two = (self.best[voice] for voice in self._pairs[min(self.done, len(self._pairs) - 1)])
-        return min(one, two, key=lambda candidate: candidate.fitness) if one and two else None
+        """The weaker of the two voices' best candidates: a candidate far below it is the best of neither."""
+        first, second = (self.best[voice] for voice in self._pairs[min(self.done, len(self._pairs) - 1)])
+        return min(first, second, key=lambda candidate: candidate.fitness) if first and second else None
 
     def generate(self) -> list[Candidate]:
         """The points of the next pair."""
@@ -60,7 +60,7 @@ class Interpolation:
         ]
 
     def update(self, population: list[Candidate]) -> None:
-        """Takes what is better for one of the pair."""
+        """Keeps each candidate that is the best of its voice."""
         for candidate in population:
             voice = int(candidate.notes["Voice" if candidate.notes["Position"] > 0 else "Other"])
             incumbent = self.best[voice]
@@ -70,4 +70,5 @@ class Interpolation:
 
     def keep(self) -> dict[str, list[Candidate]]:
         """The best candidate of each voice."""
-        return {"interpolated": [one for one in self.best if one and one.evaluation and one.evaluation.complete]}
+        found = [candidate for candidate in self.best if candidate]
+        return {"interpolated": [best for best in found if best.evaluation and best.evaluation.complete]}

@@ -1,7 +1,7 @@
-"""Islands: several strategies side by side, each in a space of its own; now and then the best of one visits the next.
+"""Islands: several strategies side by side, each in its own space; the best of each sometimes visits the next.
 
-Source: the island model (Whitley, Rana & Heckendorn 1999), on a ring. It is the way to use more machines than one
-population needs: a generation holds those of all islands.
+Source: the island model (Whitley, Rana & Heckendorn 1999), on a ring. Islands can use more machines than one population
+needs: a generation holds the candidates of all islands.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from kvw.search.islands import Island, Union
 from kvw.search.state import load_state_dict, pack, state_dict, unpack
 
 STATE = ("generations", "finished", "best", "sent", "visitors")
-"""Attributes that change, beside the islands' own."""
+"""Attributes in the state, beside the islands' states."""
 
 
 class Islands:
-    """A generation of every island, one behind the other.
+    """Joins the generations of all islands into one.
 
-    A visitor is evaluated as a voice of the island that it visits, whose space may hold it only nearly, and then given
-    to that island's strategy, where this has ``receive`` (see :class:`kvw.search.strategy.Strategy`).
+    A visitor is encoded in the space of the island that it visits, perhaps inexactly, evaluated, and then given to that
+    island's strategy, if this has ``receive`` (see :class:`kvw.search.strategy.Strategy`).
 
     Args:
-        space: of all islands.
+        space: the union of the islands' spaces.
         islands: each with its strategy, at least two.
         exchange: generations between visits, 1 or more; None for none.
 
@@ -40,10 +40,10 @@ class Islands:
         self._space, self._islands, self._exchange = space, islands, exchange
         self.generations = 0
         self.finished: list[str] = [""] * len(islands)
-        self.best: list[Candidate | None] = [None] * len(islands)  # of its own, visitors apart
-        self.sent = [-1.0] * len(islands)  # the score of what set out last: the same would come again
+        self.best: list[Candidate | None] = [None] * len(islands)  # of each island, without visitors
+        self.sent = [-1.0] * len(islands)  # score of each island's last visitor: none is sent twice
         self.visitors: list[Candidate | None] = [None] * len(islands)
-        self._own: list[list[Candidate]] = []  # of this generation, by island, the visitor last
+        self._own: list[list[Candidate]] = []  # this generation by island, visitors last
 
     def generate(self) -> list[Candidate]:
         """The generations of all islands that are not finished, and their visitors."""
@@ -60,15 +60,15 @@ class Islands:
             raise Finished("; ".join(self.finished))
         return [
             Candidate(
-                self._space.join(number, one.genome),
-                {**one.notes, "Island": number, **({"Visits": 1.0} if one is visitor else {})},
+                self._space.join(number, candidate.genome),
+                {**candidate.notes, "Island": number, **({"Visits": 1.0} if candidate is visitor else {})},
             )
             for number, (own, visitor) in enumerate(zip(self._own, self.visitors, strict=True))
-            for one in own
+            for candidate in own
         ]
 
     def references(self, population: Sequence[Candidate]) -> list[Candidate | None]:
-        """Of each candidate, whom its own island compares with."""
+        """The reference of each candidate, from its island."""
         found = []
         for island, best, own in zip(self._islands, self.best, self._own, strict=True):
             if each := getattr(island.strategy, "references", None):
@@ -79,19 +79,19 @@ class Islands:
         return found
 
     def update(self, population: list[Candidate]) -> None:
-        """Lets every island learn from its own; then the best set out, if it is time."""
+        """Updates every island with its own candidates; then sends visitors, if it is time."""
         seen = iter(population)
         for number, (island, own) in enumerate(zip(self._islands, self._own, strict=True)):
-            for one in own:
+            for candidate in own:
                 evaluation = next(seen).evaluation
                 assert evaluation is not None
-                one.evaluate(evaluation)
+                candidate.evaluate(evaluation)
             visitor, self.visitors[number] = self.visitors[number], None
             if not own:
                 continue
             if visitor:
                 own.pop()
-            complete = [one for one in own if one.evaluation and one.evaluation.complete]
+            complete = [candidate for candidate in own if candidate.evaluation and candidate.evaluation.complete]
             self.best[number] = max([*filter(None, [self.best[number]]), *complete], key=_fitness, default=None)
             island.stage.attempt(island.strategy.update, own)
             if visitor and visitor.evaluation and visitor.evaluation.complete:
@@ -101,7 +101,7 @@ class Islands:
             self._send()
 
     def _send(self) -> None:
-        """The best of each island sets out for the next one, if that takes visitors and has not seen it."""
+        """Sends each island's best to the next island, if that takes visitors and has not seen it."""
         count = len(self._islands)
         for number, (island, best) in enumerate(zip(self._islands, self.best, strict=True)):
             goal = (number + 1) % count
@@ -112,11 +112,11 @@ class Islands:
                 self.visitors[goal] = Candidate(to.space.encode(island.space.decode(best.genome)))
 
     def keep(self) -> dict[str, list[Candidate]]:
-        """What the islands keep, by their names."""
+        """The candidates that the islands keep, by folder."""
         kept = {}
         for number, island in enumerate(self._islands):
             for folder, candidates in island.stage.keep(island.strategy).items():
-                kept[f"{island.stage.name}_{folder}"] = [self._joined(number, one) for one in candidates]
+                kept[f"{island.stage.name}_{folder}"] = [self._joined(number, candidate) for candidate in candidates]
         return kept
 
     def _joined(self, number: int, candidate: Candidate) -> Candidate:
@@ -126,7 +126,7 @@ class Islands:
         return joined
 
     def state_dict(self) -> dict[str, Any]:
-        """Of all islands, their randomness included."""
+        """The state of all islands, with their generators."""
         return {
             "strategies": [island.stage.attempt(state_dict, island.strategy) for island in self._islands],
             "random": [island.rng.bit_generator.state for island in self._islands],
@@ -134,7 +134,7 @@ class Islands:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up the state of others."""
+        """Restores a :meth:`state_dict`."""
         for island, own, random in zip(self._islands, state["strategies"], state["random"], strict=True):
             island.stage.attempt(load_state_dict, island.strategy, own)
             island.rng.bit_generator.state = random

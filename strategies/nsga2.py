@@ -1,7 +1,7 @@
 """NSGA-II: target, self and feature similarity as three objectives; its front is saved, and the user picks by ear.
 
-Source: Deb et al. 2002, in DEAP's implementation. No gate: a candidate that is far from the target may be the most
-stable one.
+Source: Deb et al. 2002, in DEAP's implementation. There is no gate: a candidate far from the target may be the
+most stable one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class NSGA2:
         size: of the population, a multiple of 4.
 
     Raises:
-        ValueError: ``size`` is not.
+        ValueError: ``size`` is not a multiple of 4.
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class NSGA2:
         self.population: list[Candidate] = []
 
     def reference(self) -> None:
-        """No gate."""
+        """None: there is no gate."""
 
     def generate(self) -> list[Candidate]:
-        """First the population, then as many children."""
+        """First the population, then ``size`` children."""
         if not self.population:
             return founders(self._space, self._seeds, self._seeds, self._size, self._rng)
-        ranked = self._survivors(self.population)  # which assigns the crowding that the tournament goes by
+        ranked = self._survivors(self.population)  # assigns the crowding that the tournament compares
         with deap_random(self._rng):
             parents = tools.selTournamentDCD(ranked, self._size)
         return offspring(parents, self._cross, self._mutate, self._space, self._rng)
@@ -70,7 +70,7 @@ class NSGA2:
         self.population = self._survivors(self.population + list(population))
 
     def receive(self, candidate: Candidate) -> None:
-        """It joins the population, which keeps its size."""
+        """Adds ``candidate`` to the population, which keeps its size."""
         self.population = self._survivors([*self.population, candidate])
 
     def _survivors(self, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -79,13 +79,14 @@ class NSGA2:
 
     def keep(self) -> dict[str, list[Candidate]]:
         """The first front, the best target similarity first."""
-        complete = [judged(one) for one in self.population if one.evaluation and one.evaluation.complete]
+        found = [judged(candidate) for candidate in self.population]
+        complete = [candidate for candidate in found if candidate.evaluation and candidate.evaluation.complete]
         front = tools.sortNondominated(complete, len(complete), first_front_only=True)[0] if complete else []
-        return {"front": sorted(front, key=lambda one: -one.fitness.values[0])}
+        return {"front": sorted(front, key=lambda candidate: -candidate.fitness.values[0])}
 
 
 def judged(candidate: Candidate) -> Candidate:
-    """A copy of an evaluated candidate with its three objectives for a fitness."""
+    """A copy of an evaluated candidate with its three objectives as its fitness."""
     assert candidate.evaluation is not None
     twin = Candidate(candidate.genome, candidate.notes)
     twin.evaluation = candidate.evaluation

@@ -1,4 +1,4 @@
-"""Random search: independent draws around the start. The honest floor: whatever does no better is not searching."""
+"""Random search: independent draws around the start. A baseline that every strategy should beat."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RandomSearch:
         noise = self._rng.standard_normal((self._batch, self._space.dim))
         if not self.started:
             noise[0] = 0
-        return [Candidate(self._space.origin + one * self._space.scale * self._sigma) for one in noise]
+        return [Candidate(self._space.origin + draw * self._space.scale * self._sigma) for draw in noise]
 
     def update(self, population: list[Candidate]) -> None:
         """Learns nothing."""

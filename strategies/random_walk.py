@@ -15,7 +15,7 @@ from kvw.errors import KvwError
 
 
 class RandomWalk:
-    """Each step mutants of the current voice: noise x the top voices' standard deviation x a factor drawn for each.
+    """Proposes mutants of the current voice: noise x the top voices' standard deviation x a random factor.
 
     Args:
         space: where to walk; its scale is that standard deviation.
@@ -23,7 +23,7 @@ class RandomWalk:
         rng: the only source of randomness.
         diversity: the range ``[low, high]``, both positive, that a step's factor is drawn from.
         clip: keep every gene between the smallest and the largest of the seeds.
-        batch: mutants of a step, of which the best may be taken, 1 or more.
+        batch: mutants of a step, the best of which may be accepted, 1 or more.
         half_life: candidates after which the range has halved, above 0; null keeps it as it is.
 
     Raises:
@@ -84,6 +84,6 @@ class RandomWalk:
         self.receive(best)
 
     def receive(self, candidate: Candidate) -> None:
-        """Takes it for the current voice if its score is higher."""
+        """Makes ``candidate`` the current voice if its score is higher."""
         if self.current is None or candidate.fitness.values[0] > self.current.fitness.values[0]:
             self.current = candidate

@@ -1,7 +1,7 @@
 """Separable CMA-ES: the covariance matrix is diagonal, so that large spaces cost no more than small ones.
 
-Source: Ros & Hansen 2008, "A simple modification in CMA-ES achieving linear time and space complexity". It learns each
-gene's step (dimensions + 2) / 3 times faster than CMA-ES does.
+Source: Ros & Hansen 2008, "A simple modification in CMA-ES achieving linear time and space complexity". Each gene's step
+adapts (dimensions + 2) / 3 times faster than in CMA-ES.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ class Separable(cma.Strategy):  # type: ignore[misc] # deap ships no types
         self.computeParams({})
 
     def computeParams(self, params: dict[str, Any]) -> None:
-        """As deap.cma, with learning rates for a diagonal."""
+        """Computes deap.cma's parameters, with learning rates for a diagonal."""
         super().computeParams(params)
         faster = (self.dim + 2) / 3
         self.ccov1: float = min(1.0, self.ccov1 * faster)
         self.ccovmu: float = min(1 - self.ccov1, self.ccovmu * faster)
 
     def generate(self, ind_init: Callable[[Genome], Candidate]) -> list[Candidate]:
-        """``lambda_`` draws; from ``numpy.random``, as deap.cma draws."""
+        """``lambda_`` draws from ``numpy.random``, as in deap.cma."""
         noise = np.random.standard_normal((self.lambda_, self.dim))  # noqa: NPY002
-        return [ind_init(self.centroid + self.sigma * np.sqrt(self.C) * one) for one in noise]
+        return [ind_init(self.centroid + self.sigma * np.sqrt(self.C) * draw) for draw in noise]
 
     def update(self, population: list[Candidate]) -> None:
         """Moves towards the better half of ``population`` and adapts the steps: equations 2 to 6 of the source."""

@@ -31,7 +31,7 @@ class Progress(Observer):
     """Shows and logs the progress of a search.
 
     Args:
-        step_limit: candidates that are evaluated at most, beside those of stages that no limit counts.
+        step_limit: most candidates of the search, beside those that do not count against it.
     """
 
     def __init__(self, step_limit: int) -> None:
@@ -135,7 +135,7 @@ def step_seconds(ranked_at: Sequence[tuple[int, float]], voices: int) -> float:
     """Estimated seconds of a candidate, from the pace of the ranking.
 
     Args:
-        ranked_at: pairs (evaluations done, time in seconds), in order, from (0, start) on.
+        ranked_at: pairs (evaluations done, time in seconds), in order, beginning with (0, start).
         voices: how many of the evaluations ran the first stage alone; the others were complete.
     """
     first = next(at for done, at in ranked_at if done >= voices)

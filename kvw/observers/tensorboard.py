@@ -1,7 +1,7 @@
 """``tracking=tensorboard``: logs a run's figures and audio for ``tensorboard --logdir outputs``.
 
 When a run resumes, its log is written anew from its record: every candidate is in the log once, however the run ended,
-and whether it was tracked before or not.
+and whether the run was tracked before or not.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class TensorBoard(Observer):
     the held-out similarities.
 
     Args:
-        folder: of the run, with its record.
-        config: of the run.
-        stem: with which the file names of the run's improvements begin.
+        folder: the run's, with its record.
+        config: the run's.
+        stem: the start of the file names of the run's improvements.
     """
 
     def __init__(self, *, folder: Path, config: Mapping[str, Any], stem: str) -> None:
