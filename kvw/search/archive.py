@@ -1,4 +1,4 @@
-"""What a search remembers: voices with their evaluations, whatever space they came from."""
+"""The archive of a search: its best candidate as a voice, and counts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from kvw.types import Voice
 
 @dataclass(frozen=True)
 class Entry:
-    """A voice that was evaluated, whatever space it came from.
+    """A voice with its evaluation, independent of any space.
 
     Attributes:
-        name: of a stock voice; empty for a candidate.
+        name: the stock voice's; empty for a candidate.
         voice: the tensor.
-        evaluation: of exactly this tensor.
+        evaluation: that of exactly this tensor.
         step: the candidate's number, from 0, counted over the search; -1 for a stock voice.
-        notes: the strategy's figures for it.
+        notes: the strategy's figures.
     """
 
     name: str
@@ -31,23 +31,23 @@ class Entry:
     notes: Mapping[str, float] = field(default_factory=dict)
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it, as numpy arrays and JSON values."""
+        """The entry as numpy arrays and JSON values."""
         return {**vars(self), "evaluation": pack(vars(self.evaluation)), "notes": dict(self.notes)}
 
 
 def entry_of(state: Mapping[str, Any]) -> Entry:
-    """The entry that gave ``state``."""
+    """Restores an entry from its state."""
     return Entry(**{**state, "evaluation": Evaluation(**unpack(state["evaluation"]))})
 
 
 COUNTS = ("improvements", "steps", "complete", "stopped", "synthesised", "failures")
-"""What an archive counts for good."""
+"""Counts in an archive's state."""
 
 
 class Archive:
-    """The candidates of a search that matter, as voices: in DEAP's words its hall of fame.
+    """The best candidate of a search, and counts over all candidates; DEAP calls it a hall of fame.
 
-    It never holds a stock voice, and it holds voices rather than genomes, so that it outlives a space.
+    It never holds a stock voice. It holds a voice, not a genome, as each stage has its own space.
 
     Attributes:
         best: the highest score of a complete candidate, the earliest on a tie.
@@ -55,9 +55,9 @@ class Archive:
         steps: candidates seen.
         complete: candidates that passed every gate.
         stopped: candidates that a gate stopped.
-        synthesised: seconds of audio synthesised for all of them.
+        synthesised: seconds of audio synthesised for all candidates.
         failures: how many candidates failed, by status.
-        failing: candidates that failed since one did not, or since the search went on.
+        failing: the latest candidates in a row that failed; a resume resets it.
     """
 
     def __init__(self, bank: Iterable[Voice] = ()) -> None:
@@ -72,7 +72,7 @@ class Archive:
         self.failing = 0
 
     def update(self, population: Iterable[Candidate]) -> None:
-        """Takes in an evaluated generation; DEAP calls it before the strategy learns."""
+        """Adds an evaluated generation; DEAP calls this before the strategy's update."""
         for step, candidate in enumerate(population, start=self.steps):
             evaluation = candidate.evaluation
             assert evaluation is not None
@@ -95,14 +95,14 @@ class Archive:
         return sum(self.failures.values())
 
     def state_dict(self) -> dict[str, Any]:
-        """What it remembers, as numpy arrays and JSON values; the bank is not part of it."""
+        """The best entry and the counts, as numpy arrays and JSON values; without the bank."""
         return {
             "best": self.best and self.best.state_dict(),
             **{name: pack(getattr(self, name)) for name in COUNTS},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes up the memory of another one of the same bank."""
+        """Restores the state of an archive of the same bank."""
         self.best = state["best"] and entry_of(state["best"])
         for name in COUNTS:
             setattr(self, name, unpack(state[name]))

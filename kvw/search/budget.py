@@ -14,9 +14,9 @@ class Budget:
 
     Attributes:
         step_limit: candidates to evaluate after the bank has been ranked.
-        minutes: of the search, ranking included.
-        stop_score: score that is good enough, in (0, 100].
-        patience: candidates without a better score.
+        minutes: the search's duration, ranking included.
+        stop_score: score at which to stop, in (0, 100].
+        patience: candidates in a row without a better score.
     """
 
     step_limit: int = 10_000
@@ -25,7 +25,7 @@ class Budget:
     patience: int | None = None
 
     def spent(self, archive: Archive, chain: Chain, seconds: float) -> str:
-        """The reason to stop now, empty to go on."""
+        """The reason to stop now; empty to continue."""
         if archive.steps - chain.uncounted >= self.step_limit and chain.total is None:
             return f"step_limit {self.step_limit} reached"
         if self.minutes is not None and seconds >= 60 * self.minutes:

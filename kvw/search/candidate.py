@@ -1,4 +1,4 @@
-"""What evolves: a genome with its DEAP fitness, and the evaluation that the fitness came from."""
+"""A candidate: a genome with its DEAP fitness, and the evaluation that the fitness came from."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ class Score(base.Fitness):  # type: ignore[misc] # deap ships no types
 class Candidate:
     """A genome that behaves as the sequence of floats which deap.tools and deap.cma work on.
 
-    A class of its own and not deap.creator's: those do not survive pickling, and slices of a numpy array are views,
-    which DEAP's crossovers (``a[i:j], b[i:j] = b[i:j], a[i:j]``) would turn into two equal halves. Slices here are
-    copies.
+    The class is not made by deap.creator, whose classes do not survive pickling. Slices are copies: with numpy's views,
+    DEAP's crossovers (``a[i:j], b[i:j] = b[i:j], a[i:j]``) would make both halves equal.
 
     Args:
         genome: ``(dim,)``, copied to float64.
@@ -37,11 +36,11 @@ class Candidate:
     Attributes:
         genome: float64 ``(dim,)``.
         fitness: DEAP's; valid once evaluated.
-        evaluation: what the fitness came from; None before.
-        notes: see above.
-        voice: what the genome decoded to when it was evaluated, half a megabyte; None before. The loop sets it for the
-            archive, the record and the observers, and drops it when they have seen the generation: a strategy that
-            keeps candidates keeps no voices. It is no part of a strategy's state.
+        evaluation: the source of the fitness; None before.
+        notes: as given.
+        voice: the voice that was evaluated, half a megabyte; else None. The loop sets it for the archive, the record
+            and the observers, and resets it after each generation: a strategy that keeps candidates keeps no voices.
+            The voice is not part of a strategy's state.
     """
 
     __slots__ = ("evaluation", "fitness", "genome", "notes", "voice")
@@ -54,7 +53,7 @@ class Candidate:
         self.voice: Voice | None = None
 
     def evaluate(self, evaluation: Evaluation) -> None:
-        """Takes its evaluation, and the fitness from it."""
+        """Sets the evaluation and the fitness."""
         self.evaluation = evaluation
         self.fitness.values = (evaluation.score, evaluation.target_similarity)
 

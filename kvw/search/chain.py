@@ -23,26 +23,26 @@ from kvw.types import Voice
 class Chain:
     """Several stages as one strategy.
 
-    The next stage's space is built from the archive's best voice; its seeds are what the strategy before it kept, else
-    the seeds of that one.
+    The next stage's space is built from the archive's best voice; its seeds are what the previous strategy kept, else
+    the previous stage's seeds.
 
     Args:
         stages: at least one.
         bank: every stock voice.
         top: the best voices known, best first.
         base: the voice to start from.
-        rng: the randomness of every strategy.
-        archive: of the search.
-        began: called with each stage as it begins or goes on, and the number of its candidates to come, None where that
-            is not known.
-        ended: called with each stage as it ends, the reason, and what its strategy kept.
-        state: of another chain of the same stages, bank and top, to go on from; its rng and archive are not part of it.
+        rng: the random generator of every strategy.
+        archive: the search's.
+        began: called as a stage begins or resumes, with the stage and how many of its candidates are to come, None if
+            unknown.
+        ended: called as a stage ends, with the stage, the reason, and the entries that its strategy kept.
+        state: of a chain of the same stages, bank and top, to resume from; rng and archive are not part of it.
 
     Attributes:
-        space: that is searched at present.
-        strategy: at work.
+        space: the current stage's.
+        strategy: the current stage's.
         uncounted: candidates so far that do not count against the search's ``step_limit``.
-        entered: the step at which this stage began.
+        entered: the step at which the current stage began.
     """
 
     space: Space
@@ -78,16 +78,16 @@ class Chain:
 
     @property
     def stage(self) -> SearchStage:
-        """At present."""
+        """The current stage."""
         return self._stages[self._number]
 
     @property
     def total(self) -> int | None:
-        """How many candidates the strategy at work will propose, where it says so: they are not counted."""
+        """How many candidates the current strategy will propose outside ``step_limit``; None if it has no ``total``."""
         return getattr(self.strategy, "total", None)
 
     def references(self, population: Sequence[Candidate]) -> list[Candidate | None]:
-        """Whom the gate compares each with: the strategy's own choice, else this stage's best complete candidate."""
+        """The reference of each candidate: the strategy's choice, else this stage's best complete candidate."""
         if each := getattr(self.strategy, "references", None):
             found: list[Candidate | None] = self.stage.attempt(each, population)
             return found
@@ -95,7 +95,7 @@ class Chain:
         return [self.stage.attempt(own) if own else self._best] * len(population)
 
     def generate(self) -> list[Candidate]:
-        """The next generation, of the next stage where one is over.
+        """The next generation, from the next stage if the current one is over.
 
         Raises:
             Finished: the last stage is over.
@@ -119,7 +119,7 @@ class Chain:
         """Lets the strategy learn from an evaluated generation.
 
         Raises:
-            KvwError: it raised.
+            KvwError: the strategy raised an error.
         """
         if self.total is not None:
             self.uncounted += len(population)
@@ -130,19 +130,19 @@ class Chain:
         self.stage.attempt(self.strategy.update, population)
 
     def end(self, reason: str) -> list[Entry]:
-        """Reports what the strategy at work keeps, as it ends.
+        """Ends the current stage and reports the voices that its strategy keeps.
 
         Returns:
-            the kept voices, best first.
+            The kept voices, best first.
 
         Raises:
-            KvwError: it keeps what can't be kept.
+            KvwError: the strategy's ``keep`` breaks the contract.
         """
         kept = {
             folder: [
-                Entry("", self.space.decode(one.genome), one.evaluation, notes=dict(one.notes))
-                for one in candidates
-                if one.evaluation
+                Entry("", self.space.decode(candidate.genome), candidate.evaluation, notes=dict(candidate.notes))
+                for candidate in candidates
+                if candidate.evaluation
             ]
             for folder, candidates in self.stage.keep(self.strategy).items()
         }
@@ -151,7 +151,7 @@ class Chain:
         return sorted(entries, key=lambda entry: -entry.evaluation.score)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the chain is: stage, counts, base voice, seeds if they are not those it began with, inner state."""
+        """The current stage, counts, base voice, seeds unless they are the first ones, and the strategy's state."""
         return {
             "stage": self._number,
             "entered": self.entered,
@@ -163,7 +163,7 @@ class Chain:
         }
 
     def _load(self, state: Mapping[str, Any]) -> None:
-        top = self._first if state["top"] is None else [entry_of(one) for one in state["top"]]
+        top = self._first if state["top"] is None else [entry_of(entry) for entry in state["top"]]
         self._enter(state["stage"], top, state["base"], state["entered"])
         self.uncounted = state["uncounted"]
         self._best = unpack(state["best"])

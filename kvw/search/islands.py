@@ -1,4 +1,4 @@
-"""Several stages side by side as if they were one: what :mod:`strategies.islands` works on."""
+"""Several stages side by side as if they were one, for :mod:`strategies.islands`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Island:
     """A strategy at work in a space.
 
     Attributes:
-        stage: that made it.
-        space: that it searches.
-        strategy: with its own seeds.
-        rng: its randomness.
+        stage: makes the strategy.
+        space: searched by the strategy.
+        strategy: has its own seeds.
+        rng: the strategy's random generator.
     """
 
     stage: SearchStage
@@ -33,7 +33,7 @@ class Island:
 
 
 class Union:
-    """A space of spaces: the first gene is the number of one, the next are a genome of that, the rest is 0.
+    """A space of spaces: the first gene is a space's number, the next are a genome of that space, the rest is 0.
 
     Args:
         spaces: at least one.
@@ -47,25 +47,25 @@ class Union:
         self.scale[1 : 1 + spaces[0].dim] = spaces[0].scale
 
     def join(self, number: int, genome: Genome) -> Genome:
-        """The genome here of a genome of the space with that number."""
+        """Converts a genome of space ``number`` to one of the union."""
         joined = np.zeros(self.dim)
         joined[0] = number
         joined[1 : 1 + len(genome)] = genome
         return joined
 
     def decode(self, genome: Genome) -> Voice:
-        """As :class:`kvw.spaces.base.Space`."""
+        """Decodes in the space that the first gene names."""
         space = self._spaces[int(genome[0])]
         return space.decode(genome[1 : 1 + space.dim])
 
     def encode(self, voice: Voice) -> Genome:
-        """As :class:`kvw.spaces.base.Space`, in the first one."""
+        """Encodes in the first space."""
         return self.join(0, self._spaces[0].encode(voice))
 
 
 @dataclass(frozen=True)
 class Archipelago(SearchStage):
-    """A stage of several, side by side; ``space`` makes the :class:`Union` of theirs, ``strategy`` takes ``islands``.
+    """Several stages side by side as one; ``space`` makes a :class:`Union`, ``strategy`` takes ``islands``.
 
     Attributes:
         members: the stages, each in its own space; their ``step_limit`` does not count.
@@ -76,10 +76,10 @@ class Archipelago(SearchStage):
     def make(
         self, bank: Sequence[Voice], top: Sequence[Entry], base: Voice, rng: np.random.Generator
     ) -> tuple[Space, list[Candidate], Strategy]:
-        """As :class:`kvw.search.stage.SearchStage`; every island has its own seeds, so there are none here."""
+        """As :class:`kvw.search.stage.SearchStage`, without seeds: every island has its own."""
         islands = []
         for member in self.members:
-            own = np.random.default_rng(int(rng.integers(2**63)))  # not spawn(): what that counts is in no state
+            own = np.random.default_rng(int(rng.integers(2**63)))  # not spawn(): no state has its counter
             space, _, strategy = member.make(bank, top, base, own)
             islands.append(Island(member, space, strategy, own))
         union = self.attempt(self.space, spaces=[island.space for island in islands])

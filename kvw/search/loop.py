@@ -1,7 +1,7 @@
 """The search: rank the stock voices, then let a chain of strategies run until a budget is spent.
 
-Read :func:`search` from the top: it is the order of a search. The turn of the loop is DEAP's own ``eaGenerateUpdate``;
-an executor takes the place of its ``map``.
+Read :func:`search` from the top: it is the order of a search. The loop is DEAP's own ``eaGenerateUpdate``, with an
+executor as its ``map``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from kvw.search.strategy import Finished
 from kvw.types import Voice, mean_voice
 
 MOST_FAILING = 100
-"""Candidates in a row that may fail: beyond, it is the model or the machine that fails."""
+"""Candidates in a row that may fail; more suggest a fault of the model or the machine."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class SearchResult:
     """What a search found.
 
     Attributes:
-        ranking: the bank by target similarity, best first; only the first stage was run.
-        top: the best ``population_limit`` of it, complete, by score.
-        start: the first candidate; None if there was no budget for one, or the first strategy does not begin at the
-            start (see ``total`` of :class:`kvw.search.strategy.Strategy`).
-        archive: of the candidates; ``archive.best`` is the result, None if no candidate could be scored.
+        ranking: stock voices by target similarity, best first, without their other similarities.
+        top: the first ``population_limit`` of them, evaluated in full, by score.
+        start: the first candidate; None without a budget for one, or if the first strategy does not begin at the start
+            (see ``total`` of :class:`kvw.search.strategy.Strategy`).
+        archive: the search's; ``archive.best`` is the result, None if no candidate could be scored.
         reason: why the search stopped.
-        seconds: it took.
+        seconds: the duration.
     """
 
     ranking: list[Entry]
@@ -83,21 +83,21 @@ def search(
         bank: stock voices by name, at least one.
         executor: evaluates voices.
         stages: strategies and their spaces, one after the other, at least one.
-        rng: the randomness of the strategies.
+        rng: the strategies' random generator.
         budget: when to stop.
-        population_limit: how many of the bank, the nearest to the target, are seeds; all of a smaller bank.
+        population_limit: stock voices nearest to the target that are seeds; all of a smaller bank.
         starting_voice: where to start; the mean of the seeds if None.
         observers: called after the ranking and after each generation, in order.
-        record: of the search, which resumes where the record ends, the other arguments being as they were; or None.
-        cache: of utterances, for the executor; None for none.
+        record: where the search is stored; it resumes from the latest state, with the other arguments unchanged.
+        cache: utterances, for the executor; or None.
 
     Raises:
-        KvwError: no stock voice could be scored, nor :data:`MOST_FAILING` candidates in a row, or a strategy breaks its
-            contract.
+        KvwError: no stock voice could be scored, :data:`MOST_FAILING` candidates in a row failed, or a strategy breaks
+            its contract.
     """
     state = record.latest() if record else None
     started = time.monotonic() - (state["seconds"] if state else 0.0)
-    # another ranking, of a machine that now has the memory for a voice, would make another space
+    # a new ranking could differ, on a machine with more memory for example, and change the space
     known = record.known_ranking(bank) if record and state else None
     ranking, top = known or rank(bank, executor, population_limit, observers, cache)
     for observer in observers:
@@ -146,7 +146,7 @@ def search(
 
     toolbox = base.Toolbox()
     toolbox.register("map", evaluate_all)
-    toolbox.register("evaluate", executor)  # DEAP hands it to map, which knows it already
+    toolbox.register("evaluate", executor)  # DEAP passes it to map, which ignores it
     toolbox.register("generate", chain.generate)
     toolbox.register("update", chain.update)
 
@@ -196,13 +196,13 @@ def restoring() -> Iterator[None]:
 
 
 def gate_of(reference: Candidate | None) -> Gate:
-    """The gate that compares with a candidate; open without one, or where that could not be scored."""
-    seen = reference.evaluation if reference else None
-    return Gate(seen.score, seen.parts) if seen and not seen.failed else OPEN
+    """The gate of a reference; open without a reference, or if it could not be scored."""
+    evaluation = reference.evaluation if reference else None
+    return Gate(evaluation.score, evaluation.parts) if evaluation and not evaluation.failed else OPEN
 
 
 def check_failing(archive: Archive, population: Sequence[Candidate]) -> None:
-    """Ends a search in which nothing can be scored any more.
+    """Ends a search whose candidates all fail.
 
     Raises:
         KvwError: :data:`MOST_FAILING` candidates in a row have failed.
@@ -210,7 +210,7 @@ def check_failing(archive: Archive, population: Sequence[Candidate]) -> None:
     last = population[-1].evaluation
     if archive.failing >= MOST_FAILING and last:
         raise KvwError(
-            f"the last {archive.failing} candidates could not be scored; that of step {archive.steps - 1} is "
+            f"the last {archive.failing} candidates could not be scored; candidate {archive.steps - 1} is "
             f"{last.status} ({last.detail}); check the weights, the device and the settings of the strategy",
             EXIT_TOO_MANY_FAILURES,
         )

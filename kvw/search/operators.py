@@ -1,7 +1,7 @@
 """Variation and selection for evolutionary strategies, chosen by name, with their settings.
 
-Selection is DEAP's, under :func:`kvw.search.strategy.deap_random`. What varies genomes is written on arrays and on the
-strategy's own ``rng``: DEAP's operators go gene by gene, and a voice can have 130,560. Steps are in units of
+Selection is DEAP's, under :func:`kvw.search.strategy.deap_random`. Variation uses numpy arrays and the strategy's own
+``rng``: DEAP's operators go gene by gene, and a genome can have 130,560 genes. Steps are in units of
 ``space.scale``, so that one setting serves every space.
 """
 
@@ -23,17 +23,17 @@ def one_of(what: str, name: str, names: Iterable[str]) -> None:
     """Checks that ``name`` is one of ``names``.
 
     Raises:
-        ValueError: it is not; the valid ones are named.
+        ValueError: ``name`` is not valid.
     """
     if name not in set(names):
         raise ValueError(f"{what}: expected {', '.join(names)}; got {name!r}")
 
 
 def within(what: str, value: float, low: float, high: float) -> None:
-    """Checks that ``low <= value <= high``, and that it is finite.
+    """Checks that ``value`` is finite and ``low <= value <= high``.
 
     Raises:
-        ValueError: it is not.
+        ValueError: ``value`` is out of range.
     """
     if not (low <= value <= high and value < np.inf):
         raise ValueError(f"{what}: expected a number from {low:g} to {high:g}; got {value}")
@@ -59,7 +59,7 @@ class Selection:
         within("selection.size", self.size, 1, np.inf)
 
     def __call__(self, population: Sequence[Candidate], count: int, rng: np.random.Generator) -> list[Candidate]:
-        """``count`` of ``population``, some of them several times."""
+        """Picks ``count`` parents, some of them several times."""
         with deap_random(rng):
             if self.name == "tournament":
                 chosen = tools.selTournament(population, count, tournsize=self.size)
@@ -79,8 +79,8 @@ class Crossover:
 
     Attributes:
         name: ``blend`` (BLX-alpha, Eshelman & Schaffer 1993); ``simulated_binary`` (SBX, Deb & Agrawal 1995);
-            ``spherical``, on the arc between the two around the space's origin; ``halves``, one's timbre with the
-            other's prosody.
+            ``spherical``, on the arc between the parents around the space's origin; ``halves``, one parent's
+            timbre with the other's prosody.
         probability: that a pair is crossed at all, [0, 1].
         alpha: of ``blend``: how far beyond the parents a gene may fall, in units of their distance, 0 or more.
         eta: of ``simulated_binary``: the higher, the more the children resemble their parents, above 0.
@@ -121,7 +121,7 @@ class Crossover:
 
 
 def mixed(one: Genome, two: Genome, share: Genome) -> tuple[Genome, Genome]:
-    """Each gene ``share`` of the way from the one to the other, and as far from the other to the one."""
+    """The points ``share`` of the way from ``one`` to ``two`` and from ``two`` to ``one``, gene by gene."""
     return (1 - share) * one + share * two, share * one + (1 - share) * two
 
 
@@ -150,9 +150,9 @@ class Mutation:
     """Varies a child.
 
     Attributes:
-        name: ``gaussian``; ``sparse``, a few genes by more: ``share`` / 10 of them by ``sigma`` x sqrt(10);
+        name: ``gaussian``; ``sparse``, fewer genes by more: ``share`` / 10 of them by ``sigma`` x sqrt(10);
             ``self_adaptive``, gaussian with a step of its own for each candidate, inherited and varied.
-        sigma: standard deviation in units of ``space.scale``, above 0; the first one of ``self_adaptive``.
+        sigma: standard deviation in units of ``space.scale``, above 0; the first one for ``self_adaptive``.
         share: of the genes that vary, (0, 1].
 
     Raises:
@@ -169,7 +169,7 @@ class Mutation:
         within("mutation.share", self.share, 1e-9, 1)
 
     def __call__(self, candidate: Candidate, space: Space, rng: np.random.Generator) -> None:
-        """Varies ``candidate`` in place; notes its step."""
+        """Varies ``candidate`` in place; adds its step to its notes."""
         sigma, share = self.sigma, self.share
         if self.name == "sparse":
             sigma, share = sigma * np.sqrt(10), share / 10
@@ -203,7 +203,7 @@ def founders(
 def offspring(
     parents: Sequence[Candidate], cross: Crossover, mutate: Mutation, space: Space, rng: np.random.Generator
 ) -> list[Candidate]:
-    """A child of each parent, an even number of them: copies, crossed by pairs, then mutated."""
+    """A child of each of an even number of parents: copies, crossed in pairs, then mutated."""
     children = [Candidate(parent.genome, parent.notes) for parent in parents]
     for one, two in zip(children[::2], children[1::2], strict=True):
         cross(one, two, space, rng)
@@ -213,8 +213,8 @@ def offspring(
 
 
 def replace_worst(population: list[Candidate], newcomer: Candidate) -> None:
-    """Puts an evaluated newcomer in the place of the worst of a population if it is better, and new to it."""
-    if any(np.array_equal(one.genome, newcomer.genome) for one in population):
+    """Replaces the worst of a population by an evaluated newcomer that is better, and new to the population."""
+    if any(np.array_equal(candidate.genome, newcomer.genome) for candidate in population):
         return
     worst = min(range(len(population)), key=lambda number: population[number].fitness)
     if newcomer.fitness > population[worst].fitness:

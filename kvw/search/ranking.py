@@ -28,7 +28,7 @@ def rank(
     """Orders stock voices by target similarity and evaluates the first ``limit`` of them in full.
 
     Returns:
-        every voice, best target similarity first; and the complete ones, best score first.
+        Every voice, best target similarity first; and the first ``limit`` voices, best score first.
 
     Raises:
         KvwError: no stock voice could be scored.
@@ -38,10 +38,10 @@ def rank(
     def evaluate(voices: Mapping[str, Voice], gate: Gate, before: int) -> list[Entry]:
         names, entries = list(voices), list[Entry]()
         while len(entries) < len(names):
-            size = max(RANKING_BATCH, executor.batch)  # which may have grown meanwhile
+            size = max(RANKING_BATCH, executor.batch)  # may have grown meanwhile
             some = names[len(entries) : len(entries) + size]
-            seen = executor([voices[name] for name in some], gate, cache)
-            entries += [Entry(name, voices[name], one) for name, one in zip(some, seen, strict=True)]
+            evaluations = executor([voices[name] for name in some], gate, cache)
+            entries += [Entry(name, voices[name], found) for name, found in zip(some, evaluations, strict=True)]
             for observer in observers:
                 observer.ranking(before + len(entries), total)
         return entries
@@ -53,7 +53,7 @@ def rank(
     if not top[0].evaluation.complete:
         why = top[0].evaluation
         raise KvwError(
-            f"no stock voice could be scored: the nearest one's audio is {why.status} ({why.detail}); "
+            f"no stock voice could be scored: the nearest voice's audio is {why.status} ({why.detail}); "
             "check the weights, the voices and the texts",
             EXIT_TOO_MANY_FAILURES,
         )

@@ -23,9 +23,9 @@ class SearchStage:
 
     Attributes:
         name: for messages.
-        space: makes the space, of ``bank``, ``top`` and ``base``.
-        strategy: makes the strategy, of ``space``, ``seeds`` and ``rng``.
-        step_limit: candidates of this stage; None is what is left of the search's.
+        space: makes the space from ``bank``, ``top`` and ``base``.
+        strategy: makes the strategy from ``space``, ``seeds`` and ``rng``.
+        step_limit: most candidates of this stage; None for no limit but the search's.
     """
 
     name: str
@@ -45,7 +45,7 @@ class SearchStage:
             bank: every stock voice.
             top: the best voices known, best first.
             base: the voice to start from.
-            rng: the strategy's randomness.
+            rng: the strategy's random generator.
 
         Raises:
             KvwError: a setting is out of its range, or a plugin raises.
@@ -58,11 +58,11 @@ class SearchStage:
         return space, seeds, self.attempt(self.strategy, space=space, seeds=seeds, rng=rng)
 
     def generate(self, strategy: Strategy, dim: int) -> list[Candidate]:
-        """What ``strategy`` proposes.
+        """The candidates that ``strategy`` proposes.
 
         Raises:
             Finished: nothing is left to propose.
-            KvwError: it raised, or what it gave is not a list of candidates with ``dim`` finite genes each.
+            KvwError: the strategy raised, or did not return a list of candidates with ``dim`` finite genes each.
         """
         population = self.attempt(strategy.generate)
         if not isinstance(population, list) or not population:
@@ -77,14 +77,14 @@ class SearchStage:
         return population
 
     def keep(self, strategy: Strategy) -> dict[str, list[Candidate]]:
-        """What ``strategy`` wants to be saved, by folder; nothing, if it does not say.
+        """The candidates that ``strategy`` keeps, by folder; none if it has no ``keep``.
 
         Raises:
-            KvwError: it raised, or what it gave is not that.
+            KvwError: the strategy raised, or did not return lists of candidates by folder.
         """
         kept = self.attempt(getattr(strategy, "keep", dict))
         fits = isinstance(kept, dict) and all(isinstance(folder, str) for folder in kept)
-        if not fits or not all(isinstance(one, Candidate) for candidates in kept.values() for one in candidates):
+        if not fits or not all(isinstance(each, Candidate) for candidates in kept.values() for each in candidates):
             raise self._breach(f"expected lists of candidates by folder from keep(); got {kept!r:.80}")
         for folder in kept:
             if safe_stem(folder) != folder:
@@ -93,10 +93,10 @@ class SearchStage:
         return dict(kept)
 
     def attempt(self, function: Callable[..., Any], *args: Any, **more: Any) -> Any:
-        """What ``function`` of the space's or the strategy's returns.
+        """Calls a function of the space or the strategy.
 
         Raises:
-            KvwError: it raised anything but that and :class:`Finished`.
+            KvwError: the function raised anything but :class:`Finished`.
         """
         try:
             return function(*args, **more)

@@ -1,7 +1,7 @@
-"""Everything that a search needs to resume bit for bit, as JSON that refers to its arrays by their digests.
+"""The state from which a search resumes bit for bit, as JSON that refers to its arrays by their digests.
 
-An array is stored once, however many checkpoints refer to it: in KVoiceWalk's space a genome has a megabyte, and a walk
-changes it only when it takes a step. Strategies, candidates and random generators become plain state here, and back.
+An array is stored once, however many states refer to it: in KVoiceWalk's space a genome has a megabyte, and a walk
+changes it only when it accepts a step. This module converts strategies, candidates and random generators.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def state_dict(strategy: Strategy) -> dict[str, Any]:
         try:
             if not name.startswith("_"):
                 state[name] = pack(value)
-        except TypeError:  # space, rng and the like, which the constructor is given again
+        except TypeError:  # space, rng and the like come from the constructor
             continue
     return state
 
 
 def load_state_dict(strategy: Strategy, state: Mapping[str, Any]) -> None:
-    """Lets ``strategy`` go on as the one that gave ``state``."""
+    """Restores ``strategy`` from its :func:`state_dict`."""
     own = getattr(strategy, "load_state_dict", None)
     if own:
         own(state)
@@ -56,7 +56,7 @@ def pack(value: Any) -> Any:
     """A copy of ``value`` in which candidates are dicts.
 
     Raises:
-        TypeError: there is something else in it than numbers, text, arrays, lists, tuples, dicts and candidates.
+        TypeError: ``value`` has anything but numbers, text, arrays, lists, tuples, dicts and candidates.
     """
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
@@ -68,22 +68,22 @@ def pack(value: Any) -> Any:
             PACKED: {"genome": value.genome.copy(), "notes": dict(value.notes), "evaluation": seen and pack(vars(seen))}
         }
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: pack(one) for key, one in value.items()}
+        return {key: pack(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [pack(one) for one in value]
+        return [pack(item) for item in value]
     raise TypeError(f"can't be saved: {type(value).__name__}")
 
 
 def unpack(value: Any) -> Any:
     """The reverse of :func:`pack`, with lists for tuples."""
     if isinstance(value, list):
-        return [unpack(one) for one in value]
+        return [unpack(item) for item in value]
     if isinstance(value, np.ndarray):
         return value.copy(order="K")
     if not isinstance(value, dict):
         return value
     if PACKED not in value:
-        return {key: unpack(one) for key, one in value.items()}
+        return {key: unpack(item) for key, item in value.items()}
     packed = value[PACKED]
     candidate = Candidate(packed["genome"], packed["notes"])
     if packed["evaluation"]:
@@ -95,7 +95,7 @@ ARRAY = "kvw.array"
 """Marks the digest of an array in the JSON."""
 
 KINDS = frozenset("?bBhHiIlLqQefd")
-"""Types of numbers, in numpy's letters, that a stored array may have."""
+"""Number types of stored arrays, as numpy's type characters."""
 
 MOST_DIMENSIONS = 8
 
@@ -105,9 +105,9 @@ class Stored:
     """An array as bytes.
 
     Attributes:
-        dtype: of its numbers, such as ``<f8``.
+        dtype: the numbers' type, such as ``<f8``.
         shape: JSON list.
-        order: ``C`` or ``F``: ``eigh`` gives Fortran's, and products of the other differ in their last bits.
+        order: memory layout, ``C`` or ``F``: ``eigh`` returns ``F``; products of a ``C`` copy differ in the last bits.
         data: the numbers in that order.
     """
 
@@ -118,35 +118,35 @@ class Stored:
 
     @property
     def digest(self) -> str:
-        """sha256 over all of it, 64 hex digits."""
+        """sha256 of all attributes, 64 hex digits."""
         head = f"{self.dtype} {self.shape} {self.order}\n".encode()
         return hashlib.sha256(head + self.data).hexdigest()
 
     def array(self) -> NDArray[Any]:
-        """The array, the caller's own.
+        """The array, a new copy.
 
         Raises:
-            ValueError: its parts do not fit together.
+            ValueError: the attributes describe no array.
         """
         shape = json.loads(self.shape)
         plain = isinstance(shape, list) and len(shape) <= MOST_DIMENSIONS
         if not plain or not all(type(size) is int and size >= 0 for size in shape) or self.order not in ("C", "F"):
-            raise ValueError(f"an array of shape {self.shape!r:.40} and order {self.order!r:.10}")
+            raise ValueError(f"invalid array shape {self.shape!r:.40} or order {self.order!r:.10}")
         try:
             dtype = np.dtype(self.dtype)
         except TypeError as error:
-            raise ValueError(f"an array of {self.dtype!r:.40}") from error
+            raise ValueError(f"invalid array type {self.dtype!r:.40}") from error
         if dtype.char not in KINDS or dtype.subdtype:
-            raise ValueError(f"an array of {self.dtype!r:.40}")
+            raise ValueError(f"invalid array type {self.dtype!r:.40}")
         numbers: NDArray[Any] = np.frombuffer(self.data, dtype)
         return numbers.reshape(shape, order=self.order).copy(order=self.order)
 
 
 def store_array(array: NDArray[Any]) -> Stored:
-    """An array as bytes.
+    """Converts an array to bytes.
 
     Raises:
-        TypeError: its numbers are of another type than :data:`KINDS`.
+        TypeError: the numbers' type is not in :data:`KINDS`.
     """
     if array.dtype.char not in KINDS:
         raise TypeError(f"can't be saved: an array of {array.dtype}")
@@ -162,7 +162,7 @@ def freeze(state: Any) -> tuple[str, dict[str, Stored]]:
         state: of numpy arrays, numpy scalars and JSON values; floats may be infinite.
 
     Raises:
-        TypeError: there is something else in it.
+        TypeError: ``state`` has anything else.
     """
     arrays: dict[str, Stored] = {}
 
@@ -174,10 +174,10 @@ def freeze(state: Any) -> tuple[str, dict[str, Stored]]:
         if isinstance(value, dict):
             if ARRAY in value or not all(isinstance(key, str) for key in value):
                 raise TypeError(f"can't be saved: a dict with the keys {list(value)!r:.80}")
-            return {key: plain(one) for key, one in value.items()}
+            return {key: plain(item) for key, item in value.items()}
         if isinstance(value, np.generic):
             return value.item()
-        return [plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+        return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
     return json.dumps(plain(state)), arrays
 
@@ -187,10 +187,10 @@ def thaw(text: str, find: Callable[[str], NDArray[Any]]) -> Any:
 
     Args:
         text: JSON.
-        find: gives the array of a digest.
+        find: returns the array of a digest.
 
     Raises:
-        ValueError: it is no JSON, or nested too deeply.
+        ValueError: ``text`` is not JSON, or nested too deeply.
     """
 
     def rich(value: dict[str, Any]) -> Any:
@@ -199,13 +199,13 @@ def thaw(text: str, find: Callable[[str], NDArray[Any]]) -> Any:
     try:
         return json.loads(text, object_hook=rich)
     except RecursionError:
-        raise ValueError("JSON that is nested too deeply") from None
+        raise ValueError("the JSON is nested too deeply") from None
 
 
 def random_state(rng: np.random.Generator) -> dict[str, Any]:
     """The state of ``rng``, and of the global generators: a plugin may draw from those, though it should not."""
     version, numbers, gauss = random.getstate()
-    torch = sys.modules.get("torch")  # where nobody has imported it, nobody draws from it
+    torch = sys.modules.get("torch")  # unless imported, nothing draws from it
     return {
         "rng": rng.bit_generator.state,
         "python": {"version": version, "numbers": np.array(numbers, dtype=np.uint32), "gauss": gauss},
@@ -215,7 +215,7 @@ def random_state(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def set_random_state(rng: np.random.Generator, state: Mapping[str, Any]) -> None:
-    """Takes up a :func:`random_state`."""
+    """Restores a :func:`random_state`."""
     rng.bit_generator.state = state["rng"]
     python = state["python"]
     random.setstate((python["version"], tuple(python["numbers"].tolist()), python["gauss"]))

@@ -1,7 +1,7 @@
-"""What a search strategy is: it proposes candidates and learns from their scores.
+"""The contract of strategies, which propose candidates and learn from their scores.
 
 A strategy is one file in ``strategies/`` and one YAML in ``conf/strategy/``. ``strategies/random_search.py`` is the
-shortest whole example. It imports kvw, numpy and deap, never torch, kokoro or hydra.
+shortest whole example. A strategy imports kvw, numpy and deap, never torch, kokoro or hydra.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ class Finished(Exception):
 class Strategy(Protocol):
     """DEAP's ask and tell, as ``deap.algorithms.eaGenerateUpdate`` calls them.
 
-    A constructor takes, keyword-only, those that it needs of ``space`` (:class:`kvw.spaces.base.Space`), ``seeds`` (the
+    A constructor takes, keyword-only, what it needs of ``space`` (:class:`kvw.spaces.base.Space`), ``seeds`` (the
     best voices known for the target as candidates, best first; ``seed.fitness.valid`` where the space holds that voice
-    exactly, so that its score is known) and ``rng`` (a numpy Generator, the only randomness), then its own settings,
-    which it checks.
+    exactly, so that its score is known) and ``rng`` (a numpy Generator, the only source of randomness), then
+    its own settings, which it checks.
 
     A strategy may also have
 
-    - ``reference() -> Candidate | None``: whom the gate compares with, None for no gate. For the others it is the best
-      complete candidate since the strategy began. Or ``references(population) -> list[Candidate | None]``, for each.
-    - ``total: int``: it proposes so many candidates and no others. They are not counted against ``step_limit``.
-    - ``keep() -> dict[str, list[Candidate]]``: what is saved at its end, by folder; a strategy that follows takes them
-      as its seeds.
-    - ``receive(candidate)``: takes in a complete candidate of its space that it did not propose, after an update:
-      ``strategy=islands`` sends it the best of another strategy.
+    - ``reference() -> Candidate | None``: the gate's reference, None for no gate; by default the best complete
+      candidate since the strategy began. Or ``references(population) -> list[Candidate | None]``, for each.
+    - ``total: int``: how many candidates it proposes altogether. They do not count against ``step_limit``.
+    - ``keep() -> dict[str, list[Candidate]]``: the candidates to be saved at its end, by folder; they are the
+      seeds of the next strategy.
+    - ``receive(candidate)``: called after an update with a complete candidate of its space that it did not propose:
+      ``strategy=islands`` sends the best of another strategy.
     - ``state_dict()`` and ``load_state_dict(state)``: all that changes during a search, as numpy arrays and JSON
-      values. Without them it is every public attribute that holds such values, or candidates: call private
-      (``_seeds``) what the constructor makes for good.
+      values. Without them, the state is every public attribute that holds such values, or candidates: give
+      constants a private name (``_seeds``).
     """
 
     def generate(self) -> list[Candidate]:
@@ -57,7 +57,7 @@ class Strategy(Protocol):
 def deap_random(rng: np.random.Generator) -> Iterator[None]:
     """Lets DEAP draw from ``rng``: deap.tools draws from ``random`` and deap.cma from ``numpy.random``.
 
-    Within the block both are seeded from ``rng``; behind it they are as before.
+    Within the block both are seeded from ``rng``; after it they are as before.
     """
     before = random.getstate(), np.random.get_state()  # noqa: NPY002 - deap draws from it
     seed = int(rng.integers(2**32))
