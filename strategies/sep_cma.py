@@ -1,7 +1,7 @@
 """Separable CMA-ES: the covariance matrix is diagonal, so that large spaces cost no more than small ones.
 
-Source: Ros & Hansen 2008, "A simple modification in CMA-ES achieving linear time and space complexity". Each gene's step
-adapts (dimensions + 2) / 3 times faster than in CMA-ES.
+Source: Ros & Hansen 2008, "A simple modification in CMA-ES achieving linear time and space complexity". Each gene's
+step adapts (dimensions + 2) / 3 times faster than in CMA-ES.
 """
 
 from __future__ import annotations
