@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kvw.config.nodes import maker
 from kvw.errors import EXIT_BAD_INPUT, EXIT_TOO_MANY_FAILURES, KvwError
-from kvw.executors import scheduler
+from kvw.executors import scheduler as scheduling
 from kvw.executors.rounds import MOST_DEATHS, LostError, crashed
 from kvw.executors.scheduler import LONGEST_BATCH, Scheduler
 from tests.support.simulated import Simulation, found
@@ -22,7 +22,7 @@ def clock(monkeypatch):
     """Has ledgers read the clock of a simulation."""
 
     def use(simulation):
-        monkeypatch.setattr(scheduler, "time", SimpleNamespace(monotonic=simulation.monotonic))
+        monkeypatch.setattr(scheduling, "time", SimpleNamespace(monotonic=simulation.monotonic))
         return simulation
 
     return use
@@ -324,7 +324,7 @@ def test_without_ray_it_is_one_line_what_to_install(monkeypatch):
 def test_whatever_happens_nothing_is_lost_and_nothing_is_recorded_twice(count, workers, batch, speeds, deadly, faults):
     simulation = Simulation(workers, speeds=speeds, deadly=sorted(deadly), batch=batch)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(scheduler, "time", SimpleNamespace(monotonic=simulation.monotonic))
+        patched.setattr(scheduling, "time", SimpleNamespace(monotonic=simulation.monotonic))
         scheduler = Scheduler(simulation, deadline=50.0, wait=10.0, advice="buy another", local=found)
         scheduler([0])
 
