@@ -300,7 +300,8 @@ def test_workers_that_evaluate_several_at_once_get_whole_batches_or_equal_shares
 
 
 def test_without_ray_it_is_one_line_what_to_install(monkeypatch):
-    monkeypatch.delitem(sys.modules, "kvw.executors.ray_executor", raising=False)
+    for module in ("ray_executor", "ray_cluster"):
+        monkeypatch.delitem(sys.modules, f"kvw.executors.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(KvwError, match=r"Ray is not installed; pip install 'kvw\[ray\]'") as caught:
         maker({"_target_": "kvw.executors.ray_executor.RayExecutor"}, "executor")

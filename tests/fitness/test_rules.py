@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvw.evaluation import OPEN, Gate, harmonic_mean
-from kvw.fitness.hybrid import STAGES
+from kvw.fitness.hybrid import NEEDED, STAGES
 from kvw.fitness.rules import Lossless, Margin
 from tests.conftest import WEIGHTS
 
