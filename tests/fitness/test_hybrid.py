@@ -24,6 +24,7 @@ from kvw.fitness.rules import Lossless, Margin
 from kvw.fitness.speaker import SpeakerEncoder
 from kvw.types import SAMPLE_RATE
 from tests.conftest import SHORT, WEIGHTS, Recorded, default_fitness, numbered
+from tests.support.fitness import recorded_fitness
 from tests.support.reference import own_embedding
 
 PROBE = "She carried nine lemons home."
@@ -92,14 +93,6 @@ def test_ranking_runs_the_first_stage_alone(fitness, bank):
 @pytest.fixture
 def speech(fitness, embedded, bank):
     return fitness.listener.speak([bank["af_iris"]], embedded.script(SHORT["target_text"]))[0]
-
-
-def recorded_fitness(waves, other, encoder, demo, **settings):
-    synthesizer = Recorded(waves, other)
-    made = default_fitness(
-        synthesizer=synthesizer, encoder=encoder, **{"target": [demo[: 4 * SAMPLE_RATE]], **SHORT, **settings}
-    )
-    return made, synthesizer
 
 
 def test_a_stopped_candidate_never_speaks_the_other_text(speech, encoder, demo):
