@@ -1,4 +1,7 @@
-"""The scheduler of workers somewhere else, on workers that only pretend, by a clock that only pretends."""
+"""The scheduler of workers somewhere else, on workers that only pretend, by a clock that only pretends.
+
+Above 300 lines, because one simulation serves them all, and a case is a history of its workers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A run that was stopped, however that was, goes on as if it never had been: through the command line, with speech."""
+"""A run that was stopped, however that was, goes on as if it never had been: through the command line, with speech.
+
+Above 300 lines, because all of it resumes copies of one run.
+"""
 
 from __future__ import annotations
 
