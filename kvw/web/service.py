@@ -2,6 +2,7 @@
 
 A request names a run or a voice by a label that this module gave out, and a search by its number. The only paths in
 requests are those of uploads, and :meth:`kvw.web.files.Files.uploaded` checks them.
+Above 300 lines, because all tabs share one object, and its methods share locks and labels.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Every result is scored again by the default fitness on KVoiceWalk's two texts, whatever its own search optimised, and
 judged on texts and a clip that no search heard. Cells that are finished are kept: run it again to go on.
+Above 300 lines, because grid, cells, tables and verdict are one experiment, read from top to bottom.
 """
 
 from __future__ import annotations

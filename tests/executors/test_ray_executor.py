@@ -25,8 +25,8 @@ from kvw.fitness.utterances import DictCache
 from tests.conftest import SHORT
 from tests.stress import determinism
 from tests.support import nodes
-from tests.tasks.test_resume import equal
-from tests.tasks.test_search import members, start
+from tests.support.children import members, start
+from tests.support.records import equal
 
 pytestmark = pytest.mark.extras
 

@@ -1,4 +1,7 @@
-"""The scheduler of workers somewhere else, on workers that only pretend, by a clock that only pretends."""
+"""The scheduler of workers somewhere else, on workers that only pretend, by a clock that only pretends.
+
+Above 300 lines, because one simulation serves them all, and a case is a history of its workers.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 
 from kvw.config.nodes import maker
 from kvw.errors import EXIT_BAD_INPUT, EXIT_TOO_MANY_FAILURES, KvwError
-from kvw.executors import scheduler
+from kvw.executors import scheduler as scheduling
 from kvw.executors.rounds import MOST_DEATHS, LostError, crashed
 from kvw.executors.scheduler import LONGEST_BATCH, Scheduler
 from tests.support.simulated import Simulation, found
@@ -22,7 +25,7 @@ def clock(monkeypatch):
     """Has ledgers read the clock of a simulation."""
 
     def use(simulation):
-        monkeypatch.setattr(scheduler, "time", SimpleNamespace(monotonic=simulation.monotonic))
+        monkeypatch.setattr(scheduling, "time", SimpleNamespace(monotonic=simulation.monotonic))
         return simulation
 
     return use
@@ -300,7 +303,8 @@ def test_workers_that_evaluate_several_at_once_get_whole_batches_or_equal_shares
 
 
 def test_without_ray_it_is_one_line_what_to_install(monkeypatch):
-    monkeypatch.delitem(sys.modules, "kvw.executors.ray_executor", raising=False)
+    for module in ("ray_executor", "ray_cluster"):
+        monkeypatch.delitem(sys.modules, f"kvw.executors.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(KvwError, match=r"Ray is not installed; pip install 'kvw\[ray\]'") as caught:
         maker({"_target_": "kvw.executors.ray_executor.RayExecutor"}, "executor")
@@ -324,7 +328,7 @@ def test_without_ray_it_is_one_line_what_to_install(monkeypatch):
 def test_whatever_happens_nothing_is_lost_and_nothing_is_recorded_twice(count, workers, batch, speeds, deadly, faults):
     simulation = Simulation(workers, speeds=speeds, deadly=sorted(deadly), batch=batch)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(scheduler, "time", SimpleNamespace(monotonic=simulation.monotonic))
+        patched.setattr(scheduling, "time", SimpleNamespace(monotonic=simulation.monotonic))
         scheduler = Scheduler(simulation, deadline=50.0, wait=10.0, advice="buy another", local=found)
         scheduler([0])
 

@@ -12,6 +12,7 @@ import pytest
 
 from kvw.config.fitness import FitnessSpec
 from kvw.config.inputs import read_inputs
+from kvw.config.invocation import compose
 from kvw.config.schema import plain
 from kvw.evaluation import OPEN, Gate
 from kvw.executors.local import LocalExecutor, multiprocessing, spare_processes
@@ -21,7 +22,7 @@ from kvw.fitness.background import Measurement, Scorers, take_all
 from kvw.fitness.speaker import SpeakerEncoder
 from kvw.types import SAMPLE_RATE
 from tests.conftest import SHORT, default_fitness, numbered
-from tests.fitness.test_hybrid import composed, recorded_fitness
+from tests.support.fitness import recorded_fitness
 from tests.support.measures import loudest, ready, slow
 
 SILENT = np.zeros(2 * SAMPLE_RATE, np.float32)
@@ -49,7 +50,7 @@ def test_every_executor_and_number_of_scorers_gives_the_same_evaluations(worker,
     handed = []
     put = worker._jobs.put
     monkeypatch.setattr(worker._jobs, "put", lambda job: handed.append(job) or put(job))
-    cfg = composed("synth=embedded", *(f"{key}='{text}'" for key, text in SHORT.items()))
+    cfg = compose("synth=embedded", *(f"{key}='{text}'" for key, text in SHORT.items()))
     settings = FitnessSpec(plain(cfg.synth), plain(cfg.fitness), "cpu", "a", 0, read_inputs(cfg))
     broken = bank["af_iris"].copy()
     broken[400] = np.nan

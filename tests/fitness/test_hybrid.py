@@ -1,3 +1,8 @@
+"""The whole evaluation: scores, stages, gates between them, and failures with names.
+
+Above 300 lines, because every optional stage is tested within the whole.
+"""
+
 from __future__ import annotations
 
 import pickle
@@ -6,8 +11,6 @@ import numpy as np
 import pytest
 import resemblyzer
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kvw.config.fitness import FitnessSpec, prior_of
 from kvw.config.inputs import read_inputs
@@ -16,18 +19,17 @@ from kvw.config.nodes import build
 from kvw.config.paths import CONF
 from kvw.config.schema import plain
 from kvw.errors import KvwError
-from kvw.evaluation import OPEN, Gate, harmonic_mean
+from kvw.evaluation import Gate, harmonic_mean
 from kvw.fitness import acoustics
 from kvw.fitness.bank_distance import BankDistance
-from kvw.fitness.hybrid import NEEDED, STAGES, HybridFitness
+from kvw.fitness.hybrid import STAGES, HybridFitness
 from kvw.fitness.rules import Lossless, Margin
 from kvw.fitness.speaker import SpeakerEncoder
 from kvw.types import SAMPLE_RATE
-from kvw.voices.files import load_bank
 from tests.conftest import SHORT, WEIGHTS, Recorded, default_fitness, numbered
+from tests.support.fitness import recorded_fitness
 from tests.support.reference import own_embedding
 
-SIMILARITY = st.floats(0.01, 1.0)
 PROBE = "She carried nine lemons home."
 FURTHER = ["Nobody was there.", "The boats lay still in the quiet harbour."]
 AVERAGED = {"target": 0.24, "others": 0.24, "self": 0.5, "feature": 0.02}
@@ -37,49 +39,13 @@ AVERAGED = {"target": 0.24, "others": 0.24, "self": 0.5, "feature": 0.02}
     ("target", "self_", "feature", "score"),
     [(0.709, 0.978, 0.47, 81.22), (0.780, 0.973, 0.34, 84.20), (0.917, 0.971, 0.54, 92.99)],
 )
-def test_the_documents_rows_have_the_documents_scores(target, self_, feature, score):
+def test_kvoicewalks_rows_have_kvoicewalks_scores(target, self_, feature, score):
     parts = {"target": target, "self": self_, "feature": feature}
     assert harmonic_mean(parts, WEIGHTS) == pytest.approx(score, abs=0.05)
 
 
 def test_a_similarity_of_zero_gives_a_score_of_zero():
     assert harmonic_mean({"target": 0.9, "self": 0.0, "feature": 0.5}, WEIGHTS) == 0.0
-
-
-def test_the_margin_stops_below_its_share_of_the_incumbent_and_not_at_it():
-    rule, gate = Margin(0.98), Gate(score=80, parts={"target": 0.5, "self": 0.9})
-    edge = 0.98 * 0.5
-    assert rule("target", {"target": edge}, WEIGHTS, gate)
-    assert rule("target", {"target": np.nextafter(edge, 1)}, WEIGHTS, gate)
-    assert not rule("target", {"target": np.nextafter(edge, 0)}, WEIGHTS, gate)
-    assert not rule("self", {"target": edge, "self": 0.8}, WEIGHTS, gate)
-    assert rule("probe", {"probe": 0.0}, WEIGHTS, gate), "the reference has no such part"
-    assert rule("target", {"target": 0.0}, WEIGHTS, OPEN)
-
-
-@pytest.mark.parametrize("rule", [lambda: Margin(-0.1), lambda: Margin(float("nan"))])
-def test_a_rule_out_of_its_range_is_refused(rule):
-    with pytest.raises(ValueError, match="expected"):
-        rule()
-
-
-WEIGHED = st.fixed_dictionaries(
-    dict.fromkeys(NEEDED, st.floats(0.01, 1)), optional=dict.fromkeys(set(STAGES) - set(NEEDED), st.floats(0, 1))
-)
-
-
-@given(st.fixed_dictionaries(dict.fromkeys(STAGES, SIMILARITY)), WEIGHED, st.floats(0, 100))
-def test_the_lossless_rule_never_stops_a_winner_after_any_stage(parts, weights, incumbent):
-    score = harmonic_mean(parts, weights)
-    ran = [stage for stage in STAGES if stage in weights]
-    for reached, stage in enumerate(ran, start=1):
-        passed = Lossless()(stage, {name: parts[name] for name in ran[:reached]}, weights, Gate(score=incumbent))
-        assert passed or score <= incumbent
-    assert passed == (score > incumbent), "nothing remains"
-
-
-def test_the_lossless_rule_stops_whoever_can_not_win():
-    assert not Lossless()("target", {"target": 0.5}, WEIGHTS, Gate(score=80))
 
 
 def test_what_weighs_nothing_does_not_count():
@@ -130,14 +96,6 @@ def test_ranking_runs_the_first_stage_alone(fitness, bank):
 @pytest.fixture
 def speech(fitness, embedded, bank):
     return fitness.listener.speak([bank["af_iris"]], embedded.script(SHORT["target_text"]))[0]
-
-
-def recorded_fitness(waves, other, encoder, demo, **settings):
-    synthesizer = Recorded(waves, other)
-    made = default_fitness(
-        synthesizer=synthesizer, encoder=encoder, **{"target": [demo[: 4 * SAMPLE_RATE]], **SHORT, **settings}
-    )
-    return made, synthesizer
 
 
 def test_a_stopped_candidate_never_speaks_the_other_text(speech, encoder, demo):
@@ -371,51 +329,6 @@ def test_a_gate_works_after_each_stage(rule, stage, every_stage, monkeypatch):
     assert (evaluation.status, evaluation.stage) == ("stopped", stage)
     assert list(evaluation.parts) == list(STAGES[: STAGES.index(stage) + 1])
     assert every_stage([numbered(0)])[0].complete, "there is no reference"
-
-
-def torn(voice):
-    """What ten accepted steps of the documents' walk make of a voice."""
-    noise = np.random.default_rng(0).standard_normal(voice.shape)
-    return (voice + 0.14 * 0.08 * np.sqrt(10) * noise).astype(np.float32)
-
-
-def test_the_prior_spares_stock_voices_and_finds_voices_that_are_torn_or_far(bank):
-    prior = BankDistance(list(bank.values()))
-    assert max(map(prior, bank.values())) < 1.5
-    mean = np.mean(list(bank.values()), axis=0)
-    far = mean + np.float32(3 * 0.14) * np.random.default_rng(1).standard_normal(256).astype(np.float32)
-    assert prior(mean) < 1 < 2 < prior(far) < 4
-    assert prior(torn(mean)) > 20
-    assert pickle.loads(pickle.dumps(prior))(far) == prior(far)
-
-
-def test_the_default_limit_spares_kokoros_own_voices(shared):
-    stock = list(load_bank(shared / "voices").voices.values())
-    prior = BankDistance(stock)
-    assert max(map(prior, stock)) < 2
-    assert prior(torn(np.mean(stock, axis=0))) > 20
-
-
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_a_prior_of_few_or_equal_voices_is_finite(count, bank):
-    stock = list(bank.values())[:count]
-    for prior in (BankDistance(stock), BankDistance([stock[0]] * count), BankDistance([numbered(0)] * count)):
-        assert 0 <= prior(stock[0]) < 1000
-
-
-def test_a_voice_that_the_prior_stops_never_speaks(embedded, encoder, demo, bank):
-    fitness = default_fitness(
-        **{"synthesizer": embedded, "encoder": encoder, "target": [demo], **SHORT},
-        weights=WEIGHTS | {"prior": 0.05},
-        gates={"prior": Margin(0.5)},
-        prior=BankDistance(list(bank.values())),
-    )
-    good, bad = fitness([bank["af_iris"], torn(bank["af_iris"])], Gate(parts={"prior": 1.0}))
-    assert (good.status, good.parts["prior"]) == ("complete", 1.0)
-    assert good.score == harmonic_mean(good.parts, WEIGHTS | {"prior": 0.05})
-    assert (bad.status, bad.stage, bad.synthesised) == ("stopped", "prior", 0.0)
-    assert (bad.target_similarity, list(bad.parts)) == (0.0, ["prior"])
-    assert 0 < bad.parts["prior"] < 0.2
 
 
 def composed(*overrides):

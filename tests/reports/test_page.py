@@ -17,9 +17,9 @@ from kvw.runs.artifacts import SPOKEN
 from kvw.runs.reader import Run
 from kvw.runs.store import Store
 from kvw.types import SAMPLE_RATE
-from tests.runs.test_reader import facts, record
+from tests.support.recorded import facts, record
+from tests.support.records import edit
 from tests.support.report_page import HELDOUT, MOST_BYTES, Page, decoded, report_of
-from tests.tasks.test_resume import edit
 
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}{% raw %} $x$ & é"
 

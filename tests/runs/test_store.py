@@ -19,7 +19,8 @@ from kvw.search.state import Stored
 from kvw.spaces.elementwise import Elementwise
 from strategies.genetic import Genetic
 from strategies.random_walk import RandomWalk
-from tests.search.test_loop import BANK, Landscape
+from tests.support.landscape import BANK, Landscape
+from tests.support.records import asked
 
 ROWS = [3, 70]
 
@@ -39,11 +40,6 @@ def recorded(path, strategy=RandomWalk, steps=12, executor=None, **more):
         **more,
     )
     store.close()
-
-
-def asked(path, question):
-    with closing(sqlite3.connect(path)) as db:
-        return db.execute(question).fetchall()
 
 
 def test_a_step_of_the_walk_that_is_not_taken_adds_less_than_64_kb_to_a_record_of_megabytes(tmp_path):

@@ -22,7 +22,7 @@ from strategies.interpolation import Interpolation
 from strategies.random_search import RandomSearch
 from strategies.random_walk import RandomWalk
 from strategies.sep_cma import SeparableCMA
-from tests.search.test_loop import BANK, Landscape, Once, Watcher, go, voice
+from tests.support.landscape import BANK, Landscape, Once, Watcher, go, voice
 
 
 def random_search(**settings):

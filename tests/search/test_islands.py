@@ -21,8 +21,8 @@ from kvw.search.stage import SearchStage
 from kvw.spaces.offset import Coherent
 from kvw.types import mean_voice
 from strategies.random_walk import RandomWalk
-from tests.runs.test_store import asked
-from tests.search.test_loop import BANK, Landscape, go
+from tests.support.landscape import BANK, Landscape, go
+from tests.support.records import asked
 
 SMALL = ("genetic strategy.size=6", "random_walk strategy.batch=3 space=coherent", "nsga2 strategy.size=4")
 

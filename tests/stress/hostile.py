@@ -2,6 +2,7 @@
 
 ``voices``, ``configs`` and ``names`` try a corpus and give a :class:`Row` for each thing in it. An execution is an
 audit event of :data:`ACTS`, or of writing outside the folder that the thing belongs to; Python's audit hooks see both.
+Above 300 lines, because the three scenarios share the hooks and the verdict.
 """
 
 # ruff: noqa: RUF005 - long lists, by the kind of thing

@@ -16,7 +16,7 @@ from kvw.search.loop import search
 from kvw.search.stage import SearchStage
 from kvw.spaces.elementwise import Elementwise
 from strategies.random_walk import RandomWalk
-from tests.search.test_loop import BANK, Landscape
+from tests.support.landscape import BANK, Landscape
 
 AWKWARD = "a b %41 #1 ?x=y&mode=rw é \"q\" 's'"
 

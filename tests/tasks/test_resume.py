@@ -1,18 +1,18 @@
-"""A run that was stopped, however that was, goes on as if it never had been: through the command line, with speech."""
+"""A run that was stopped, however that was, goes on as if it never had been: through the command line, with speech.
+
+Above 300 lines, because all of it resumes copies of one run.
+"""
 
 from __future__ import annotations
 
 import errno
 import io
-import json
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,23 +21,10 @@ from kvw.cli.main import invoke
 from kvw.errors import KvwError
 from kvw.runs import folders
 from kvw.runs.reader import Run
-from kvw.runs.store import Store
-from tests.conftest import SHORT
+from tests.support.children import TEXTS
+from tests.support.records import edit, equal, rows
 
-TEXTS = ["report=false", *(f"{key}={text}" for key, text in SHORT.items())]
 SMALL = ("synth=embedded", "population_limit=3", "fitness=averaged", "strategy=genetic", "strategy.size=6")
-RECORDED = ("candidates", "stock", "utterances")
-
-
-def rows(run, table):
-    with closing(sqlite3.connect(f"{(run / 'run.db').as_uri()}?mode=ro", uri=True)) as db:
-        return sorted(db.execute(f"SELECT * FROM {table}").fetchall(), key=repr)
-
-
-def equal(one, two):
-    """Whether two runs have the same record and the same best voice, bit for bit."""
-    files = [(run / "best.pt").read_bytes() for run in (one, two)]
-    return files[0] == files[1] and all(rows(one, table) == rows(two, table) for table in RECORDED)
 
 
 @pytest.fixture(scope="session")
@@ -201,18 +188,6 @@ def test_other_stock_voices_or_another_synthesiser_are_refused(kvw, tmp_path, ca
     edit(run, "provenance", lambda provenance: {**provenance, "synthesiser_identity": "another"})
     assert invoke([f"resume={run}"]) == 2
     assert "expected the synthesiser that this run began with, another" in capsys.readouterr().err
-
-
-def edit(run, key, change):
-    """Writes another value for a fact of a run, as a stranger would who knows the format."""
-    store = Store(run / "run.db")
-    text = json.dumps(change(json.loads(dict(rows_of(store))[key])))
-    store._write(lambda: store._writer.insert("run", (key, text)))
-    store.close()
-
-
-def rows_of(store):
-    return list(store._read("run"))
 
 
 def test_another_machine_is_told_that_its_last_bits_may_differ(kvw, alone, capsys):

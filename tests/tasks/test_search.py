@@ -7,8 +7,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,11 +19,10 @@ from kvw.audio.recordings import read_recording
 from kvw.cli.main import invoke
 from kvw.types import SAMPLE_RATE
 from kvw.voices.files import load_voice
-from tests.conftest import SHORT
+from tests.support.children import members, start
 
 ONE_WORKER = ["executor=processes", "executor.workers=1"]
 ONE_SCORER = ["executor=local", "executor.scorers=1"]
-TEXTS = ["report=false", *(f"{key}={text}" for key, text in SHORT.items())]
 
 
 def test_a_run_keeps_every_improvement_and_ends_with_a_better_voice(kvw, demo, capsys):
@@ -268,25 +265,6 @@ def check_kokoro(synthesizer, stock: Path) -> None:
     assert "".join(segment.text for segment in long.segments).count("tide") == 60
 
 
-def start(folder, *arguments):
-    """Starts a long run in a process group of its own and waits for its first candidate."""
-    command = [sys.executable, "-u", "-m", "kvw", "synth=embedded", "step_limit=100000", "population_limit=2", *TEXTS]
-    process = subprocess.Popen(
-        [*command, *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        # where the tests run in the background, the shell has SIGINT ignored, and children inherit that
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    for line in process.stdout:
-        if line.startswith("Step 0"):
-            return process
-    raise AssertionError(process.stderr.read())
-
-
 EXECUTORS = [pytest.param(ONE_SCORER, marks=pytest.mark.long), ONE_WORKER]
 
 
@@ -316,16 +294,3 @@ def test_workers_end_when_their_driver_is_killed(executor, tmp_path):
             return
         time.sleep(0.2)
     raise AssertionError(f"still there: {members(group)}")
-
-
-def members(group: int) -> list[str]:
-    """The processes of a session that are alive."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
-        except (OSError, ValueError):
-            continue
-        if int(session) == group and state != "Z":
-            found.append(stat.parent.name)
-    return found

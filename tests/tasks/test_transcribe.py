@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from kvw.audio.write import write_audio
 from kvw.cli.main import invoke
+from kvw.config.invocation import Invocation
 from kvw.speech.segmentation import opening
 from kvw.tasks.transcribe import recordings_in, transcribe_many
 from kvw.transcription.whisper import Whisper
@@ -76,7 +77,7 @@ def test_the_task_returns_how_many_texts_are_there(model, recordings):
     transcriber = {"_target_": "kvw.transcription.whisper.Whisper", "model": str(model)}
     for named, expected in (("clips/a.wav", 1.0), ("clips", 2.0), (["clips/b.wav", "clips"], 2.0)):
         cfg = {"target_audio": named, "texts_folder": "texts", "transcriber": transcriber}
-        assert transcribe_many(OmegaConf.create(cfg)) == expected
+        assert transcribe_many(Invocation(OmegaConf.create(cfg))) == expected
 
 
 def test_a_text_that_was_deleted_is_written_again(model, recordings):

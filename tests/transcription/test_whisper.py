@@ -20,7 +20,7 @@ from kvw.errors import KvwError
 from kvw.runtime import hub
 from kvw.transcription.whisper import LETTERS, Whisper, load_model
 from kvw.types import SAMPLE_RATE
-from tests.runtime import test_hub
+from tests.support import fake_hub
 
 
 @pytest.fixture
@@ -167,16 +167,16 @@ def test_mps_is_the_cpu(model, demo):
     assert Whisper(model=str(model), device="mps")(demo).text
 
 
-class WhisperHub(test_hub.FakeHub):
+class WhisperHub(fake_hub.FakeHub):
     """A hub with one repository, of which a snapshot can be had."""
 
-    class Handler(test_hub.Handler):
+    class Handler(fake_hub.Handler):
         def do_GET(self) -> None:
             if "/revision/" not in self.path:
                 return super().do_GET()
             self.server.asked.append(f"{self.command} {self.path}")
             siblings = [{"rfilename": name} for name in self.server.files]
-            body = json.dumps({"id": hub.REPO, "sha": test_hub.COMMIT, "siblings": siblings}).encode()
+            body = json.dumps({"id": hub.REPO, "sha": fake_hub.COMMIT, "siblings": siblings}).encode()
             return self.answer(200, body, Content_Type="application/json")
 
         do_HEAD = do_GET
@@ -208,22 +208,22 @@ except KvwError as error:
 
 
 def test_a_size_is_fetched_once_with_no_more_than_it_needs_and_then_runs_offline(whisper_hub, tmp_path):
-    first = test_hub.client(HEAR, tmp_path, whisper_hub.endpoint)
+    first = fake_hub.client(HEAR, tmp_path, whisper_hub.endpoint)
     assert first.stdout == "None es\n", first.stderr
     fetched = {line.rpartition("/")[2] for line in whisper_hub.asked if line.startswith("GET /Systran")}
     assert fetched == {"config.json", "model.bin", "tokenizer.json", "vocabulary.json"}
 
-    second = test_hub.client(HEAR, tmp_path, "http://127.0.0.1:9", HF_HUB_OFFLINE="1")
-    assert second.stdout.endswith(f"{test_hub.COMMIT} es\n"), second.stderr
+    second = fake_hub.client(HEAR, tmp_path, "http://127.0.0.1:9", HF_HUB_OFFLINE="1")
+    assert second.stdout.endswith(f"{fake_hub.COMMIT} es\n"), second.stderr
 
     next(tmp_path.rglob("snapshots/*/tokenizer.json")).unlink()
-    third = test_hub.client(HEAR, tmp_path, "http://127.0.0.1:9", HF_HUB_OFFLINE="1")
+    third = fake_hub.client(HEAR, tmp_path, "http://127.0.0.1:9", HF_HUB_OFFLINE="1")
     assert "HF_HUB_OFFLINE" in third.stdout
 
 
 def test_a_model_that_the_hub_lacks_is_one_line(whisper_hub, tmp_path):
     whisper_hub.files = {}
-    line = test_hub.client(HEAR, tmp_path, whisper_hub.endpoint).stdout
+    line = fake_hub.client(HEAR, tmp_path, whisper_hub.endpoint).stdout
     assert line.count("\n") == 1
     assert "transcriber.model" in line
 
@@ -239,7 +239,7 @@ def test_a_model_that_the_hub_lacks_is_one_line(whisper_hub, tmp_path):
 def test_without_a_network_a_missing_model_is_one_line_at_once_that_says_which_files_to_put_where(
     tmp_path, environment
 ):
-    done = test_hub.client(HEAR, tmp_path, **{"endpoint": "http://127.0.0.1:9", **_endpoint(environment)})
+    done = fake_hub.client(HEAR, tmp_path, **{"endpoint": "http://127.0.0.1:9", **_endpoint(environment)})
     assert done.stdout.count("\n") == 1, done.stderr
     for word in (
         "model.bin",
