@@ -14,14 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
 from threadpoolctl import threadpool_limits
 
-from kvw.cli.errors import explained
+from kvw.cli.errors import composed, from_os_error
 from kvw.config.arguments import quote
 from kvw.config.inputs import read_inputs
-from kvw.config.invocation import Invocation, compose, options
+from kvw.config.invocation import options
 from kvw.config.paths import DEMO, user_plugins
 from kvw.errors import KvwError
 from kvw.evaluation import Evaluation
@@ -32,10 +30,13 @@ from kvw.tasks.conclude import Outcome, judge
 from kvw.tasks.prepare import new_search
 from kvw.tasks.search import new_run
 from kvw.tasks.speak import synthesizer
-from kvw.text import duration
-from kvw.types import EMBEDDED, KOKORO, Voice, Wave
+from kvw.text import duration, shortened
+from kvw.types import EMBEDDED, KOKORO, VOICE_SHAPE, Voice, Wave
 from kvw.voices.files import save_voice
 from kvw.voices.reference import resolve
+
+NO_SEARCH = frozenset(("task", "run", "resume", "dry_run", "test_voice", "export_bin", "transcribe_many"))
+"""Keys of the command line that make it something other than one new search."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,11 +76,13 @@ class Result:
             path: ends in ``.pt``; its folder is made where it is missing.
 
         Raises:
-            ValueError: another ending.
-            OSError: the folder can't be written.
+            KvwError: another ending, or the folder can't be made.
+            StorageError: the folder can't be written.
         """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix != ".pt":
+            raise KvwError(f"path: expected a name in .pt; got {path.name!r}; task=export writes other formats")
+        _make(path.parent)
         facts = {"scores": scores_of(self.scored), "heldout": float(np.mean(self.heldout))}
         save_voice(path, self.voice, {**self.provenance, **facts})
         return path
@@ -132,10 +135,22 @@ def evolve(
 
     Raises:
         KvwError: bad input; or no candidate could be scored.
-        StorageError: ``outputs`` can't be written.
+        StorageError: ``outputs`` is full, broken or gone.
     """
+    recordings = [recording] if isinstance(recording, (str, Path)) else recording
+    if not (isinstance(recordings, (list, tuple)) and all(isinstance(path, (str, Path)) for path in recordings)):
+        raise KvwError(f"recording: expected a path or a list of paths; got {type(recording).__name__}")
+    if isinstance(overrides, str) or not all(isinstance(override, str) for override in overrides):
+        raise KvwError(f"overrides: expected a list of key=value; got {shortened(repr(overrides))}")
+    for override in overrides:
+        if (key := override.lstrip("+~").partition("=")[0]) in NO_SEARCH:
+            raise KvwError(f"overrides: expected settings of a search; got {key}; use the command line for it")
+    _expect(str, strategy=strategy, synth=synth, language=language)
+    _expect((str, type(None)), text=text, space=space)
+    _expect((str, Path), voices=voices)
+    _expect((str, Path, type(None)), outputs=outputs)
+    files = [str(path) for path in recordings]
     chosen = "experiment" if strategy in options("experiment") else "strategy"
-    recordings = [str(path) for path in ([recording] if isinstance(recording, (str, Path)) else recording)]
     given = {
         chosen: strategy,
         "space": space,
@@ -147,19 +162,19 @@ def evolve(
     }
     free = {"target_text": text, "voice_folder": str(voices)}
     user_plugins()
-    invocation = _composed(
+    invocation = composed(
         *(f"{key}={value}" for key, value in given.items() if value is not None),
         *(f"{key}={quote(value)}" for key, value in free.items() if value is not None),
-        *([] if recordings == [str(DEMO)] else [f"target_audio=[{','.join(map(quote, recordings))}]"]),
+        *([] if files == [str(DEMO)] else [f"target_audio=[{','.join(map(quote, files))}]"]),
         *overrides,
     )
     with _globals_kept():
         inputs = read_inputs(invocation.cfg)
         if outputs is not None:
             folder = Path(outputs)
-            folder.mkdir(parents=True, exist_ok=True)
+            _make(folder)
             outcome = new_run(replace(invocation, outputs=folder, folder=folder), inputs)
-            assert outcome is not None, "dry_run=true"
+            assert outcome is not None, "dry_run is refused above"
         else:
             with new_search(invocation, inputs) as ready:
                 heldout, result, facts = ready.heldout(), ready.search(), ready.provenance()
@@ -196,22 +211,42 @@ def speak(
     Raises:
         KvwError: there is no such voice, its synthesiser is missing, or nothing in the text can be pronounced.
     """
-    cfg = _composed(f"synth={synth}", f"language={language}", f"voice_folder={quote(str(voices))}").cfg
+    _expect(str, text=text, synth=synth, language=language)
+    _expect((str, Path), voices=voices)
+    _expect(int, seed=seed)
+    if not isinstance(speed, (int, float)) or not 0.5 <= speed <= 2:
+        raise KvwError(f"speed: expected a number from 0.5 to 2; got {speed!r}")
+    if isinstance(voice, np.ndarray) and voice.shape != VOICE_SHAPE:
+        raise KvwError(f"voice: expected an array of shape {VOICE_SHAPE}; got {voice.shape}")
+    cfg = composed(f"synth={synth}", f"language={language}", f"voice_folder={quote(str(voices))}").cfg
     if isinstance(voice, Result):
         owner, numbers = voice.synthesiser, voice.voice
     elif isinstance(voice, np.ndarray):
-        owner, numbers = (EMBEDDED if synth == EMBEDDED else KOKORO), voice
+        owner, numbers = (EMBEDDED if synth == EMBEDDED else KOKORO), voice.astype(np.float32)
     else:
         named = resolve(str(voice), Path(cfg.voices_folder), select.embedded_voices)
         owner, numbers = named.synthesizer, named.voice
     return narrate(synthesizer(cfg, owner), numbers, text, seed, speed)
 
 
-def _composed(*overrides: str) -> Invocation:
+def _expect(kinds: type | tuple[type, ...], **given: object) -> None:
+    """Refuses an argument of another type than one of ``kinds``."""
+    for name, value in given.items():
+        if not isinstance(value, kinds):
+            names = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+            raise KvwError(f"{name}: expected {names}; got {shortened(repr(value))}")
+
+
+def _make(folder: Path) -> None:
+    """Makes a folder.
+
+    Raises:
+        KvwError: a file has its name, or the system refuses.
+    """
     try:
-        return compose(*overrides)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise KvwError(explained(error, list(overrides))) from error
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise from_os_error(error) from error
 
 
 def _result(outcome: Outcome) -> Result:

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from kvw.config.invocation import compose, options
+from kvw.cli.errors import composed
+from kvw.config.invocation import options
 from kvw.config.paths import user_plugins
 from kvw.config.schema import plain
 from kvw.config.stages import make_stage, with_members
@@ -59,10 +60,10 @@ def check_strategy(name: str, space: str | None = None) -> None:
 
     Raises:
         AssertionError: it breaks the contract; the message says where.
-        KvwError: it refuses that space, or a generation is none.
+        KvwError: there is no such strategy or space; it refuses that space, or a generation is none.
     """
     user_plugins()
-    cfg = compose(f"strategy={name}", *([f"space={space}"] if space else [])).cfg
+    cfg = composed(f"strategy={name}", *([f"space={space}"] if space else [])).cfg
     node = {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}
     stage = make_stage(name, with_members(node, node["space"] if space else None), "")
     rehearse(name, stage, failing=FAILING, generations=GENERATIONS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def test_a_saved_result_is_a_voice_with_its_facts(result, tmp_path):
     facts = facts_of(path)
     assert facts["synthesiser"] == "embedded" and facts["scores"]["score"] == result.scored.score
     assert set(facts["base_voices"]) and facts["target"] == "demo" and facts["synthetic"] is True
-    with pytest.raises(ValueError, match=r"\.pt"):
+    with pytest.raises(kvw.KvwError, match=r"\.pt"):
         result.save(tmp_path / "v.npy")
 
 
@@ -109,13 +110,34 @@ def test_random_states_and_threads_are_the_callers_afterwards(tmp_path, monkeypa
         ("nowhere.wav", {}, ["nowhere.wav", "there is none"]),
         (kvw.demo(), {"strategy": "quikc"}, ["strategy", "quikc"]),
         (kvw.demo(), {"strategy": "quick", "space": "pca"}, ["space", "experiment=quick"]),
+        (np.zeros(9), {}, ["recording", "ndarray"]),
+        (kvw.demo(), {"strategy": 3}, ["strategy: expected str", "got 3"]),
+        (kvw.demo(), {"overrides": "seed=1"}, ["overrides: expected a list"]),
+        (kvw.demo(), {"overrides": ["dry_run=true"]}, ["overrides", "dry_run"]),
+        (kvw.demo(), {"outputs": "a file"}, ["a file", "expected a folder"]),
     ],
 )
 def test_a_mistake_is_one_line(recording, given, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    Path("a file").touch()
     with pytest.raises(kvw.KvwError) as caught:
         kvw.evolve(recording, "Some words.", **{"synth": "embedded", **given})
     assert all(word in str(caught.value) for word in words) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("voice", "text", "given", "words"),
+    [
+        (np.zeros((510, 256)), "Hello.", {}, "voice: expected an array of shape"),
+        ("af_iris", None, {}, "text: expected str; got None"),
+        ("af_iris", "Hello.", {"speed": 9}, "speed: expected a number from 0.5 to 2; got 9"),
+        ("nobody", "Hello.", {}, "nobody"),
+    ],
+)
+def test_a_mistake_about_speech_is_one_line(voice, text, given, words):
+    with pytest.raises(kvw.KvwError) as caught:
+        kvw.speak(voice, text, synth="embedded", **given)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_importing_kvw_imports_nothing_heavy():

@@ -1,4 +1,4 @@
-"""The error about a recording: a module of its own, as :mod:`decode` imports :mod:`truncation` and both raise it."""
+"""The refusal of a recording: apart, as :mod:`kvw.audio.decode` imports :mod:`kvw.audio.truncation`; both raise it."""
 
 from __future__ import annotations
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
 from kvw.config.arguments import with_executor, with_task
-from kvw.config.invocation import keys
+from kvw.config.invocation import Invocation, compose, keys
 from kvw.config.paths import conf_folders
 from kvw.errors import EXIT_BAD_INPUT, EXIT_STORAGE, KvwError
 from kvw.runtime.files import GONE
@@ -20,6 +23,18 @@ def from_os_error(error: OSError) -> KvwError:
     what = "free or mend the storage" if gone else "check the path and its permissions"
     where = error.filename or "a file"
     return KvwError(f"{where}: {error.strerror or error}; {what}", EXIT_STORAGE if gone else EXIT_BAD_INPUT)
+
+
+def composed(*overrides: str) -> Invocation:
+    """Composes the config for a program.
+
+    Raises:
+        KvwError: an override names no key or choice, or its value is of another type.
+    """
+    try:
+        return compose(*overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise KvwError(explained(error, list(overrides))) from error
 
 
 def explained(error: Exception, arguments: list[str]) -> str:

@@ -260,14 +260,14 @@ class Facts(Mapping[str, Any]):
         return len(list(iter(self)))
 
 
-def open_runs(outputs: Path) -> tuple[list[Run], list[tuple[Path, str]]]:
+def open_runs(outputs: str | Path) -> tuple[list[Run], list[tuple[Path, str]]]:
     """All runs below ``outputs``, also those of sweeps, the run whose record was written last first.
 
     Returns:
         the runs; and the folders of the runs that can't be opened, each with the reason in one line.
     """
     runs, unreadable = [], []
-    for folder in folders.below(outputs):
+    for folder in folders.below(Path(outputs)):
         try:
             runs.append(Run(folder))
         except (KvwError, OSError) as error:

@@ -46,7 +46,7 @@ class Bank:
     synthesizer: str
 
 
-def load_voice(path: Path) -> Voice:
+def load_voice(path: str | Path) -> Voice:
     """Read one voice without running anything in its file.
 
     Args:
@@ -58,6 +58,7 @@ def load_voice(path: Path) -> Voice:
     Raises:
         KvwError: as :func:`load_pack`; or the file is a pack of several voices.
     """
+    path = Path(path)
     voices = load_pack(path)
     if len(voices) > 1:
         names = ", ".join([*list(voices)[:3], "..."][: len(voices)])
@@ -85,7 +86,7 @@ def load_pack(path: Path) -> dict[str, Voice]:
     return voices
 
 
-def save_voice(path: Path, voice: Voice, facts: Mapping[str, object]) -> None:
+def save_voice(path: str | Path, voice: Voice, facts: Mapping[str, object]) -> None:
     """Write ``path`` (``.pt``, as ``KPipeline`` reads it) and the ``.json`` beside it; equal input gives equal bytes.
 
     The ``.json`` is written first, so that a crash never leaves an embedded voice without a record: as Kokoro's.
@@ -101,6 +102,7 @@ def save_voice(path: Path, voice: Voice, facts: Mapping[str, object]) -> None:
         ValueError: another suffix, shape or dtype; NaN or infinity; no synthesiser, or another than the name says.
         OSError: the folder can't be written, or is full; no file is left half written.
     """
+    path = Path(path)
     owner = facts.get("synthesiser")
     if path.suffix != ".pt" or not owner or (_labelled(path) and owner != EMBEDDED):
         raise ValueError(f"expected a name in .pt and the synthesiser that it allows, got {path.name} and {owner!r}")

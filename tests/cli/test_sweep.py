@@ -50,7 +50,7 @@ def rows(folder):
 
 
 def job(number, error=None, score=0.0, **overrides):
-    """A job as :func:`sweep.collect` finds it."""
+    """A job as :func:`kvw.cli.sweep.collect` finds it."""
     told = {key.replace("__", "."): str(value) for key, value in overrides.items()}
     measured = {} if error else {**dict.fromkeys(FIGURES, 0.5), "score": score}
     return Job(number, told, error, f"{number}/run", measured)
