@@ -181,7 +181,7 @@ def test_kvoicewalk_counts_nothing_over_nothing_as_no_error() -> None:
     frames=st.integers(20, 900),
     period=st.floats(4, 90),
     jitter=st.floats(0, 1),
-    noise=st.floats(0, 2),
+    noise=st.floats(0.01, 2),  # without any, beats can be equally good, and rounding chooses
     seed=st.integers(0, 99),
 )
 def test_beats_are_librosas(frames, period, jitter, noise, seed):
