@@ -8,7 +8,6 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -17,20 +16,13 @@ from kvw.config.paths import DEMO
 from kvw.fitness.acoustics import FLOOR, MIN_SAMPLES, STATISTICS, capped_similarity, kvoicewalk_similarity, statistics
 from kvw.fitness.beat_track import track
 from kvw.types import SAMPLE_RATE, Wave
-from tests.conftest import SHARED
+from tests.support.recordings import REAL_TARGETS, read_by_librosa
 from tests.support.reference import separate_calls
-
-REAL_TARGETS = sorted((SHARED / "targets").glob("*.*"))
-
-
-def read(path: Path) -> Wave:
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    return librosa.resample(samples.mean(axis=1), orig_sr=rate, target_sr=SAMPLE_RATE)
 
 
 @pytest.fixture(scope="module")
 def demo() -> Wave:
-    return read(DEMO)
+    return read_by_librosa(DEMO)
 
 
 def assert_equal_to_separate_calls(wave: Wave) -> None:
@@ -57,7 +49,7 @@ def test_any_number_of_samples_from_the_least_gives_the_statistics_of_separate_l
 
 @pytest.mark.parametrize("path", REAL_TARGETS, ids=lambda path: path.name)
 def test_real_targets_have_the_statistics_of_separate_librosa_calls(path: Path) -> None:
-    assert_equal_to_separate_calls(read(path))
+    assert_equal_to_separate_calls(read_by_librosa(path))
 
 
 def odd_sounds() -> dict[str, Wave]:

@@ -5,28 +5,19 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-import librosa
 import numpy as np
 import pytest
-import soundfile
 from resemblyzer import VoiceEncoder, preprocess_wav
 
 from kvw.config.paths import DEMO
 from kvw.fitness.speaker import SpeakerEncoder, cosine, speech_of
 from kvw.types import SAMPLE_RATE, Embedding, Wave
-from tests.conftest import SHARED
-
-REAL_TARGETS = sorted((SHARED / "targets").glob("*.*"))
-
-
-def read(path: Path) -> Wave:
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    return librosa.resample(samples.mean(axis=1), orig_sr=rate, target_sr=SAMPLE_RATE)
+from tests.support.recordings import REAL_TARGETS, read_by_librosa
 
 
 @pytest.fixture(scope="module")
 def demo() -> Wave:
-    return read(DEMO)
+    return read_by_librosa(DEMO)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +55,7 @@ def test_the_demo_clip_cut_faint_or_loud_has_resemblyzers_embedding_to_the_last_
 def test_real_targets_have_resemblyzers_embedding_to_the_last_bit(
     encoder: SpeakerEncoder, resemblyzer: VoiceEncoder, path: Path
 ) -> None:
-    wave = read(path)
+    wave = read_by_librosa(path)
     expected = resemblyzer.embed_utterance(preprocess_wav(wave, source_sr=SAMPLE_RATE))
     assert np.array_equal(embedded(encoder, wave), expected)
 
@@ -158,7 +149,7 @@ def test_two_halves_of_a_clip_sound_like_one_speaker(demo: Wave, encoder: Speake
 @pytest.mark.skipif(len(REAL_TARGETS) < 8, reason="no ../shared/data/targets")
 def test_a_speakers_clips_are_closer_than_clips_of_different_speakers(encoder: SpeakerEncoder) -> None:
     speakers = [path.name.split("-")[0] for path in REAL_TARGETS if path.suffix == ".flac"]
-    embeddings = encoder([read(path) for path in REAL_TARGETS if path.suffix == ".flac"])
+    embeddings = encoder([read_by_librosa(path) for path in REAL_TARGETS if path.suffix == ".flac"])
     pairs = [(i, j) for i in range(len(speakers)) for j in range(i)]
     same = [cosine(embeddings[i], embeddings[j]) for i, j in pairs if speakers[i] == speakers[j]]
     different = [cosine(embeddings[i], embeddings[j]) for i, j in pairs if speakers[i] != speakers[j]]

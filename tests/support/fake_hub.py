@@ -77,8 +77,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[FakeHub]:
-    with FakeHub() as server:
+def serving(kind: type[FakeHub] = FakeHub) -> Iterator[FakeHub]:
+    """Serves while the block runs."""
+    with kind() as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield server
         server.shutdown()

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import librosa
 import numpy as np
 import pytest
 import soundfile
@@ -15,7 +16,8 @@ import soundfile
 from kvw.audio.recordings import read_recording
 from kvw.config.paths import DEMO
 from kvw.errors import EXIT_BAD_INPUT, KvwError
-from kvw.types import SAMPLE_RATE
+from kvw.types import SAMPLE_RATE, Wave
+from tests.conftest import SHARED
 
 # suffix: soundfile's format and subtype
 BY_SOUNDFILE = {
@@ -139,3 +141,12 @@ def claim_samples(path: Path, samples: int) -> Path:
 def part(wave: np.ndarray, first: float, last: float) -> np.ndarray:
     """The samples from second ``first`` to second ``last`` of a wave."""
     return wave[round(first * SAMPLE_RATE) : round(last * SAMPLE_RATE)]
+
+
+REAL_TARGETS = sorted((SHARED / "targets").glob("*.*"))
+
+
+def read_by_librosa(path: Path) -> Wave:
+    """A recording as mono samples at 24 kHz, by libraries alone."""
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return librosa.resample(samples.mean(axis=1), orig_sr=rate, target_sr=SAMPLE_RATE)

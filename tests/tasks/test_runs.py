@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import os
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -29,26 +28,6 @@ from kvw.runtime.locks import holder
 from kvw.tasks import runs as runs_task
 from kvw.tasks.runs import FIXED, HEAD, described, export, overview, runs
 from tests.support.recorded import AWKWARD, STEPS, changed, done, facts, record
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """The folder of a run that was recorded, and what it found. Not to be changed."""
-    place = tmp_path_factory.mktemp("outputs") / "day" / "one"
-    store, result = record(place)
-    store.close()
-    return place, result
-
-
-@pytest.fixture
-def copy(made, tmp_path):
-    """Copies of that run, by their names below ``outputs``."""
-
-    def copied(name):
-        shutil.copytree(made[0], tmp_path / "outputs" / name)
-        return tmp_path / "outputs" / name
-
-    return copied
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -189,11 +188,9 @@ class WhisperHub(fake_hub.FakeHub):
 @pytest.fixture
 def whisper_hub(model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WhisperHub]:
     monkeypatch.setattr(hub, "REPO", "Systran/faster-whisper-small")
-    with WhisperHub() as server:
+    with fake_hub.serving(WhisperHub) as server:
         server.files = {path.name: path.read_bytes() for path in model.iterdir()} | {"README.md": b"not needed"}
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield server
-        server.shutdown()
 
 
 HEAR = f"""

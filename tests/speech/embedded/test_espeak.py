@@ -9,19 +9,6 @@ import pytest
 from kvw.errors import KvwError
 from kvw.speech.embedded import espeak
 from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer
-from kvw.speech.synthesizer import Script
-
-TEXT = "The old clock struck nine as Martha closed the heavy door."
-
-
-@pytest.fixture(scope="module")
-def synth() -> EmbeddedSynthesizer:
-    return EmbeddedSynthesizer()
-
-
-@pytest.fixture(scope="module")
-def script(synth: EmbeddedSynthesizer) -> Script:
-    return synth.script(TEXT)
 
 
 @pytest.mark.parametrize(

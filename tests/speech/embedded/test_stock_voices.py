@@ -7,11 +7,7 @@ import pytest
 
 from kvw.speech.embedded.stock_voices import stock_voices
 from kvw.types import VOICE_SHAPE
-
-BANK = stock_voices()
-
-
-VOICES = list(BANK.values())
+from tests.support.embedded import BANK, VOICES
 
 
 def test_the_bank_is_24_named_voices_and_always_the_same() -> None:

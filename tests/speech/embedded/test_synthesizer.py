@@ -11,62 +11,23 @@ import librosa
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from resemblyzer import VoiceEncoder, preprocess_wav
+from resemblyzer import VoiceEncoder
 
 from kvw.errors import EXIT_BAD_INPUT, KvwError
 from kvw.speech.embedded import espeak
 from kvw.speech.embedded.stock_voices import stock_voices
 from kvw.speech.embedded.style import decode_style
 from kvw.speech.embedded.synthesizer import PAUSE, EmbeddedSynthesizer, analysis
-from kvw.speech.embedded.vocoder import HOP, LEVEL
+from kvw.speech.embedded.vocoder import LEVEL
 from kvw.speech.synthesizer import Script
 from kvw.types import SAMPLE_RATE, VOICE_SHAPE, Voice, Wave
 from tests.conftest import ROOT
-
-TEXT = "The old clock struck nine as Martha closed the heavy door."
-
-
-BANK = stock_voices()
-
-
-VOICES = list(BANK.values())
-
-
-AMBER = BANK["af_amber"]
-
-
-@pytest.fixture(scope="module")
-def synth() -> EmbeddedSynthesizer:
-    return EmbeddedSynthesizer()
-
-
-@pytest.fixture(scope="module")
-def script(synth: EmbeddedSynthesizer) -> Script:
-    return synth.script(TEXT)
+from tests.support.embedded import AMBER, BANK, TEXT, VOICES, embedding, log_mel, rms
 
 
 @pytest.fixture(scope="module")
 def bank_waves(synth: EmbeddedSynthesizer, script: Script) -> dict[str, Wave]:
     return dict(zip(BANK, synth(VOICES, script, 0), strict=True))
-
-
-@pytest.fixture(scope="module")
-def encoder() -> VoiceEncoder:
-    return VoiceEncoder("cpu", verbose=False)
-
-
-def embedding(encoder: VoiceEncoder, wave: Wave) -> NDArray[np.float32]:
-    return encoder.embed_utterance(preprocess_wav(wave, SAMPLE_RATE))
-
-
-def rms(wave: Wave) -> float:
-    return float(np.sqrt(np.mean(wave**2)))
-
-
-def log_mel(wave: Wave) -> NDArray[np.float32]:
-    mel = librosa.feature.melspectrogram(y=wave / rms(wave), sr=SAMPLE_RATE, n_fft=1024, hop_length=HOP, n_mels=80)
-    return librosa.power_to_db(mel, top_db=60)
 
 
 def median_f0(wave: Wave) -> float:

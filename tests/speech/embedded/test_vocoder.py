@@ -4,59 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import librosa
 import numpy as np
-import pytest
 import torch
-from numpy.typing import NDArray
-from resemblyzer import VoiceEncoder, preprocess_wav
+from resemblyzer import VoiceEncoder
 
 from kvw.speech.embedded import espeak
-from kvw.speech.embedded.stock_voices import stock_voices
 from kvw.speech.embedded.style import decode_style
 from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer, analysis
 from kvw.speech.embedded.vocoder import HOP, render
 from kvw.speech.synthesizer import Script
-from kvw.types import SAMPLE_RATE, Wave
-
-TEXT = "The old clock struck nine as Martha closed the heavy door."
-
-
-BANK = stock_voices()
-
-
-VOICES = list(BANK.values())
-
-
-AMBER = BANK["af_amber"]
-
-
-@pytest.fixture(scope="module")
-def synth() -> EmbeddedSynthesizer:
-    return EmbeddedSynthesizer()
-
-
-@pytest.fixture(scope="module")
-def script(synth: EmbeddedSynthesizer) -> Script:
-    return synth.script(TEXT)
-
-
-@pytest.fixture(scope="module")
-def encoder() -> VoiceEncoder:
-    return VoiceEncoder("cpu", verbose=False)
-
-
-def embedding(encoder: VoiceEncoder, wave: Wave) -> NDArray[np.float32]:
-    return encoder.embed_utterance(preprocess_wav(wave, SAMPLE_RATE))
-
-
-def rms(wave: Wave) -> float:
-    return float(np.sqrt(np.mean(wave**2)))
-
-
-def log_mel(wave: Wave) -> NDArray[np.float32]:
-    mel = librosa.feature.melspectrogram(y=wave / rms(wave), sr=SAMPLE_RATE, n_fft=1024, hop_length=HOP, n_mels=80)
-    return librosa.power_to_db(mel, top_db=60)
+from kvw.types import Wave
+from tests.support.embedded import AMBER, TEXT, VOICES, embedding, log_mel
 
 
 def neutral_wave() -> Wave:
