@@ -23,9 +23,10 @@ from kvw.config.invocation import options
 from kvw.config.paths import DEMO, user_plugins
 from kvw.errors import KvwError
 from kvw.evaluation import Evaluation
+from kvw.runs.artifacts import base_voices
 from kvw.runs.result import scores_of
 from kvw.speech import select
-from kvw.speech.narrate import narrate
+from kvw.speech.narrate import check_speed, narrate
 from kvw.tasks.conclude import Outcome, judge
 from kvw.tasks.prepare import new_search
 from kvw.tasks.search import new_run
@@ -76,15 +77,16 @@ class Result:
             path: ends in ``.pt``; its folder is made where it is missing.
 
         Raises:
-            KvwError: another ending, or the folder can't be made.
-            StorageError: the folder can't be written.
+            KvwError: another ending, or the system refuses the folder or the file.
+            StorageError: the storage is full, broken or gone.
         """
         path = Path(path)
         if path.suffix != ".pt":
             raise KvwError(f"path: expected a name in .pt; got {path.name!r}; task=export writes other formats")
-        _make(path.parent)
         facts = {"scores": scores_of(self.scored), "heldout": float(np.mean(self.heldout))}
-        save_voice(path, self.voice, {**self.provenance, **facts})
+        with _system_errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_voice(path, self.voice, {**self.provenance, **facts})
         return path
 
     def __repr__(self) -> str:
@@ -168,17 +170,17 @@ def evolve(
         *([] if files == [str(DEMO)] else [f"target_audio=[{','.join(map(quote, files))}]"]),
         *overrides,
     )
-    with _globals_kept():
+    with _globals_kept(), _system_errors():
         inputs = read_inputs(invocation.cfg)
         if outputs is not None:
             folder = Path(outputs)
-            _make(folder)
+            folder.mkdir(parents=True, exist_ok=True)
             outcome = new_run(replace(invocation, outputs=folder, folder=folder), inputs)
             assert outcome is not None, "dry_run is refused above"
         else:
             with new_search(invocation, inputs) as ready:
                 heldout, result, facts = ready.heldout(), ready.search(), ready.provenance()
-                facts["base_voices"] += [entry.name for entry in result.top]
+                facts["base_voices"] = base_voices(facts["base_voices"], result.top)
                 outcome = judge(result, heldout, facts)
     return _result(outcome)
 
@@ -214,8 +216,8 @@ def speak(
     _expect(str, text=text, synth=synth, language=language)
     _expect((str, Path), voices=voices)
     _expect(int, seed=seed)
-    if not isinstance(speed, (int, float)) or not 0.5 <= speed <= 2:
-        raise KvwError(f"speed: expected a number from 0.5 to 2; got {speed!r}")
+    _expect((int, float), speed=speed)
+    check_speed(speed)
     if isinstance(voice, np.ndarray) and voice.shape != VOICE_SHAPE:
         raise KvwError(f"voice: expected an array of shape {VOICE_SHAPE}; got {voice.shape}")
     cfg = composed(f"synth={synth}", f"language={language}", f"voice_folder={quote(str(voices))}").cfg
@@ -237,14 +239,11 @@ def _expect(kinds: type | tuple[type, ...], **given: object) -> None:
             raise KvwError(f"{name}: expected {names}; got {shortened(repr(value))}")
 
 
-def _make(folder: Path) -> None:
-    """Makes a folder.
-
-    Raises:
-        KvwError: a file has its name, or the system refuses.
-    """
+@contextmanager
+def _system_errors() -> Iterator[None]:
+    """Says in one line, as the command line does, which file or folder the system refuses."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         raise from_os_error(error) from error
 

@@ -175,11 +175,9 @@ class Scheduler:
         why = " ".join(str(error).split())
         self._failures.append(why)
         if not self._began and (not isinstance(error, LostError) or len(self._failures) >= MOST_STARTS):
-            raise (
-                error
-                if isinstance(error, KvwError)
-                else KvwError(f"executor: no worker can start: {why:.300}; {self._advice}")
-            )
+            if isinstance(error, KvwError):
+                raise error
+            raise KvwError(f"executor: no worker can start: {why:.300}; {self._advice}")
         if self._failures.count(why) == 1:
             log.warning("A worker can't start: %.300s", why)
         self._paused = time.monotonic() + min(LONGEST_PAUSE, 2.0 ** len(self._failures))

@@ -43,8 +43,7 @@ class Improvements(Observer):
 
     def ranked(self, ranking: Sequence[Entry], top: Sequence[Entry]) -> None:
         """Adds the stock voices that seed the search to the base voices, beside those of a starting voice."""
-        bases = self.facts.get("base_voices", [])
-        self.facts["base_voices"] = list(dict.fromkeys([*bases, *(entry.name for entry in top)]))
+        self.facts["base_voices"] = base_voices(self.facts.get("base_voices", []), top)
         self._stock = {entry.voice.tobytes() for entry in ranking}
 
     def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:
@@ -89,6 +88,11 @@ class Improvements(Observer):
         step = {"step": entry.step} if entry.step >= 0 else {}
         facts = {**self.facts, **step, "scores": scores_of(entry.evaluation), **more}
         save_voice(self.folder / f"{stem}.pt", entry.voice, facts)
+
+
+def base_voices(starting: Sequence[str], top: Sequence[Entry]) -> list[str]:
+    """The names of the voices that a search begins with, each once: those of its starting voice, then its seeds."""
+    return list(dict.fromkeys([*starting, *(entry.name for entry in top)]))
 
 
 SPOKEN = "spoken"

@@ -14,6 +14,16 @@ PARAGRAPH_PAUSE = 0.4
 """Seconds of silence between paragraphs, in addition to the silence around a synthesiser's waves."""
 
 
+def check_speed(speed: float, key: str = "speed") -> None:
+    """Refuses a factor on the rate of speech that is not in [0.5, 2].
+
+    Raises:
+        KvwError: ``key`` names what is wrong.
+    """
+    if not 0.5 <= speed <= 2:
+        raise KvwError(f"{key}: expected a number from 0.5 to 2; got {speed:g}")
+
+
 def narrate(speaker: Synthesizer, voice: Voice, text: str, seed: int, speed: float = 1.0) -> Wave:
     """Speaks a text, paragraph by paragraph, with a pause between them.
 

@@ -18,7 +18,7 @@ from kvw.errors import KvwError, some_failed
 from kvw.runtime.environment import pick_device
 from kvw.runtime.filenames import is_portable, safe_stem
 from kvw.speech import select
-from kvw.speech.narrate import narrate
+from kvw.speech.narrate import check_speed, narrate
 from kvw.speech.synthesizer import Synthesizer
 from kvw.types import SAMPLE_RATE
 from kvw.voices.reference import NamedVoice, resolve_all
@@ -41,8 +41,7 @@ def speak(invocation: Invocation, *, speed: float) -> float:
     """
     cfg = invocation.cfg
     output = Path(cfg.output_name)
-    if not 0.5 <= speed <= 2:
-        raise KvwError(f"task.speed: expected a number from 0.5 to 2; got {speed:g}")
+    check_speed(speed, "task.speed")
     if output.suffix.lower() not in ENDINGS:
         raise KvwError(f"output_name: expected a name in {', '.join(ENDINGS)}; got {cfg.output_name!r}")
     text = cfg.language.target_text if cfg.target_text is None else passage(cfg.target_text, "target_text")

@@ -34,7 +34,7 @@ from kvw.runs.reader import Run
 from kvw.runtime.environment import pick_device
 from kvw.runtime.filenames import safe_stem
 from kvw.speech import select
-from kvw.speech.narrate import narrate
+from kvw.speech.narrate import check_speed, narrate
 from kvw.tasks.destinations import PACKS, SINGLE
 from kvw.tasks.export import ANY_OWNER, export
 from kvw.tasks.report import jury_of
@@ -303,8 +303,7 @@ class Service:
         """
         if not text.strip() or len(text) > MOST_SPOKEN:
             raise KvwError(f"text: expected words, {MOST_SPOKEN} characters at most; got {len(text.strip())}")
-        if not 0.5 <= speed <= 2:
-            raise KvwError(f"speed: expected a number from 0.5 to 2; got {speed:g}")
+        check_speed(speed)
         known = self.voices()
         blended = {term.partition("(")[0].strip() for term in voice.split("+")}
         if len(voice) > MOST_BLENDED or (voice not in known and not blended <= {*self._stock()}):
