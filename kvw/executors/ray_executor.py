@@ -46,7 +46,7 @@ class Actors:
     Args:
         need: of each.
         count: of them; None is as many as there is room for.
-        given: arguments of :meth:`Actor.prepare`; what is large in them is in Ray's store.
+        given: arguments of :meth:`kvw.executors.ray_worker.RayWorker.prepare`; what is large in them is in Ray's store.
         encode: the arguments of :meth:`kvw.executors.ray_worker.RayWorker.evaluate` for jobs.
         own: the driver's fingerprint where that is to be theirs; empty for that of the first one.
 

@@ -205,11 +205,11 @@ def test_asking_for_more_than_there_is_is_one_line(ray_executor, given, words):
 
 
 def test_a_machine_with_other_versions_or_weights_is_one_line(ray_executor, monkeypatch):
-    from kvw.executors import ray_executor
+    from kvw.executors import ray_executor as module
     from kvw.runtime.environment import comparable
 
     versions = comparable()
-    monkeypatch.setattr(ray_executor, "comparable", lambda: versions | {"numpy": "0.1", "python": "3.9"})
+    monkeypatch.setattr(module, "comparable", lambda: versions | {"numpy": "0.1", "python": "3.9"})
     refused(ray_executor, nothing, [f"numpy {versions['numpy']}, the driver 0.1", "python 3", "on node", "install"])
 
 
@@ -253,7 +253,7 @@ def test_a_setting_out_of_its_range_is_named(ray_executor, setting, value, expec
 def test_without_a_cluster_this_machine_is_one_and_ctrl_c_ends_all_of_it(tmp_path):
     process = start(tmp_path, "executor=ray", "executor.actors=1")
     group = process.pid
-    assert len(nodes.processes("ray::Actor")) >= 1
+    assert len(nodes.processes("ray::RayWorker")) >= 1
     os.killpg(group, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")

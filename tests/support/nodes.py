@@ -59,7 +59,7 @@ class Cluster:
     def kill_actor(self) -> bool:
         """Ends an actor that evaluates, if one does."""
         raylets = {one.process.pid for machine in self.machines for one in machine.all_processes["raylet"]}
-        for pid in processes("ray::Actor.evaluate"):
+        for pid in processes("ray::RayWorker.evaluate"):
             if parent(pid) in raylets:
                 os.kill(pid, signal.SIGKILL)
                 return True
