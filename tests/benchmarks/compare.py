@@ -219,7 +219,7 @@ def path_of(cell: Cell, folder: Path) -> Path:
 @cache  # composing a config takes a second, and the cells of a contender share one
 def digest_of(cell: Cell) -> str:
     """Tells configs apart, whatever the recordings and the seed."""
-    cfg, _ = compose(cell.arguments())
+    cfg, _ = composed(cell.arguments())
     of_a_cell = {"hydra", "target_audio", "heldout_audio", "seed"}
     told = {
         str(key): plain(value) if OmegaConf.is_config(value) else value

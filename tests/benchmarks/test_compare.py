@@ -76,7 +76,7 @@ def test_a_cell_is_a_search_whose_voices_are_scored_by_the_default_fitness(tmp_p
     seen = compare.run(cell)
     assert seen["evaluations"] >= 6
     assert seen["points"][-1]["evaluations"] <= 6
-    texts = {"target_text": compare.compose([])[0].language.target_text, "other_text": TEXTS[1]}
+    texts = {"target_text": compare.composed([])[0].language.target_text, "other_text": TEXTS[1]}
     usual = default_fitness(synthesizer=embedded, encoder=encoder, target=[hold_out(demo)[0]], **texts)
     scores = {name: usual([voice])[0].score for name, voice in list(bank.items())[:3]}
     scores[seen["baseline"]["name"]] = usual([bank[seen["baseline"]["name"]]])[0].score

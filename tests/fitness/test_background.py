@@ -50,7 +50,7 @@ def test_every_executor_and_number_of_scorers_gives_the_same_evaluations(worker,
     handed = []
     put = worker._jobs.put
     monkeypatch.setattr(worker._jobs, "put", lambda job: handed.append(job) or put(job))
-    cfg = compose("synth=embedded", *(f"{key}='{text}'" for key, text in SHORT.items()))
+    cfg = compose("synth=embedded", *(f"{key}='{text}'" for key, text in SHORT.items())).cfg
     settings = FitnessSpec(plain(cfg.synth), plain(cfg.fitness), "cpu", "a", 0, read_inputs(cfg))
     broken = bank["af_iris"].copy()
     broken[400] = np.nan
