@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,15 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the real voices and targets are not here")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The folder of real models: ``kokoro/kokoro-v1_0.pth``, ``kokoro/config.json``, ``whisper/base``, ..."""
+    folder = Path(os.environ.get("KVW_REAL", "")) / "kokoro"
+    if not (folder / "kokoro-v1_0.pth").is_file():
+        pytest.skip("Kokoro's real weights are not here: KVW_REAL names no folder of them")
+    return folder.parent
 
 
 @pytest.fixture(scope="session")
