@@ -13,6 +13,8 @@ import pytest
 
 from tests.conftest import ROOT, SHORT
 
+pytestmark = pytest.mark.long  # a build, an installation, and five processes that import kvw
+
 README = (ROOT / "README.md").read_text("utf-8")
 
 

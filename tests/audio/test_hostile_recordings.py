@@ -10,6 +10,7 @@ import pytest
 from tests.stress import audio
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes to fork here")
 def test_every_hostile_file_gets_the_right_verdict_within_300_mib(tmp_path: Path) -> None:
     rows = audio.check(tmp_path)

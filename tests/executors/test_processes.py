@@ -52,6 +52,7 @@ def test_readers_see_whole_generations_and_neither_side_waits():
     scenarios("endurance", search={"steps": 600, "readers": 2, "growth": 0.1})
 
 
+@pytest.mark.long
 def test_evaluations_are_bit_equal_whoever_evaluates_in_whatever_order_and_company():
     rows = passed(determinism.bit_equal(12, workers=[2]))
     assert sum(row.cases for row in rows) >= 7 * 12

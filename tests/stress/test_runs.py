@@ -19,6 +19,7 @@ def test_a_run_that_is_killed_at_any_point_goes_on_bit_for_bit():
     assert len(rows) >= 9 and cases(rows) > 500
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_again_and_again_goes_on_bit_for_bit():
     load = {"recovery": {"every": 12, "enumerated": ["random_search"], "each": 4}, "kills": {"count": 25}}
     rows = scenarios("crashes", **load)
@@ -26,6 +27,7 @@ def test_a_run_that_is_killed_again_and_again_goes_on_bit_for_bit():
     assert sum(int(row["note"].split()[0]) for row in rows if row["name"].startswith("random kills")) >= 50
 
 
+@pytest.mark.long
 def test_a_run_that_is_stopped_or_interrupted_anywhere_goes_on_bit_for_bit():
     rows = scenarios("crashes", stops={"every": 4}, interrupted={"every": 50, "kinds": 4})
     assert cases(rows) > 150
@@ -37,6 +39,7 @@ def test_damage_is_put_right_or_named_and_never_silent():
     assert not any(row["outcomes"].get("silent") for row in rows)
 
 
+@pytest.mark.long
 def test_storage_that_refuses_ends_a_run_which_goes_on_later_and_never_for_a_moment():
     some = {"names": ["random_walk", "nsga2 then cma"], "every": 25}
     assert cases(scenarios("storage", lasting=some, passing=some, full={"limits": 8})) > 150
