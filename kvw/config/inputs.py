@@ -119,7 +119,7 @@ def read_inputs(cfg: DictConfig, known: Target | None = None) -> Inputs:
 
 def check_numbers(cfg: DictConfig, problems: Problems) -> None:
     """Notes every number and letter of ``cfg`` that is out of its range."""
-    for key in ("population_limit", "step_limit", "patience"):
+    for key in ("population_limit", "shortlist", "step_limit", "patience"):
         value = cfg[key]
         problems.expect(value is None or value >= 1, f"{key}: expected 1 or more; got {value}")
     problems.expect(0 <= cfg.seed < 2**32, f"seed: expected a number from 0 to {2**32 - 1}; got {cfg.seed}")

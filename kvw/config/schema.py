@@ -55,6 +55,7 @@ class Config:
     minutes: float | None = None
     stop_score: float | None = None
     patience: int | None = None
+    shortlist: int | None = None
 
 
 def plain(node: Any) -> Any:

@@ -57,7 +57,7 @@ class HybridFitness:
         formula: of the feature similarity: ``capped`` (each statistic's relative error counts 1 at most) or
             ``kvoicewalk`` (the original's).
         most_characters: of each text, its first sentences of so many characters together are spoken; None for all.
-        probe_text: the text of the stage ``probe``.
+        probe_text: the text of the stage ``probe``, which a ranking may ask for even where it has no weight.
         more_texts: how many of ``further_texts``, from the first, are other texts too.
         further_texts: texts of several lengths: each is heard through a row of its own.
         prior_limit: distance from the bank up to which the stage ``prior`` finds nothing wrong; see
@@ -124,17 +124,20 @@ class HybridFitness:
             TargetSimilarity("others", self.listener, others, embedding),
             FeatureSimilarity(self.listener, script, statistics, FORMULAS[formula]),
         ]
-        if "probe" in self.weights:
-            if probe_text is None:
-                raise ValueError("probe_text: expected a short text for the stage probe; got nothing")
+        if "probe" in self.weights and probe_text is None:
+            raise ValueError("probe_text: expected a short text for the stage probe; got nothing")
+        if probe_text is not None:
             probe = synthesizer.script(probe_text)
-            self.scripts += (probe,)
+            if "probe" in self.weights:
+                self.scripts += (probe,)
             stages.append(TargetSimilarity("probe", self.listener, [probe], embedding))
         if "prior" in self.weights:
             if prior is None:
                 raise ValueError("prior: expected that of the bank for the stage prior; got nothing")
             stages.append(BankSimilarity(prior, prior_limit))
         self.stages = [stage for name in self.weights for stage in stages if stage.name == name]
+        made = {stage.name: stage for stage in stages}
+        self._alone = {name: made[name] for name in STAGES if name in made and name in (*self.weights, "probe")}
 
     def __call__(
         self, voices: Sequence[Voice], gate: Gate | Sequence[Gate] = OPEN, cache: UtteranceCache | None = None
@@ -155,9 +158,9 @@ class HybridFitness:
         gates = gates_for(gate, len(voices))
         trials = [Trial(voice, own, cache) for voice, own in zip(voices, gates, strict=True)]
         only = trials[0].gate.only if trials else None
-        stages = [stage for stage in self.stages if only in (None, stage.name)]
-        if not stages:
-            raise ValueError(f"gate.only: expected one of {', '.join(self.weights)}; got {only!r}")
+        if only is not None and only not in self._alone:
+            raise ValueError(f"gate.only: expected one of {', '.join(self._alone)}; got {only!r}")
+        stages = self.stages if only is None else [self._alone[only]]
         for trial in trials:
             if not np.isfinite(trial.voice).all():
                 trial.fail("not finite", "NaN or infinity in the voice")

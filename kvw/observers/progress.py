@@ -55,7 +55,7 @@ class Progress(Observer):
         for entry in top:
             log.info("  %-14s %s", entry.name, figures_line(entry.evaluation))
         # a resumed run has no ranking to measure
-        self._step_seconds = step_seconds(self._ranked_at, len(ranking)) if len(self._ranked_at) > 1 else 0.0
+        self._step_seconds = step_seconds(self._ranked_at, len(ranking), len(top)) if len(self._ranked_at) > 1 else 0.0
         self._searching = self._logged_at = self._better = time.monotonic()
 
     def resumed(self, archive: Archive, uncounted: int) -> None:
@@ -131,14 +131,20 @@ def standing(archive: Archive, rate: float, since: float, room: int) -> str:
         parts.pop()
 
 
-def step_seconds(ranked_at: Sequence[tuple[int, float]], voices: int) -> float:
+def step_seconds(ranked_at: Sequence[tuple[int, float]], voices: int, top: int) -> float:
     """Estimated seconds of a candidate, from the pace of the ranking.
+
+    The last evaluations of the ranking complete the nearest voices, which have spoken the target text by then; the ones
+    before them are of the target text alone, by all voices or, behind a short text, by some.
 
     Args:
         ranked_at: pairs (evaluations done, time in seconds), in order, beginning with (0, start).
-        voices: how many of the evaluations ran the first stage alone; the others were complete.
+        voices: how many stock voices there are.
+        top: how many of them were completed.
     """
-    first = next(at for done, at in ranked_at if done >= voices)
-    (_, start), (total, end) = ranked_at[0], ranked_at[-1]
-    stopped, complete = (first - start) / voices, (end - first) / (total - voices)
-    return stopped + SCORED_SHARE * max(0.0, complete - stopped)
+    total, end = ranked_at[-1]
+    begun = total - voices - top  # those behind a short text; 0 without one
+    count = begun or voices
+    started = next(at for done, at in ranked_at if done >= (voices if begun else 0))
+    spoken = next(at for done, at in ranked_at if done >= total - top)
+    return (spoken - started) / count + SCORED_SHARE * (end - spoken) / top

@@ -72,6 +72,7 @@ def search(
     rng: np.random.Generator,
     budget: Budget,
     population_limit: int = 10,
+    shortlist: int | None = None,
     starting_voice: Voice | None = None,
     observers: Sequence[Observer] = (),
     record: Record | None = None,
@@ -86,6 +87,7 @@ def search(
         rng: the strategies' random generator.
         budget: when to stop.
         population_limit: stock voices nearest to the target that are seeds; all of a smaller bank.
+        shortlist: stock voices that speak the target text in the ranking; see :func:`kvw.search.ranking.rank`.
         starting_voice: where to start; the mean of the seeds if None.
         observers: called after the ranking and after each generation, in order.
         record: where the search is stored; it resumes from the latest state, with the other arguments unchanged.
@@ -99,7 +101,7 @@ def search(
     started = time.monotonic() - (state["seconds"] if state else 0.0)
     # a new ranking could differ, on a machine with more memory for example, and change the space
     known = record.known_ranking(bank) if record and state else None
-    ranking, top = known or rank(bank, executor, population_limit, observers, cache)
+    ranking, top = known or rank(bank, executor, population_limit, observers, cache, shortlist)
     for observer in observers:
         observer.ranked(ranking, top)
 

@@ -24,31 +24,54 @@ def rank(
     limit: int,
     observers: Sequence[Observer] = (),
     cache: UtteranceCache | None = None,
+    shortlist: int | None = None,
 ) -> tuple[list[Entry], list[Entry]]:
     """Orders stock voices by target similarity and evaluates the first ``limit`` of them in full.
 
+    Args:
+        bank: stock voices by name.
+        executor: evaluates voices.
+        limit: how many voices are evaluated in full; all of a smaller bank.
+        observers: told of the progress.
+        cache: utterances, for the executor; or None.
+        shortlist: how many voices speak the target text, the nearest by the short text of the stage ``probe``; at least
+            ``limit`` do. None lets all of them speak it.
+
     Returns:
-        Every voice, best target similarity first; and the first ``limit`` voices, best score first.
+        Every voice, best target similarity first (those that spoke the short text alone come last); and the first
+        ``limit`` voices, best score first.
 
     Raises:
         KvwError: no stock voice could be scored.
     """
-    total = len(bank) + min(limit, len(bank))
+    listed = len(bank) if shortlist is None else min(max(shortlist, limit), len(bank))
+    probed = listed < len(bank)
+    total = probed * len(bank) + listed + min(limit, len(bank))
+    done = 0
 
-    def evaluate(voices: Mapping[str, Voice], gate: Gate, before: int) -> list[Entry]:
-        names, entries = list(voices), list[Entry]()
+    def evaluate(names: Sequence[str], gate: Gate) -> list[Entry]:
+        nonlocal done
+        entries: list[Entry] = []
         while len(entries) < len(names):
             size = max(RANKING_BATCH, executor.batch)  # may have grown meanwhile
             some = names[len(entries) : len(entries) + size]
-            evaluations = executor([voices[name] for name in some], gate, cache)
-            entries += [Entry(name, voices[name], found) for name, found in zip(some, evaluations, strict=True)]
+            evaluations = executor([bank[name] for name in some], gate, cache)
+            entries += [Entry(name, bank[name], found) for name, found in zip(some, evaluations, strict=True)]
+            done += len(some)
             for observer in observers:
-                observer.ranking(before + len(entries), total)
+                observer.ranking(done, total)
         return entries
 
-    ranking = evaluate(bank, Gate(only="target"), 0)
-    ranking.sort(key=lambda entry: -entry.evaluation.target_similarity)
-    top = evaluate({entry.name: entry.voice for entry in ranking[:limit]}, OPEN, len(bank))
+    def nearest(names: Sequence[str], stage: str) -> list[Entry]:
+        return sorted(evaluate(names, Gate(only=stage)), key=lambda entry: -entry.evaluation.target_similarity)
+
+    others: list[Entry] = []
+    names = list(bank)
+    if probed:
+        heard = nearest(names, "probe")
+        names, others = [entry.name for entry in heard[:listed]], heard[listed:]
+    ranking = nearest(names, "target") + others
+    top = evaluate([entry.name for entry in ranking[:limit]], OPEN)
     top.sort(key=lambda entry: (-entry.evaluation.score, -entry.evaluation.target_similarity))
     if not top[0].evaluation.complete:
         why = top[0].evaluation

@@ -28,6 +28,7 @@ from kvw.config.stages import make_stages, stage_nodes
 from kvw.errors import KvwError
 from kvw.evaluation import Evaluation, Executor, UtteranceCache
 from kvw.fitness.heldout import HeldOut
+from kvw.fitness.utterances import DictCache
 from kvw.runtime.environment import fingerprint, pick_device, versions
 from kvw.search import loop
 from kvw.search.archive import Entry
@@ -111,10 +112,11 @@ class Prepared:
             rng=np.random.default_rng(cfg.seed),
             budget=Budget(cfg.step_limit, cfg.minutes, cfg.stop_score, cfg.patience),
             population_limit=cfg.population_limit,
+            shortlist=cfg.shortlist,
             starting_voice=self.settings.inputs.starting_voice,
             observers=observers,
             record=record,
-            cache=cache,
+            cache=DictCache() if cache is None else cache,
         )
 
     def provenance(self) -> dict[str, Any]:
@@ -158,6 +160,8 @@ def prepared(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
         if cfg[key]:
             problems.attempt(maker, plain(cfg[key]), key)
     make_executor = problems.attempt(maker, plain(cfg.executor), "executor")
+    lacks = cfg.shortlist is not None and not plain(cfg.fitness).get("probe_text")
+    problems.expect(not lacks, "shortlist: expected null, as fitness.probe_text gives no short text; give both")
     problems.raise_any()
 
     reseed(cfg.seed)

@@ -171,15 +171,23 @@ def plan(ready: Prepared) -> None:
     """Logs the plan of a search and the time it would take, estimated from evaluations of one stock voice."""
     cfg, bank, settings = ready.cfg, ready.bank, ready.settings
     voice = next(iter(bank.values()))
-    seconds = []
-    for gate in (OPEN, Gate(only="target"), OPEN):  # the first one warms caches up
+    listed = None if cfg.shortlist is None else min(max(cfg.shortlist, cfg.population_limit), len(bank))
+    gates = {"probe": Gate(only="probe"), "target": Gate(only="target"), "complete": OPEN}
+    if listed is None:
+        del gates["probe"]
+    ready.executor([voice], OPEN)  # warms caches up
+    seconds = {}
+    for name, gate in gates.items():
         started = time.monotonic()
         ready.executor([voice], gate)
-        seconds.append(time.monotonic() - started)
-    _, stopped, complete = seconds
-    ranking = len(bank) * stopped + min(cfg.population_limit, len(bank)) * complete
+        seconds[name] = time.monotonic() - started
+    rest = max(0.0, seconds["complete"] - seconds["target"])
+    ranking = (
+        len(bank) * seconds["target"] if listed is None else len(bank) * seconds["probe"] + listed * seconds["target"]
+    )
+    ranking += min(cfg.population_limit, len(bank)) * rest
     candidates = cfg.step_limit + ready.uncounted
-    steps = candidates * (stopped + SCORED_SHARE * (complete - stopped))
+    steps = candidates * (seconds["target"] + SCORED_SHARE * rest)
     synthesizer, _ = settings.models()
     log.info("Held-out: %s", settings.inputs.target.heldout_note)
     log.info("Synthesiser: %s on %s", synthesizer.name, settings.device)

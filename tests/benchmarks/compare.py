@@ -154,6 +154,7 @@ def run(cell: Cell) -> dict[str, Any]:
         rng=np.random.default_rng(cell.seed),
         budget=Budget(cell.evaluations),
         population_limit=cfg.population_limit,
+        shortlist=cfg.shortlist,
         observers=[track],
     )
     same = settings.fitness == usual.fitness
@@ -161,7 +162,7 @@ def run(cell: Cell) -> dict[str, Any]:
         baseline = result.baseline
     else:
         score = LocalExecutor(fitness=usual)
-        _, (baseline, *_) = rank(bank, score, cfg.population_limit)
+        _, (baseline, *_) = rank(bank, score, usual_cfg.population_limit)
     chosen = set(np.linspace(0, len(track.points) - 1, JUDGED).round().astype(int).tolist())
     points = []
     for number, (evaluations, synthesised, seen, voice) in enumerate(track.points):

@@ -307,6 +307,16 @@ def test_ranking_runs_the_target_stage_alone_whatever_comes_before_it(probed):
         fitness([numbered(0)], Gate(only="prior"))
 
 
+def test_a_short_text_without_a_weight_is_there_for_the_ranking_alone(speech, encoder, demo):
+    fitness, synthesizer = recorded_fitness([speech], speech, encoder, demo, probe_text=PROBE)
+    (evaluation,) = fitness([numbered(0)], Gate(only="probe"))
+    assert (evaluation.status, list(evaluation.parts), synthesizer.spoken) == ("stopped", ["probe"], [PROBE])
+    assert evaluation.target_similarity == evaluation.parts["probe"]
+    assert "probe" not in fitness([numbered(0)])[0].parts
+    assert synthesizer.spoken == [PROBE, *SHORT.values()]
+    assert PROBE not in [script.text for script in fitness.scripts], "improvements are not spoken with it"
+
+
 @pytest.fixture(scope="module")
 def every_stage(fitness, embedded, encoder, demo, bank):
     wave = fitness.listener.speak([bank["af_iris"]], embedded.script(SHORT["target_text"]))[0]

@@ -23,10 +23,13 @@ def test_lengths_of_time_are_said_as_people_say_them(seconds, words):
     assert duration(seconds) == words
 
 
-def test_a_candidate_is_estimated_from_the_stopped_and_the_complete_evaluations_of_the_ranking():
-    # 8 voices through the first stage in 1 s each, then 2 complete ones in 3 s each
+def test_a_candidate_is_estimated_from_the_target_text_and_the_rest_as_the_ranking_paces_them():
+    # 8 voices speak the target text in 1 s each, then 2 of them the rest in 3 s each
     ranked_at = [(0, 100.0), (4, 104.0), (8, 108.0), (10, 114.0)]
-    assert step_seconds(ranked_at, 8) == pytest.approx(1 + SCORED_SHARE * 2)
+    assert step_seconds(ranked_at, 8, 2) == pytest.approx(1 + SCORED_SHARE * 3)
+    # the same behind a short text of 0.5 s, after which 4 voices speak the target text
+    ranked_at = [(0, 100.0), (8, 104.0), (12, 108.0), (14, 114.0)]
+    assert step_seconds(ranked_at, 8, 2) == pytest.approx(1 + SCORED_SHARE * 3)
 
 
 def test_in_a_pipe_lines_tell_how_far_it_is_and_every_improvement_is_one(monkeypatch, said):

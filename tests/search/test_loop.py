@@ -32,6 +32,26 @@ def test_the_bank_is_ranked_by_one_stage_and_only_the_top_is_completed():
     assert sum(count for count, gate in executor.calls if gate == OPEN) == 3
 
 
+def test_a_shortlist_of_the_bank_by_a_short_text_speaks_the_target_text():
+    executor, watcher = Landscape(), Watcher()
+    ranking, top = rank(BANK, executor, 2, [watcher], shortlist=4)
+    assert [entry.name for entry in ranking] == ["af_c", "af_a", "af_d", "af_f", "af_b", "af_e"]
+    assert [entry.name for entry in top] == ["af_c", "af_a"]
+    spoken = {
+        stage: sum(count for count, gate in executor.calls if gate.only == stage) for stage in ("probe", "target")
+    }
+    assert spoken == {"probe": 6, "target": 4}
+    assert watcher.done[-1] == (12, 12) and sorted(watcher.done) == watcher.done
+
+
+def test_a_shortlist_of_the_whole_bank_or_more_needs_no_short_text():
+    executor = Landscape()
+    rank(BANK, executor, 2, shortlist=6)
+    assert not [gate for _, gate in executor.calls if gate.only == "probe"]
+    rank(BANK, executor := Landscape(), 5, shortlist=1)
+    assert sum(count for count, gate in executor.calls if gate.only == "target") == 5, "as many as are completed"
+
+
 def test_a_bank_that_can_not_be_scored_ends_the_search_with_its_own_code():
     with pytest.raises(KvwError, match="silent") as caught:
         go(Landscape(fail=lambda number: True))

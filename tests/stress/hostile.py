@@ -260,7 +260,16 @@ def save_all(name: str, folder: Path) -> None:
     cfg = OmegaConf.create(
         {"output_name": "out.wav", "language": {"letter": "a", "target_text": "x"}, "target_text": "x"}
     )
-    cfg.update(seed=0, device="cpu", population_limit=1, step_limit=1, patience=None, minutes=None, stop_score=None)
+    cfg.update(
+        seed=0,
+        device="cpu",
+        population_limit=1,
+        shortlist=None,
+        step_limit=1,
+        patience=None,
+        minutes=None,
+        stop_score=None,
+    )
     cfg.output_name = f"{name}.wav" if "???" not in name and "${" not in name else "out.wav"
     problems = Problems()
     check_numbers(cfg, problems)
