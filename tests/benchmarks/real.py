@@ -1,0 +1,114 @@
+"""Strategies on Kokoro's real weights: how near they get, how clear they stay, what they cost.
+
+``python -m tests.benchmarks.real`` runs every contender on every target with every seed, and prints a line for each: on
+the texts that the search heard, and on ten texts and a clip that no search ever heard. Runs are kept in
+``outputs/real``; those that ended are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kvw.text import aligned
+from tests.benchmarks.compare import TARGETS
+from tests.conftest import ROOT, SHARED
+
+CONTENDERS = {
+    "random_walk": ["strategy=random_walk", "fitness.most_characters=60"],
+    "quick": ["experiment=quick"],
+}
+"""Overrides by name. The walk has texts as long as those of ``quick``: KVoiceWalk's take three times as long."""
+
+UNHEARD = (
+    "Could you pass the salt?",
+    "We walked along the river until the lights of the town were far behind us.",
+    "Please leave the package with the neighbours on the second floor, and ring twice.",
+    "My grandmother kept a jar of buttons, and each of them had a story.",
+    "The committee will publish its findings in March, together with every objection that was raised.",
+    "If the engine coughs, wait a moment, pull the lever gently, and try again before you call for help.",
+    "Nothing moved in the orchard except a thin grey cat that followed the wall towards the gate.",
+    "Thirty people had signed the petition by noon, although the rain had kept most of them at home.",
+    "He measured the shelf twice, wrote the figures on his sleeve, and still bought a board that was too short.",
+    "When the choir began, the whole hall grew quiet, and even the children at the back stopped whispering to listen.",
+)
+"""Texts that nobody searches on: 157 words."""
+
+
+def command(contender: str, target: str, seed: int, evaluations: int, folder: Path) -> list[str]:
+    """The command line of one search."""
+    recording, *heldout = (SHARED / "targets" / name for name in TARGETS[target])
+    return [
+        *(sys.executable, "-m", "kvw", "report=false", f"hydra.run.dir={folder}", f"seed={seed}"),
+        *(f"target_audio={recording}", *(f"heldout_audio={path}" for path in heldout)),
+        *(f"heldout_texts={folder.parent / 'unheard.txt'}", f"step_limit={evaluations}", *CONTENDERS[contender]),
+    ]
+
+
+def result(contender: str, target: str, seed: int, evaluations: int, folder: Path) -> dict[str, Any] | None:
+    """The content of a search's ``result.json``, which is searched for where it is not there yet; None if it fails."""
+    own = folder / f"{contender}-{target}-{seed}-{evaluations}"
+    found = list(own.glob("*/*/result.json"))
+    if not found:
+        own.mkdir(parents=True, exist_ok=True)
+        line = command(contender, target, seed, evaluations, own)
+        done = subprocess.run(
+            line, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+        found = list(own.glob("*/*/result.json"))
+        outcome = "done" if found else f"failed: {done.stderr.strip().splitlines()[-1:]}"
+        sys.stderr.write(f"{own.name}: {outcome}\n")
+    content: dict[str, Any] | None = json.loads(found[0].read_text("utf-8")) if found else None
+    return content
+
+
+def cells(voice: dict[str, Any]) -> Iterator[str]:
+    """The figures of a voice: scored similarity, held-out similarity, words wrong in %, DNSMOS."""
+    yield f"{voice['target_similarity']:.3f}"
+    yield f"{np.mean(voice['heldout']):.3f}"
+    for name, digits in (("word_errors", 1), ("quality", 2)):
+        yield "-" if voice[name] is None else f"{voice[name]:.{digits}f}"
+
+
+def table(results: dict[tuple[str, str, int], dict[str, Any]]) -> str:
+    """A line a search, below the best stock voice of its target."""
+    head = ("target", "seed", "", "scored", "held-out", "words wrong, %", "DNSMOS", "minutes", "verdict")
+    rows: list[Sequence[str]] = [head]
+    for (contender, target, seed), found in sorted(results.items(), key=lambda item: (item[0][1], item[0][2])):
+        (name, stock), *_, (_, best) = found["voices"].items()
+        if not any(row[:2] == (target, str(seed)) for row in rows):
+            rows.append((target, str(seed), name.rpartition(" ")[2], *cells(stock), "", ""))
+        rows.append((target, str(seed), contender, *cells(best), f"{found['seconds'] / 60:.1f}", found["verdict"]))
+    return "\n".join(aligned(rows, 3))
+
+
+def main() -> None:
+    """Runs what is missing, and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("contenders", nargs="*", default=list(CONTENDERS), help=f"of {', '.join(CONTENDERS)}")
+    parser.add_argument("--targets", nargs="+", default=[name for name in TARGETS if name != "lighthouse"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    parser.add_argument("--evaluations", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    given = parser.parse_args()
+    folder = ROOT / "outputs" / "real"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "unheard.txt").write_text("\n".join(UNHEARD) + "\n", encoding="utf-8")
+    todo = list(product(given.contenders, given.targets, given.seeds))
+    with ThreadPoolExecutor(given.workers) as pool:
+        found = list(pool.map(lambda cell: result(*cell, given.evaluations, folder), todo))
+    sys.stdout.write(table({cell: one for cell, one in zip(todo, found, strict=True) if one}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
