@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from kvw.errors import KvwError
+from kvw.speech.normalisation import normalised
 from kvw.speech.synthesizer import Script, Segment
 from kvw.types import MAX_PHONEMES
 
@@ -22,12 +23,13 @@ def to_script(text: str, phonemes: Callable[[str], str]) -> Script:
     """Phonemises ``text`` in segments of 1 to 510 phonemes, cut at ends of sentences, else of clauses, else of words.
 
     Args:
-        text: of any length.
+        text: of any length; :func:`~kvw.speech.normalisation.normalised` before it is phonemised.
         phonemes: gives the phonemes of a piece of the text; empty where nothing can be pronounced.
 
     Raises:
         KvwError: nothing in the text can be pronounced.
     """
+    text = normalised(text)
     segments = tuple(_segments(text, phonemes))
     if not segments:
         raise KvwError(f"text: expected words that can be pronounced; got {text[:40]!r}; give at least one word")

@@ -5,6 +5,7 @@ Read :data:`CHECKS` first. A check imports the packages that it needs: the docto
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import logging
@@ -24,7 +25,7 @@ from omegaconf import OmegaConf
 
 from kvw.config.invocation import Invocation
 from kvw.errors import EXIT_ITEMS_FAILED, KvwError
-from kvw.speech.kokoro import SPACY_MODEL
+from kvw.speech.kokoro import SPACY_INSTALL, SPACY_MODELS
 from kvw.text import aligned
 
 log = logging.getLogger(__name__)
@@ -210,12 +211,12 @@ def stock_voices(invocation: Invocation) -> str:
 
 def spacy_model(invocation: Invocation) -> str:
     """spaCy's English model, without which espeak phonemises English for Kokoro."""
-    try:
-        return f"{SPACY_MODEL} {importlib.metadata.version(SPACY_MODEL)}"
-    except importlib.metadata.PackageNotFoundError as error:
-        if invocation.cfg.language.letter not in "ab":
-            return f"not needed for language={invocation.cfg.language.letter}"
-        raise Missing(f"lacks {SPACY_MODEL}: espeak does its work, a little less well") from error
+    for model in SPACY_MODELS:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return f"{model} {importlib.metadata.version(model)}"
+    if invocation.cfg.language.letter not in "ab":
+        return f"not needed for language={invocation.cfg.language.letter}"
+    raise Missing(f"lacks {SPACY_MODELS[0]}: espeak does its work, a little less well")
 
 
 def whisper(invocation: Invocation) -> str:
@@ -282,7 +283,7 @@ CHECKS = (
     Check("espeak", espeak, reinstall("espeakng-loader"), required=True),
     Check("Kokoro", kokoro, "python -m kvw dry_run=true"),
     Check("stock voices", stock_voices, "python -m kvw task=voices"),
-    Check("spaCy model", spacy_model, f"python -m spacy download {SPACY_MODEL}"),
+    Check("spaCy model", spacy_model, SPACY_INSTALL),
     Check("Whisper", whisper, reinstall("faster-whisper")),
     Check("outputs", outputs, "python -m kvw task=doctor hydra.run.dir=FOLDER", required=True),
     Check("texts_folder", partial(folder_of, "texts_folder"), "python -m kvw task=doctor texts_folder=FOLDER"),

