@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 from kvw.audio.checks import speaker_doubts
 from kvw.audio.target import wave_digest
-from kvw.config.fitness import FitnessSpec, prior_of
+from kvw.config.fitness import FitnessSpec, model_digest, prior_of, settled
 from kvw.config.inputs import Inputs
 from kvw.config.invocation import Invocation
 from kvw.config.nodes import build, maker
@@ -138,6 +138,8 @@ class Prepared:
         """The versions, kernels and settings that the last bits of the results depend on, by name."""
         nodes = [plain(self.cfg[key]) for key in ("stages", "fitness", "synth")]
         own = fingerprint(self.settings.device, self.executor.batch, nodes)
+        if digest := model_digest(self.settings.fitness, self.settings.language):
+            own["model of fitness.weights.words"] = digest
         return own | getattr(self.executor, "fingerprint", {})  # of those that evaluate, where that is elsewhere
 
 
@@ -183,11 +185,16 @@ def prepared(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
 
 @contextmanager
 def new_search(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
-    """As :func:`prepared`, for a search that begins: also logs what the user should know of the target.
+    """As :func:`prepared`, for a search that begins: the fitness leaves out what it lacks a model for.
+
+    It also logs what the user should know of the target.
 
     Raises:
         KvwError: as :func:`prepared`.
     """
+    cfg = invocation.cfg.copy()
+    cfg.fitness = settled(cfg.fitness, cfg.language.letter)
+    invocation = replace(invocation, cfg=cfg)
     log.info("Target: %s", inputs.target.summary)
     for note in inputs.notes:
         log.warning("%s", note)

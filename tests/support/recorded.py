@@ -91,7 +91,9 @@ def utterance(number):
     if number % 5 == 0:
         return Utterance(0.5, "silent", "the audio is silent")
     embedding = np.full(256, number, dtype=np.float32)
-    return Utterance(number / 7, embedding=embedding, statistics=np.array([number / 3, 1.0]))
+    return Utterance(
+        number / 7, embedding=embedding, statistics=np.array([number / 3, 1.0]), transcript=f"{number} ships"
+    )
 
 
 def done(place, heldout=0.5):
