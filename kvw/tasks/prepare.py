@@ -40,6 +40,8 @@ from kvw.search.strategy import Finished
 from kvw.speech import select
 from kvw.speech.synthesizer import Script
 from kvw.tasks.bank import has_own_bank, load_bank_for
+from kvw.tasks.examine import Examiner
+from kvw.tasks.report import jury_of
 from kvw.types import Voice
 
 log = logging.getLogger(__name__)
@@ -89,11 +91,16 @@ class Prepared:
         """How many candidates of the search count against no limit."""
         return sum(total or 0 for total in self.totals)
 
-    def heldout(self) -> HeldOut:
-        """Measures voices on held-out texts and audio."""
-        inputs = self.settings.inputs
+    def examiner(self) -> Examiner:
+        """Measures voices on held-out texts and audio.
+
+        Raises:
+            KvwError: a held-out text can't be pronounced, or no speech is heard in the held-out audio.
+        """
+        inputs, jury = self.settings.inputs, jury_of(self.cfg.judges and plain(self.cfg.judges))
         listener = self.settings.listener(self.cfg.seed + HELDOUT_SEED)
-        return HeldOut(listener, inputs.heldout_texts, inputs.target.heldout)
+        heldout = HeldOut(listener, inputs.heldout_texts, inputs.target.heldout)
+        return Examiner(heldout, inputs.heldout_texts, jury, self.settings.language)
 
     def search(
         self, observers: Sequence[Observer] = (), record: Record | None = None, cache: UtteranceCache | None = None

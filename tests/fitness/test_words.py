@@ -26,8 +26,8 @@ from tests.conftest import SHORT, WEIGHTS, numbered
 from tests.support.fitness import recorded_fitness
 
 LONG = (
-    "If you mix vinegar, baking soda, and a bit of dish soap in a tall cylinder, the resulting eruption is both a visual "
-    "and tactile delight, often used in classrooms to simulate volcanic activity on a miniature scale."
+    "If you mix vinegar, baking soda, and a bit of dish soap in a tall cylinder, the resulting eruption is both a "
+    "visual and tactile delight, often used in classrooms to simulate volcanic activity on a miniature scale."
 )
 
 WEIGHED = WEIGHTS | {"words": 0.5}
