@@ -24,7 +24,7 @@ from kvw.config.paths import DEMO, user_plugins
 from kvw.errors import KvwError
 from kvw.evaluation import Evaluation
 from kvw.runs.artifacts import base_voices
-from kvw.runs.result import scores_of
+from kvw.runs.result import IMPROVED, HeldOutFigures, facts_of, scores_of
 from kvw.speech import select
 from kvw.speech.narrate import check_speed, narrate
 from kvw.tasks.conclude import Outcome, judge
@@ -49,9 +49,16 @@ class Result:
         synthesiser: whose voice it is: ``kokoro`` or ``embedded``.
         scored: its evaluation on the texts that the search heard; ``scored.score`` is in [0, 100].
         heldout: its similarity to held-out audio on each held-out text, in [0, 1]: the figures to believe.
+        word_errors: words of the held-out texts that Whisper hears wrong, in %; None where no Whisper is there.
+        quality: of the held-out speech, DNSMOS, in [1, 5]; None where ``kvw[judges]`` is not installed.
+        verdict: ``improved``; ``no improvement`` of the score; or ``nearer, less clear`` than the best stock voice.
+        clear: of a result that is less clear, the most similar voice of the search that is not, if there is one; else
+            None.
         stock_name: of the best stock voice.
         stock_scored: the same as ``scored`` for that voice.
         stock_heldout: the same as ``heldout`` for that voice.
+        stock_word_errors: the same as ``word_errors`` for that voice.
+        stock_quality: the same as ``quality`` for that voice.
         candidates: how many were evaluated.
         seconds: that the search took.
         provenance: where the voice comes from, as JSON values.
@@ -62,9 +69,15 @@ class Result:
     synthesiser: str
     scored: Evaluation
     heldout: Sequence[float]
+    word_errors: float | None
+    quality: float | None
+    verdict: str
+    clear: Voice | None
     stock_name: str
     stock_scored: Evaluation
     stock_heldout: Sequence[float]
+    stock_word_errors: float | None
+    stock_quality: float | None
     candidates: int
     seconds: float
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -83,20 +96,28 @@ class Result:
         path = Path(path)
         if path.suffix != ".pt":
             raise KvwError(f"path: expected a name in .pt; got {path.name!r}; task=export writes other formats")
-        facts = {"scores": scores_of(self.scored), "heldout": float(np.mean(self.heldout))}
+        own = HeldOutFigures(self.heldout, self.word_errors, self.quality)
+        facts = {"scores": scores_of(self.scored), **facts_of(own)}
         with _system_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             save_voice(path, self.voice, {**self.provenance, **facts})
         return path
 
     def __repr__(self) -> str:
-        own, stock = np.mean(self.heldout), np.mean(self.stock_heldout)
-        better = "" if self.scored.score > self.stock_scored.score else "; no improvement"
-        return (
-            f"Result: held-out similarity {own:.3f}, {self.stock_name} {stock:.3f}; score {self.scored.score:.2f}, "
-            f"{self.stock_name} {self.stock_scored.score:.2f}{better}; {self.candidates} candidates in "
-            f"{duration(self.seconds)}, {self.synthesiser} voice"
-        )
+        pairs = [
+            ("held-out similarity", np.mean(self.heldout), np.mean(self.stock_heldout), "{:.3f}"),
+            ("score", self.scored.score, self.stock_scored.score, "{:.2f}"),
+            ("word errors", self.word_errors, self.stock_word_errors, "{:.1f} %"),
+            ("quality", self.quality, self.stock_quality, "{:.2f}"),
+        ]
+        figures = [
+            f"{name} {form.format(own)}, {self.stock_name} {form.format(stock)}"
+            for name, own, stock, form in pairs
+            if own is not None and stock is not None
+        ]
+        told = "" if self.verdict == IMPROVED else f"; {self.verdict}"
+        work = f"{self.candidates} candidates in {duration(self.seconds)}, {self.synthesiser} voice"
+        return f"Result: {'; '.join(figures)}{told}; {work}"
 
 
 def demo() -> Path:
@@ -179,9 +200,9 @@ def evolve(
             assert outcome is not None, "dry_run is refused above"
         else:
             with new_search(invocation, inputs) as ready:
-                heldout, result, facts = ready.heldout(), ready.search(), ready.provenance()
+                examiner, result, facts = ready.examiner(), ready.search(), ready.provenance()
                 facts["base_voices"] = base_voices(facts["base_voices"], result.top)
-                outcome = judge(result, heldout, facts)
+                outcome = judge(result, examiner, facts)
     return _result(outcome)
 
 
@@ -250,15 +271,21 @@ def _system_errors() -> Iterator[None]:
 
 def _result(outcome: Outcome) -> Result:
     best, stock, result = outcome.best, outcome.result.baseline, outcome.result
-    similarities = list(outcome.similarities.values())
+    theirs, *_, own = outcome.heldout.values()
     return Result(
         best.voice,
         str(outcome.provenance["synthesiser"]),
         best.evaluation,
-        similarities[-1],
+        own.similarities,
+        own.word_errors,
+        own.quality,
+        outcome.verdict,
+        outcome.clear and outcome.clear[0].voice,
         stock.name,
         stock.evaluation,
-        similarities[0],
+        theirs.similarities,
+        theirs.word_errors,
+        theirs.quality,
         result.archive.steps,
         result.seconds,
         outcome.provenance,

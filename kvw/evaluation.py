@@ -55,12 +55,15 @@ class Gate:
     Attributes:
         score: the reference's score, [0, 100].
         parts: the reference's similarities, each in [0, 1], by the stage's name; one that is missing stops nobody.
+        stock: the same of the best stock voice, which is the same for every candidate of a search: what no candidate
+            may lose, however slowly its references lose it.
         only: run this stage alone, and stop; ``target`` is for ranking. None runs all.
     """
 
     score: float = 0.0
     parts: Mapping[str, float] = field(default_factory=dict)
     only: str | None = None
+    stock: Mapping[str, float] = field(default_factory=dict)
 
 
 OPEN = Gate()
@@ -101,6 +104,7 @@ class Utterance:
         embedding: of the speaker; None for a failure.
         statistics: acoustic ones, float64 ``(n,)`` (see :mod:`kvw.fitness.acoustics`); None where nobody has measured
             them.
+        transcript: the words that Whisper hears; None where nobody has asked it.
     """
 
     seconds: float
@@ -108,6 +112,7 @@ class Utterance:
     detail: str = ""
     embedding: Embedding | None = None
     statistics: NDArray[np.float64] | None = None
+    transcript: str | None = None
 
 
 class UtteranceCache(Protocol):
@@ -117,7 +122,7 @@ class UtteranceCache(Protocol):
         """The utterance with this key, None where the cache has none."""
 
     def put(self, utterances: Mapping[str, Utterance]) -> None:
-        """Stores all utterances or none; an utterance replaces that with its key, which had no statistics yet."""
+        """Stores all utterances or none; an utterance replaces that with its key, of which less was measured."""
 
 
 class Executor(Protocol):

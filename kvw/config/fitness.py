@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
 
 from kvw.config.inputs import Inputs
 from kvw.config.nodes import build
@@ -14,7 +19,10 @@ from kvw.fitness.hybrid import HybridFitness
 from kvw.fitness.listener import Listener
 from kvw.fitness.speaker import SpeakerEncoder
 from kvw.speech.synthesizer import Script, Synthesizer
+from kvw.transcription.whisper import MISSING, find_model, word_listener
 from kvw.types import Voice
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,7 @@ class FitnessSpec:
             other_text=self.inputs.other_text,
             further_texts=self.inputs.other_texts,
             prior=self.prior,
+            language=self.language,
             seed=self.seed,
         )
         return made
@@ -77,6 +86,43 @@ def prior_of(bank: Iterable[Voice], fitness: Mapping[str, Any]) -> BankDistance 
     """The bank's prior where a fitness node has a weight for it; else None, so that it is not sent to workers."""
     weights = fitness.get("weights")
     return BankDistance(list(bank)) if isinstance(weights, Mapping) and weights.get("prior") is not None else None
+
+
+def settled(fitness: DictConfig, language: str) -> DictConfig:
+    """A fitness node as it can run here: without the stage ``words``, which is said, where Whisper is missing.
+
+    Args:
+        fitness: node of the fitness in a config.
+        language: Kokoro's letter.
+
+    Raises:
+        KvwError: ``words_model`` is neither a size nor a converted model's folder.
+    """
+    if not runs_words(fitness) or word_listener(str(fitness.get("words_model")), language):
+        return fitness
+    log.warning("Words do not count in the fitness, for want of a Whisper that hears them: %s", MISSING)
+    less = copy.deepcopy(fitness)
+    for part in ("weights", "gates"):
+        OmegaConf.update(less, f"{part}.words", None, force_add=True)
+    return less
+
+
+def runs_words(fitness: Any) -> bool:
+    """Whether a fitness node, of a config or plain, has the stage ``words``."""
+    weights = fitness.get("weights") if isinstance(fitness, (Mapping, DictConfig)) else None
+    return isinstance(weights, (Mapping, DictConfig)) and weights.get("words") is not None
+
+
+def model_digest(fitness: Mapping[str, Any], language: str) -> str:
+    """sha256 of the Whisper that a fitness node's stage ``words`` runs; empty where the stage does not run.
+
+    Raises:
+        KvwError: as :func:`settled`.
+    """
+    if not runs_words(fitness):
+        return ""
+    folder = find_model(str(fitness.get("words_model")), language)
+    return hashlib.sha256((folder / "model.bin").read_bytes()).hexdigest()[:16] if folder else ""
 
 
 @lru_cache(maxsize=2)

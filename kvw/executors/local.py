@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Sequence
 
 from kvw.evaluation import Evaluation, Gate, UtteranceCache
-from kvw.fitness import acoustics
 from kvw.fitness.background import Scorers
 from kvw.fitness.hybrid import HybridFitness
 from kvw.runtime.workers import limit_threads
@@ -39,7 +38,7 @@ class LocalExecutor:
         listener = self._fitness.listener
         count = spare_processes(listener.encoder.device.type, threads) if scorers is None else scorers
         self.batch = listener.synthesizer.batch
-        listener.scorers = Scorers(count, (listener.encoder.measure, acoustics.statistics), threads)
+        listener.scorers = Scorers(count, self._fitness.measures, threads)
 
     def __call__(
         self, voices: Sequence[Voice], gate: Gate | Sequence[Gate], cache: UtteranceCache | None = None

@@ -64,7 +64,6 @@ class RayWorker:
         Raises:
             KvwError: the synthesiser is another than the driver's.
         """
-        from kvw.fitness import acoustics
         from kvw.fitness.background import Scorers
         from kvw.runtime.environment import fingerprint
         from kvw.runtime.workers import limit_threads
@@ -78,7 +77,7 @@ class RayWorker:
                 f"executor: expected the driver's synthesiser, {driver}, on node {socket.gethostname()}; it has "
                 f"{listener.identity_on_device}; bring the same weights there"
             )
-        listener.scorers = Scorers(scorers, (listener.encoder.measure, acoustics.statistics), threads)
+        listener.scorers = Scorers(scorers, self._fitness.measures, threads)
         return fingerprint(listener.encoder.device.type, listener.synthesizer.batch, ())
 
     def evaluate(

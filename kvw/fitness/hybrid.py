@@ -9,7 +9,8 @@ with itself, then compare acoustic statistics with the target's. A gate after a 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,21 @@ from kvw.fitness.bank_distance import BankDistance
 from kvw.fitness.listener import Listener
 from kvw.fitness.rules import Rule
 from kvw.fitness.speaker import SpeakerEncoder
-from kvw.fitness.stages import BankSimilarity, FeatureSimilarity, SelfSimilarity, Stage, TargetSimilarity
+from kvw.fitness.stages import (
+    BankSimilarity,
+    FeatureSimilarity,
+    SelfSimilarity,
+    Stage,
+    TargetSimilarity,
+    WordSimilarity,
+)
 from kvw.fitness.trial import Trial
 from kvw.speech.segmentation import opening
 from kvw.speech.synthesizer import Script, Synthesizer
+from kvw.transcription.whisper import heard_text
 from kvw.types import Voice, Wave, mean_embedding
 
-STAGES = ("prior", "probe", "target", "self", "others", "feature")
+STAGES = ("prior", "probe", "target", "self", "others", "words", "feature")
 """Every stage there is, from cheap to dear: the order in which they run."""
 
 NEEDED = ("target", "self", "feature")
@@ -41,7 +50,8 @@ class HybridFitness:
 
     ``prior`` keeps a voice near the bank, without speech; ``probe`` is the target similarity of a short text, a cheap
     look before ``target``; ``self`` is the voice's stability over the other texts; ``others`` is the target similarity
-    over those, so that ``target`` and ``others`` together average it over all texts; ``feature`` is acoustic.
+    over those, so that ``target`` and ``others`` together average it over all texts; ``words`` is the share of the
+    target text's words that Whisper hears right; ``feature`` is acoustic.
 
     Args:
         synthesizer: what speaks.
@@ -63,9 +73,13 @@ class HybridFitness:
         prior_limit: distance from the bank up to which the stage ``prior`` finds nothing wrong; see
             :class:`kvw.fitness.bank_distance.BankDistance`.
         prior: of the bank; the stage ``prior`` needs it.
+        words_model: the Whisper of the stage ``words``: a size, which has to be on this machine, or a converted model's
+            folder.
+        language: Kokoro's letter for the language of the texts.
 
     Attributes:
         listener: what speaks and hears.
+        measures: the functions of a wave that its scorers are asked for.
         scripts: every text that is spoken: the target text, the other ones, the probe's.
 
     Raises:
@@ -73,7 +87,7 @@ class HybridFitness:
             are fewer further texts than ``more_texts``, or two of the texts are the same; a stage lacks its text or
             the bank; ``prior_limit`` is not above 0; ``most_characters`` is below 20; no speech is heard in a recording
             of the target.
-        KvwError: a text has nothing that can be pronounced.
+        KvwError: a text has nothing that can be pronounced; Whisper's model is missing, or does not hear the language.
     """
 
     def __init__(
@@ -94,6 +108,8 @@ class HybridFitness:
         further_texts: Sequence[str] = (),
         prior_limit: float = 2.0,
         prior: BankDistance | None = None,
+        words_model: str = "tiny",
+        language: str = "a",
     ) -> None:
         if formula not in FORMULAS:
             raise ValueError(f"formula: expected {' or '.join(FORMULAS)}; got {formula!r}")
@@ -131,6 +147,12 @@ class HybridFitness:
             if "probe" in self.weights:
                 self.scripts += (probe,)
             stages.append(TargetSimilarity("probe", self.listener, [probe], embedding))
+        self.measures: tuple[Callable[[Wave], Any], ...] = (encoder.measure, acoustics.statistics)
+        if "words" in self.weights:
+            hear = partial(heard_text, words_model, language)
+            hear(np.zeros(0, dtype=np.float32))  # loads the model: nothing is searched without it
+            self.measures += (hear,)
+            stages.append(WordSimilarity(self.listener, script, hear, language))
         if "prior" in self.weights:
             if prior is None:
                 raise ValueError("prior: expected that of the bank for the stage prior; got nothing")

@@ -32,6 +32,25 @@ class Margin:
         return parts[stage] >= self.margin * gate.parts.get(stage, 0.0)
 
 
+class KeepsUp:
+    """Stop when the stage's similarity is more than ``tolerance`` below the best stock voice's.
+
+    That voice stays the same, where the incumbents that :class:`Margin` compares with may sink step by step.
+
+    Raises:
+        ValueError: ``tolerance`` is negative.
+    """
+
+    def __init__(self, tolerance: float = 0.02) -> None:
+        if not tolerance >= 0:
+            raise ValueError(f"expected a tolerance of 0 or more, such as 0.02; got {tolerance}")
+        self.tolerance = tolerance
+
+    def __call__(self, stage: str, parts: Mapping[str, float], weights: Mapping[str, float], gate: Gate) -> bool:
+        """Whether the candidate is not much worse than the best stock voice."""
+        return parts[stage] >= gate.stock.get(stage, 0.0) - self.tolerance
+
+
 class Lossless:
     """Stop when even perfect remaining stages could not beat the reference's score."""
 

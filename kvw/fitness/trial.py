@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from kvw.evaluation import OPEN, Evaluation, Gate, Utterance, UtteranceCache, harmonic_mean
 from kvw.fitness.background import Measurement
@@ -18,7 +16,8 @@ from kvw.types import Embedding, Voice, Wave
 class Trial:
     """One voice on its way through the stages.
 
-    ``heard`` and ``waves`` are by the script's text; an utterance from the cache has no wave.
+    ``heard`` and ``waves`` are by the script's text; an utterance from the cache has no wave. ``measuring`` is by the
+    name of an attribute of :class:`kvw.evaluation.Utterance`: what somebody measures in the wave of the target text.
     """
 
     voice: Voice
@@ -27,7 +26,7 @@ class Trial:
     parts: dict[str, float] = field(default_factory=dict)
     heard: dict[str, Utterance] = field(default_factory=dict)
     waves: dict[str, Wave] = field(default_factory=dict)
-    statistics: Measurement[NDArray[np.float64]] | None = None
+    measuring: dict[str, Measurement[Any]] = field(default_factory=dict)
     synthesised: float = 0.0
     status: str = ""
     stage: str = ""
@@ -38,9 +37,9 @@ class Trial:
         self.status, self.detail = status, detail
 
     def drop_pending(self) -> None:
-        """Keeps workers from a measurement that was submitted ahead: nobody needs it once the trial has ended."""
-        if self.statistics:
-            self.statistics.claim()
+        """Keeps workers from what was submitted ahead: nobody needs it once the trial has ended."""
+        for measurement in self.measuring.values():
+            measurement.claim()
 
     def take(self, script: Script, utterance: Utterance) -> None:
         """Takes in what was measured of the voice speaking ``script``."""

@@ -12,13 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kvw.audio.decode import decode_file
 from kvw.errors import KvwError
 from kvw.evaluation import Evaluation
 from kvw.runs.comparison import flat
 from kvw.runs.reader import Run
+from kvw.runs.result import facts_of
 from kvw.runs.samples import Sample
 from kvw.search.archive import Archive
 from kvw.search.candidate import Candidate
@@ -115,10 +114,12 @@ class TensorBoard(Observer):
                 self._audio(best.step)
 
     def close(self) -> None:
-        """Writes the held-out similarities, if the run has been judged, and closes the log."""
+        """Writes the figures on held-out texts, if the run has been judged, and closes the log."""
         try:
-            for role, similarities in Run(self._run).heldout.items():
-                self._scalar(f"heldout/{role}", float(np.mean(similarities)), 0)
+            for role, figures in Run(self._run).heldout.items():
+                for name, value in facts_of(figures).items():
+                    if value is not None:
+                        self._scalar(f"{name}/{role}", value, 0)
         finally:
             self._writer.close()
 

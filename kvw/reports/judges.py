@@ -10,17 +10,18 @@ import hashlib
 import json
 import logging
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import soxr
 
 from kvw.errors import KvwError, error_line
 from kvw.runtime.files import write_whole
+from kvw.transcription.whisper import CODES, MISSING, Transcriber, Whisper, find_model, hears
+from kvw.transcription.words import error_rate
 from kvw.types import SAMPLE_RATE, Wave
 
 log = logging.getLogger(__name__)
@@ -34,11 +35,16 @@ VERDICTS = "judged.json"
 MOST_VERDICTS = 1_000_000
 """Size of :data:`VERDICTS` above which it is not read, in bytes."""
 
+OTHERS = ("small", "base", "tiny")
+"""Sizes of Whisper that :class:`WordErrors` looks for, the best first."""
+
 LACKING = "expected the package {}; it is not installed; pip install 'kvw[judges]'"
 
 
 class Judge(Protocol):
     """Rates speech by a figure. A class of ``strategies/`` can be a judge too, such as another speaker encoder.
+
+    A judge may also have ``identity(language)``: a text on which its figures depend beside its settings.
 
     Attributes:
         heading: of the judge's column, with an arrow in the direction that is better.
@@ -48,13 +54,16 @@ class Judge(Protocol):
     heading: str
     decimals: int
 
-    def __call__(self, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave]) -> float:
+    def __call__(
+        self, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave], language: str
+    ) -> float:
         """The figure.
 
         Args:
             waves: at least one recording of one voice, 24 kHz.
             texts: the words of each wave; None where they are not known.
             speaker: recordings of the target, 24 kHz.
+            language: Kokoro's letter for the language of the texts.
 
         Raises:
             KvwError: there is no figure, with the reason in one line: a package is missing, or the texts are needed.
@@ -79,7 +88,9 @@ class DNSMOS:
             raise ValueError(f"seconds: expected a number above 0; got {seconds:g}")
         self.seconds = seconds
 
-    def __call__(self, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave]) -> float:
+    def __call__(
+        self, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave], language: str
+    ) -> float:
         """The mean opinion score, in [1, 5].
 
         Raises:
@@ -97,7 +108,8 @@ class WordErrors:
     """The share of words that Whisper hears wrong, in %; of characters in a language that is written without spaces.
 
     Args:
-        model: a size that is already in the hub's cache, or the folder of a converted model; nothing is downloaded.
+        model: a size, or the folder of a converted model; nothing is downloaded. Where it is not on this machine, or
+            does not hear the language, the first of :data:`OTHERS` that does takes its place.
     """
 
     heading = "Word errors, % ↓"
@@ -106,36 +118,35 @@ class WordErrors:
     def __init__(self, model: str = "small") -> None:
         self.model = model
 
-    def __call__(self, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave]) -> float:
+    def __call__(
+        self, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave], language: str
+    ) -> float:
         """The errors per word of the texts, in %; above 100 where Whisper hears more words than the texts have.
 
         Raises:
-            KvwError: the texts are not known, the model is missing, or ``jiwer`` is not installed.
+            KvwError: the texts are not known, or no model is there.
         """
-        try:
-            import jiwer
-        except ImportError as error:
-            raise KvwError(LACKING.format("jiwer")) from error
         if texts is None:
             raise KvwError("nobody typed what the recording says")
-        heard = [words(self._whisper(wave).text) for wave in waves]
-        expected = [words(text) for text in texts]
-        rate = jiwer.wer if all(" " in text for text in expected) else jiwer.cer
-        return 100 * float(rate(expected, heard))
+        whisper = loaded_whisper(self.identity(language), language)
+        return 100 * error_rate(texts, [whisper(wave).text for wave in waves], language)
 
-    @cached_property
-    def _whisper(self) -> Callable[[Wave], Any]:
-        from kvw.transcription.whisper import Whisper, find_model
+    def identity(self, language: str) -> str:
+        """The folder of the model that hears a language.
 
-        folder = find_model(self.model)
-        if folder is None:
-            raise KvwError(f"expected Whisper's {self.model} in the hub's cache; it is not there, and is not fetched")
-        return Whisper(model=str(folder))
+        Raises:
+            KvwError: no model is there.
+        """
+        for model in dict.fromkeys((self.model, *OTHERS)):
+            if (folder := find_model(model, language)) and hears(folder, language):
+                return str(folder)
+        raise KvwError(f"expected a Whisper for language={language} on this machine; {MISSING}")
 
 
-def words(text: str) -> str:
-    """The part of ``text`` that can be heard: letters and digits in lower case, words apart by single spaces."""
-    return " ".join(re.sub(r"[^\w\s']|_", " ", text.casefold()).split())
+@cache
+def loaded_whisper(folder: str, language: str) -> Transcriber:
+    """The Whisper in a folder, for a language by Kokoro's letter."""
+    return Whisper(model=folder, language=CODES[language], repeatable=True)
 
 
 class Jury:
@@ -149,7 +160,7 @@ class Jury:
         self.judges = dict(judges)
 
     def __call__(
-        self, run: Path, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave]
+        self, run: Path, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave], language: str
     ) -> dict[str, float | str]:
         """The verdict of each judge, by the judge's name: a figure, or the reason why there is none.
 
@@ -160,8 +171,8 @@ class Jury:
         known = kept_figures(run)
         verdicts: dict[str, float | str] = {}
         for name, judge in self.judges.items():
-            key = verdict_key(judge, waves, texts, speaker)
-            outcome = known[key] if key in known else verdict(judge, waves, texts, speaker)
+            key = verdict_key(judge, waves, texts, speaker, language)
+            outcome = known[key] if key in known else verdict(judge, waves, texts, speaker, language)
             if isinstance(outcome, float):
                 known[key] = outcome
             verdicts[name] = outcome
@@ -172,12 +183,14 @@ class Jury:
         return verdicts
 
 
-def verdict(judge: Judge, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave]) -> float | str:
+def verdict(
+    judge: Judge, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave], language: str
+) -> float | str:
     """A judge's figure, or the reason why there is none, in one line."""
     if not waves:
         return "the run kept no audio of it"
     try:
-        figure = float(judge(waves, texts, speaker))
+        figure = float(judge(waves, texts, speaker, language))
     except KvwError as error:
         return " ".join(str(error).split())[:200]
     except Exception as error:  # a plugin may raise anything
@@ -185,10 +198,16 @@ def verdict(judge: Judge, waves: Sequence[Wave], texts: Sequence[str] | None, sp
     return figure if math.isfinite(figure) else "the judge finds NaN or infinity"
 
 
-def verdict_key(judge: Judge, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave]) -> str:
+def verdict_key(
+    judge: Judge, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave], language: str
+) -> str:
     """sha256 of everything that a judge's figure depends on: the judge, its settings, and its arguments."""
     settings = {name: value for name, value in vars(judge).items() if isinstance(value, (str, int, float))}
-    what = [f"{type(judge).__module__}.{type(judge).__qualname__}", settings, texts]
+    try:
+        identity = getattr(judge, "identity", str)(language)
+    except KvwError:  # there will be no figure, with this reason
+        identity = ""
+    what = [f"{type(judge).__module__}.{type(judge).__qualname__}", settings, texts, language, identity]
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
     for wave in (*waves, *speaker):
         key.update(hashlib.sha256(np.ascontiguousarray(wave, dtype="<f4").tobytes()).digest())

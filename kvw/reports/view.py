@@ -14,8 +14,9 @@ import numpy as np
 from kvw.audio.write import data_uri
 from kvw.reports.judges import Jury
 from kvw.reports.players import spoken
+from kvw.runs.artifacts import CLEAR
 from kvw.runs.reader import Run
-from kvw.runs.result import LABELS
+from kvw.runs.result import HELDOUT_LABELS, LABELS, UNCLEAR, HeldOutFigures
 from kvw.runs.schema import guard_types
 from kvw.runs.statistics import History
 from kvw.types import Wave
@@ -63,22 +64,23 @@ class ComparedVoice:
         label: of the voice.
         score: in [0, 100]; NaN where the voice could not be scored.
         parts: similarities that the fitness stages measured, by the stage's name.
-        heldout: similarity on each held-out text; empty where the run was not judged yet.
+        heldout: figures on the held-out texts; None where the run was not judged yet.
     """
 
     label: str
     score: float
     parts: Mapping[str, float]
-    heldout: Sequence[float]
+    heldout: HeldOutFigures | None
 
     @property
     def heldout_mean(self) -> float | None:
         """Held-out similarity, the mean over texts; None where it is not known."""
-        return float(np.mean(self.heldout)) if len(self.heldout) else None
+        return self.heldout.similarity if self.heldout else None
 
     def similarity(self, place: int) -> str:
         """The note of a player: the similarity on the held-out text at ``place``; empty where it is not known."""
-        return f"similarity {self.heldout[place]:.3f}" if place < len(self.heldout) else ""
+        similarities = self.heldout.similarities if self.heldout else ()
+        return f"similarity {similarities[place]:.3f}" if place < len(similarities) else ""
 
 
 def compared_voices(run: Run, past: History) -> dict[str, ComparedVoice]:
@@ -92,15 +94,15 @@ def compared_voices(run: Run, past: History) -> dict[str, ComparedVoice]:
     if complete:
         best = max(complete, key=lambda stock: stock.evaluation.score)
         label = f"best stock voice, {best.name}"
-        voices["stock"] = ComparedVoice(label, best.evaluation.score, best.evaluation.parts, heldout.get("stock", ()))
+        voices["stock"] = ComparedVoice(label, best.evaluation.score, best.evaluation.parts, heldout.get("stock"))
     if past.first and (not heldout or "start" in heldout):
         evaluation = past.first.evaluation
         score = evaluation.score if evaluation.complete else np.nan
-        voices["start"] = ComparedVoice("start", score, evaluation.parts, heldout.get("start", ()))
+        voices["start"] = ComparedVoice("start", score, evaluation.parts, heldout.get("start"))
     if past.tally.better:
         last = past.tally.better[-1]
         label = f"result, step {last.step}"
-        voices["best"] = ComparedVoice(label, last.evaluation.score, last.evaluation.parts, heldout.get("best", ()))
+        voices["best"] = ComparedVoice(label, last.evaluation.score, last.evaluation.parts, heldout.get("best"))
     return voices
 
 
@@ -123,6 +125,10 @@ def headline(run: Run, voices: Mapping[str, ComparedVoice]) -> list[str]:
         lines.append(f"Held-out similarity {ours:.3f}, {name} {theirs:.3f}: {ours - theirs:+.3f}.")
         if gain > 0 and ours < theirs:
             lines.append("It fits the texts that it was scored on, and not others: believe the held-out figure.")
+    if run.verdict == UNCLEAR:
+        clear = (run.folder / f"{CLEAR}.pt").exists()
+        advice = f"{CLEAR}.pt is the most similar voice that is as clear" if clear else f"take {name}"
+        lines.append(f"Nearer, less clear: the result is harder to hear than {name}; {advice}.")
     return lines
 
 
@@ -134,11 +140,11 @@ def score_table(voices: Mapping[str, ComparedVoice]) -> Table:
             voice.label,
             figure(voice.score, 2),
             *(figure(voice.parts.get(name), 3) for name in names),
-            figure(voice.heldout_mean, 3),
+            *(voice.heldout.cells() if voice.heldout else ["–"] * len(HELDOUT_LABELS)),
         )
         for voice in voices.values()
     ]
-    return Table(("", "Score", *(LABELS.get(name, name) for name in names), "Held-out"), rows)
+    return Table(("", "Score", *(LABELS.get(name, name) for name in names), *HELDOUT_LABELS), rows)
 
 
 def verdicts(
@@ -164,10 +170,12 @@ def verdicts(
     """
     if not jury or not jury.judges:
         return None
-    figures = {"target, held out": jury(run.folder, heldout, None, recordings)}
+    language = fact(run, "language")
+    figures = {"target, held out": jury(run.folder, heldout, None, recordings, language)}
     for role, voice in voices.items():
         kept = [(wave, text) for place, text in enumerate(texts, 1) for wave in spoken(run.folder, role, place)]
-        figures[voice.label] = jury(run.folder, [wave for wave, _ in kept], [text for _, text in kept], recordings)
+        waves, said = [wave for wave, _ in kept], [text for _, text in kept]
+        figures[voice.label] = jury(run.folder, waves, said, recordings, language)
     rows: list[Sequence[str]] = []
     lacking: dict[tuple[str, str], list[str]] = {}  # labels of the rows without a figure, by judge and reason
     for label, by_judge in figures.items():

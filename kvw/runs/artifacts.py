@@ -20,6 +20,9 @@ from kvw.search.stage import SearchStage
 from kvw.types import Voice, Wave
 from kvw.voices.files import save_voice
 
+CLEAR = "best_clear"
+"""The files of the most similar voice that is as clear as the best stock voice, where the best one is not."""
+
 
 class Improvements(Observer):
     """Saves improvements and the voices that strategies keep, as voice and audio.
@@ -63,6 +66,15 @@ class Improvements(Observer):
         for stem in (f"{self.name}_{best.step}_{score:.2f}_{similarity:.2f}_{self.target}", "best"):
             self.save(best, stem)
             write_audio(self.folder / f"{stem}.wav", wave)
+
+    def save_clear(self, entry: Entry | None, facts: Mapping[str, Any]) -> None:
+        """Saves ``best_clear``, or deletes that of an earlier end of the run where there is none now."""
+        if entry:
+            self.save(entry, CLEAR, **facts)
+            write_audio(self.folder / f"{CLEAR}.wav", self.speak(entry.voice))
+            return
+        for path in self.folder.glob(f"{CLEAR}.*"):
+            retry(path, partial(path.unlink, missing_ok=True))
 
     def ended(self, stage: SearchStage, reason: str, kept: Mapping[str, Sequence[Entry]]) -> None:
         """Saves the voices that a strategy keeps, in its order: ``{folder}/{number}_{score}_{similarity}_{target}``.

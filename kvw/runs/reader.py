@@ -24,7 +24,7 @@ from kvw.errors import KvwError
 from kvw.evaluation import Evaluation, Utterance
 from kvw.runs import folders
 from kvw.runs.connection import ask
-from kvw.runs.result import read_figures, read_heldout
+from kvw.runs.result import HeldOutFigures, read_figures, read_heldout, read_verdict
 from kvw.runs.samples import Sample, Stock, Training, sample_of, stock_of, training_of
 from kvw.runs.schema import DamagedError, checked, guard_types, read_array, read_rows, utterance_of
 from kvw.runtime.locks import is_held
@@ -144,8 +144,8 @@ class Run:
         return read_figures(self.folder / folders.RESULT)
 
     @property
-    def heldout(self) -> dict[str, list[float]]:
-        """The similarity on each held-out text of a run that is done, by the roles of :data:`kvw.runs.artifacts.ROLES`.
+    def heldout(self) -> dict[str, HeldOutFigures]:
+        """The figures on the held-out texts of a run that is done, by the roles of :data:`kvw.runs.artifacts.ROLES`.
 
         A run whose candidates begin with no starting voice of their own lacks the role ``start``.
 
@@ -153,6 +153,15 @@ class Run:
             KvwError: ``result.json`` can't be read.
         """
         return read_heldout(self.folder / folders.RESULT)
+
+    @property
+    def verdict(self) -> str:
+        """The verdict on the result of a run that is done, see :func:`kvw.runs.result.verdict_of`; else empty.
+
+        Raises:
+            KvwError: ``result.json`` can't be read.
+        """
+        return read_verdict(self.folder / folders.RESULT)
 
     def candidates(self, after: int = -1) -> Iterator[Sample]:
         """Every candidate behind step ``after``, in the order of the steps.

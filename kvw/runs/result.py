@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,19 +26,75 @@ FIGURES = (
     "score",
     "target_similarity",
     "heldout",
+    "word_errors",
+    "quality",
     "stock_score",
     "stock_heldout",
+    "stock_word_errors",
+    "stock_quality",
     "evaluations",
     "synthesised_seconds",
     "seconds",
 )
 """The keys of :func:`result_figures`: columns of ``sweep.csv``."""
 
+IMPROVED, UNCLEAR, NOT_IMPROVED = "improved", "nearer, less clear", "no improvement"
+"""The verdicts on a result; see :func:`verdict_of`."""
+
+MOST_WORDS_LOST, MOST_QUALITY_LOST = 2.0, 0.15
+"""What a voice may lose against the best stock voice and is still clear: points of words, and of DNSMOS."""
+
 START = "start"
 """The label of the first candidate, in a run that began with a starting voice."""
 
 LABELS = {"target": "Target Sim", "self": "Self Sim", "feature": "Feature Sim"}
 """KVoiceWalk's names of the fitness stages."""
+
+HELDOUT_LABELS = ("Held-out", "Word errors", "Quality")
+"""The columns of :meth:`HeldOutFigures.cells`."""
+
+
+@dataclass(frozen=True)
+class HeldOutFigures:
+    """How a voice speaks the held-out texts.
+
+    Attributes:
+        similarities: to the held-out audio, of each text, in [0, 1].
+        word_errors: words that Whisper hears wrong, in %; None where nobody measured them.
+        quality: DNSMOS, in [1, 5]; None where nobody measured it.
+    """
+
+    similarities: Sequence[float]
+    word_errors: float | None = None
+    quality: float | None = None
+
+    @property
+    def similarity(self) -> float:
+        """The mean over texts."""
+        return float(np.mean(self.similarities))
+
+    def cells(self) -> tuple[str, str, str]:
+        """The figures in a table, by :data:`HELDOUT_LABELS`; ``-`` for what nobody measured."""
+        words = "-" if self.word_errors is None else f"{self.word_errors:.1f} %"
+        return f"{self.similarity:.3f}", words, "-" if self.quality is None else f"{self.quality:.2f}"
+
+    def is_as_clear_as(self, stock: HeldOutFigures) -> bool:
+        """Whether the voice loses neither words nor quality against a stock voice; what is not known is not lost."""
+        lost_words = _lost(stock.word_errors, self.word_errors)
+        lost_quality = _lost(self.quality, stock.quality)
+        return lost_words <= MOST_WORDS_LOST and lost_quality <= MOST_QUALITY_LOST
+
+
+def _lost(less: float | None, more: float | None) -> float:
+    """How much is lost between two figures, to two decimals, as they are shown; 0 where one is not known."""
+    return 0.0 if less is None or more is None else round(more - less, 2)
+
+
+def verdict_of(result: SearchResult, stock: HeldOutFigures, best: HeldOutFigures) -> str:
+    """Whether a search improved on the best stock voice: a voice that is harder to understand is no better one."""
+    if not result.improved:
+        return NOT_IMPROVED
+    return IMPROVED if best.is_as_clear_as(stock) else UNCLEAR
 
 
 def compared(result: SearchResult) -> dict[str, Entry]:
@@ -50,22 +107,35 @@ def compared(result: SearchResult) -> dict[str, Entry]:
     return entries
 
 
-def result_json(result: SearchResult, heldout: Mapping[str, Sequence[float]], facts: Mapping[str, Any]) -> str:
+def facts_of(figures: HeldOutFigures) -> dict[str, float | None]:
+    """The figures on held-out texts as a voice's ``.json`` has them."""
+    return {"heldout": figures.similarity, "word_errors": figures.word_errors, "quality": figures.quality}
+
+
+def result_json(result: SearchResult, heldout: Mapping[str, HeldOutFigures], facts: Mapping[str, Any]) -> str:
     """The content of ``result.json``.
 
     Args:
         result: of the search.
-        heldout: similarities on the held-out texts, by the labels of :func:`compared`.
+        heldout: figures on the held-out texts, by the labels of :func:`compared`.
         facts: of the run, as in every voice's ``.json``.
     """
     voices = {
-        label: {**scores_of(entry.evaluation), "status": entry.evaluation.status, "heldout": list(heldout[label])}
+        label: {
+            **scores_of(entry.evaluation),
+            "status": entry.evaluation.status,
+            "heldout": list(heldout[label].similarities),
+            "word_errors": heldout[label].word_errors,
+            "quality": heldout[label].quality,
+        }
         for label, entry in compared(result).items()
     }
-    archive = result.archive
+    archive, figures = result.archive, list(heldout.values())
+    verdict = verdict_of(result, figures[0], figures[-1])
     content = {
         **facts,
-        "improved": result.improved,
+        "improved": verdict == IMPROVED,
+        "verdict": verdict,
         "stopped_because": result.reason,
         "seconds": result.seconds,
         "evaluations": archive.steps,
@@ -78,10 +148,19 @@ def result_json(result: SearchResult, heldout: Mapping[str, Sequence[float]], fa
 
 
 def result_figures(result: Mapping[str, Any]) -> dict[str, float]:
-    """The figures that a sweep compares, by :data:`FIGURES`, from the content of a ``result.json``."""
+    """The figures that a sweep compares, by :data:`FIGURES`, from the content of a ``result.json``.
+
+    Words and quality are missing where nobody measured them.
+    """
     voices = list(result["voices"].values())
     stock, best = voices[0], voices[-1]
-    return {
+    clear = {
+        f"{prefix}{name}": voice[name]
+        for prefix, voice in (("", best), ("stock_", stock))
+        for name in ("word_errors", "quality")
+        if voice.get(name) is not None
+    }
+    return clear | {
         "score": best["score"],
         "target_similarity": best["target_similarity"],
         "heldout": float(np.mean(best["heldout"])),
@@ -106,8 +185,8 @@ def read_figures(path: Path) -> dict[str, float]:
     return _read(path, figures)
 
 
-def read_heldout(path: Path) -> dict[str, list[float]]:
-    """The similarities on the held-out texts in a ``result.json``, by :data:`kvw.runs.artifacts.ROLES`.
+def read_heldout(path: Path) -> dict[str, HeldOutFigures]:
+    """The figures on the held-out texts in a ``result.json``, by :data:`kvw.runs.artifacts.ROLES`.
 
     A run that did not begin with a starting voice lacks ``start``; without the file all are lacking.
 
@@ -115,12 +194,19 @@ def read_heldout(path: Path) -> dict[str, list[float]]:
         KvwError: the file can't be read.
     """
 
-    def figures(content: Any) -> dict[str, list[float]]:
+    def figure(value: Any) -> float | None:
+        return None if value is None else float(value)
+
+    def figures(content: Any) -> dict[str, HeldOutFigures]:
         voices = list(content["voices"].items())
         roles = {label: "start" for label, _ in voices if label == START}
         roles |= {voices[0][0]: "stock", voices[-1][0]: "best"}
         return {
-            roles[label]: [float(similarity) for similarity in voice["heldout"]]
+            roles[label]: HeldOutFigures(
+                [float(similarity) for similarity in voice["heldout"]],
+                figure(voice.get("word_errors")),
+                figure(voice.get("quality")),
+            )
             for label, voice in voices
             if label in roles
         }
@@ -139,23 +225,35 @@ def _read(path: Path, figures: Callable[[Any], dict[str, Figures]]) -> dict[str,
         ) from None
 
 
-def summary(result: SearchResult, heldout: Mapping[str, Sequence[float]], about: Mapping[str, str]) -> str:
+def read_verdict(path: Path) -> str:
+    """The verdict in a ``result.json``, see :func:`verdict_of`; empty where there is none.
+
+    Raises:
+        KvwError: the file can't be read.
+    """
+    return _read(path, lambda content: {"verdict": str(content["verdict"])}).get("verdict", "")
+
+
+def summary(result: SearchResult, heldout: Mapping[str, HeldOutFigures], about: Mapping[str, str]) -> str:
     """The content of ``summary.txt``: the figures of the :func:`compared` voices, on the scored texts and held out.
 
     Args:
         result: of the search.
-        heldout: similarities on the held-out texts, by the labels of :func:`compared`.
+        heldout: figures on the held-out texts, by the labels of :func:`compared`.
         about: further lines, name and text.
     """
-    lines = []
-    if not result.improved:
-        lines.append(f"no improvement: no candidate scored above the best stock voice, {result.baseline.name}")
-    head = ("", "Score", *LABELS.values(), "Held-out")
+    lines, figures, stock = [], list(heldout.values()), result.baseline.name
+    verdict = verdict_of(result, figures[0], figures[-1])
+    if verdict == NOT_IMPROVED:
+        lines.append(f"no improvement: no candidate scored above the best stock voice, {stock}")
+    elif verdict == UNCLEAR:
+        lines.append(f"nearer, less clear: the result sounds more like the target, and is harder to hear than {stock}")
+    head = ("", "Score", *LABELS.values(), *HELDOUT_LABELS)
     rows = [head]
     for label, entry in compared(result).items():
         parts = [entry.evaluation.parts.get(name) for name in LABELS]
         cells = ["-" if part is None else f"{part:.3f}" for part in parts]
-        rows.append((label, f"{entry.evaluation.score:.2f}", *cells, f"{np.mean(heldout[label]):.3f}"))
+        rows.append((label, f"{entry.evaluation.score:.2f}", *cells, *heldout[label].cells()))
     lines += aligned(rows, 1)
     lines += [f"{name}: {text}" for name, text in about.items()]
     return "\n".join(lines)

@@ -161,6 +161,7 @@ class Store(Observer):
                 one.detail,
                 None if one.embedding is None else np.asarray(one.embedding, "<f4").tobytes(),
                 None if one.statistics is None else np.asarray(one.statistics, "<f8").tobytes(),
+                one.transcript,
             )
             for key, one in utterances.items()
         ]

@@ -103,7 +103,7 @@ def differences(first: dict[str, str], second: dict[str, str], there: str = "the
     ]
 
 
-PACKAGES = ("torch", "kokoro", "resemblyzer", "librosa", "numpy", "scipy", "numba", "soxr", "deap")
+PACKAGES = ("torch", "kokoro", "resemblyzer", "librosa", "numpy", "scipy", "numba", "soxr", "deap", "ctranslate2")
 """The packages whose versions can change a score."""
 
 

@@ -1,4 +1,4 @@
-"""The archive of a search: its best candidate as a voice, and counts."""
+"""The archive of a search: its best candidate as a voice, some that were the best before it, and counts."""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ def entry_of(state: Mapping[str, Any]) -> Entry:
     return Entry(**{**state, "evaluation": Evaluation(**unpack(state["evaluation"]))})
 
 
+MOST_FORMER = 6
+"""Voices in :attr:`Archive.former`: each is half a megabyte of every checkpoint."""
+
 COUNTS = ("improvements", "steps", "complete", "stopped", "synthesised", "failures")
 """Counts in an archive's state."""
 
@@ -51,6 +54,8 @@ class Archive:
 
     Attributes:
         best: the highest score of a complete candidate, the earliest on a tie.
+        former: candidates that were the best before it, at most :data:`MOST_FORMER`, the least similar to the target
+            first: where the best turns out to be unclear, one of them may be the voice to keep.
         improvements: how often ``best`` changed.
         steps: candidates seen.
         complete: candidates that passed every gate.
@@ -63,6 +68,7 @@ class Archive:
     def __init__(self, bank: Iterable[Voice] = ()) -> None:
         self._stock = {voice.tobytes() for voice in bank}
         self.best: Entry | None = None
+        self.former: list[Entry] = []
         self.improvements = 0
         self.steps = 0
         self.complete = 0
@@ -86,8 +92,19 @@ class Archive:
             if evaluation.complete and (not self.best or evaluation.score > self.best.evaluation.score):
                 assert candidate.voice is not None
                 if candidate.voice.tobytes() not in self._stock:
+                    if self.best:
+                        self._add_former(self.best)
                     self.best = Entry("", candidate.voice, evaluation, step, dict(candidate.notes))
                     self.improvements += 1
+
+    def _add_former(self, entry: Entry) -> None:
+        """Adds a former best; of too many, leaves out whose similarity the others cover best, and never the ends."""
+        former = sorted([*self.former, entry], key=lambda one: one.evaluation.target_similarity)
+        if len(former) > MOST_FORMER:
+            similarities = [one.evaluation.target_similarity for one in former]
+            gaps = [after - before for before, after in zip(similarities, similarities[2:], strict=False)]
+            del former[1 + gaps.index(min(gaps))]
+        self.former = former
 
     @property
     def failed(self) -> int:
@@ -95,14 +112,16 @@ class Archive:
         return sum(self.failures.values())
 
     def state_dict(self) -> dict[str, Any]:
-        """The best entry and the counts, as numpy arrays and JSON values; without the bank."""
+        """The entries and the counts, as numpy arrays and JSON values; without the bank."""
         return {
             "best": self.best and self.best.state_dict(),
+            "former": [entry.state_dict() for entry in self.former],
             **{name: pack(getattr(self, name)) for name in COUNTS},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores the state of an archive of the same bank."""
         self.best = state["best"] and entry_of(state["best"])
+        self.former = [entry_of(entry) for entry in state["former"]]
         for name in COUNTS:
             setattr(self, name, unpack(state[name]))

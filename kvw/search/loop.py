@@ -15,7 +15,7 @@ import numpy as np
 from deap import algorithms, base
 
 from kvw.errors import EXIT_CORRUPT, EXIT_TOO_MANY_FAILURES, KvwError
-from kvw.evaluation import OPEN, Executor, Gate, UtteranceCache
+from kvw.evaluation import Evaluation, Executor, Gate, UtteranceCache
 from kvw.search.archive import Archive, Entry, entry_of
 from kvw.search.budget import Budget
 from kvw.search.candidate import Candidate
@@ -137,7 +137,7 @@ def search(
             set_random_state(rng, state["random"])
 
     def evaluate_all(_: object, population: Sequence[Candidate]) -> list[tuple[float, ...]]:
-        gates = [gate_of(reference) for reference in chain.references(population)]
+        gates = [gate_of(reference, top[0].evaluation) for reference in chain.references(population)]
         alike = all(gate == gates[0] for gate in gates)
         voices = [chain.space.decode(candidate.genome) for candidate in population]
         evaluations = executor(voices, gates[0] if alike else gates, cache)
@@ -197,10 +197,12 @@ def restoring() -> Iterator[None]:
         ) from error
 
 
-def gate_of(reference: Candidate | None) -> Gate:
-    """The gate of a reference; open without a reference, or if it could not be scored."""
+def gate_of(reference: Candidate | None, stock: Evaluation) -> Gate:
+    """The gate of a reference and the best stock voice; without a reference, or if it failed, of that voice alone."""
     evaluation = reference.evaluation if reference else None
-    return Gate(evaluation.score, evaluation.parts) if evaluation and not evaluation.failed else OPEN
+    if evaluation is None or evaluation.failed:
+        return Gate(stock=stock.parts)
+    return Gate(evaluation.score, evaluation.parts, stock=stock.parts)
 
 
 def check_failing(archive: Archive, population: Sequence[Candidate]) -> None:

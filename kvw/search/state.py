@@ -169,8 +169,9 @@ def freeze(state: Any) -> tuple[str, dict[str, Stored]]:
     def plain(value: Any) -> Any:
         if isinstance(value, np.ndarray):
             stored = store_array(value)
-            arrays[stored.digest] = stored
-            return {ARRAY: stored.digest}
+            digest = stored.digest
+            arrays[digest] = stored
+            return {ARRAY: digest}
         if isinstance(value, dict):
             if ARRAY in value or not all(isinstance(key, str) for key in value):
                 raise TypeError(f"can't be saved: a dict with the keys {list(value)!r:.80}")

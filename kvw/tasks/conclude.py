@@ -9,17 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kvw.config.inputs import Inputs
 from kvw.errors import EXIT_TOO_MANY_FAILURES, KvwError, error_line
-from kvw.fitness.heldout import HeldOut
 from kvw.runs import folders
 from kvw.runs.artifacts import Improvements, keep_spoken
-from kvw.runs.result import compared, result_json, summary
+from kvw.runs.result import (
+    HELDOUT_LABELS,
+    UNCLEAR,
+    HeldOutFigures,
+    compared,
+    facts_of,
+    result_json,
+    summary,
+    verdict_of,
+)
 from kvw.runtime.files import write_whole
 from kvw.search.archive import Entry
 from kvw.search.loop import SearchResult
+from kvw.tasks.examine import Examiner
 from kvw.text import duration
 from kvw.types import Wave
 
@@ -32,15 +39,20 @@ class Outcome:
 
     Attributes:
         result: of the search; ``result.archive.best`` is not None.
-        similarities: of each voice that a summary compares, by its label: the similarity on each held-out text.
+        heldout: of each voice that a summary compares, by its label: its figures on the held-out texts.
         waves: what these voices say on the held-out texts; None for a text that a voice failed to say.
+        lacking: what was not measured of them, and why, a line each.
+        clear: of a result that is less clear than the best stock voice, the voice to take in its place, with its
+            figures: see :meth:`kvw.tasks.examine.Examiner.nearest_clear`; else None.
         provenance: where the voice comes from, as JSON values: synthesiser, target, strategy, seed, versions, ...
         folder: of the run; None where nothing was written.
     """
 
     result: SearchResult
-    similarities: dict[str, list[float]]
+    heldout: dict[str, HeldOutFigures]
     waves: dict[str, list[Wave | None]]
+    lacking: list[str]
+    clear: tuple[Entry, HeldOutFigures] | None
     provenance: Mapping[str, Any]
     folder: Path | None = None
 
@@ -48,6 +60,12 @@ class Outcome:
     def best(self) -> Entry:
         """The best candidate."""
         return best_of(self.result)
+
+    @property
+    def verdict(self) -> str:
+        """As :func:`kvw.runs.result.verdict_of`."""
+        stock, *_, best = self.heldout.values()
+        return verdict_of(self.result, stock, best)
 
 
 def best_of(result: SearchResult) -> Entry:
@@ -70,7 +88,9 @@ def best_of(result: SearchResult) -> Entry:
     raise KvwError(f"none of {archive.steps} candidates could be scored ({counts})", EXIT_TOO_MANY_FAILURES)
 
 
-def judge(result: SearchResult, heldout: HeldOut, provenance: Mapping[str, Any], folder: Path | None = None) -> Outcome:
+def judge(
+    result: SearchResult, examiner: Examiner, provenance: Mapping[str, Any], folder: Path | None = None
+) -> Outcome:
     """Judges the voices that a summary compares on held-out texts and audio.
 
     Raises:
@@ -78,26 +98,33 @@ def judge(result: SearchResult, heldout: HeldOut, provenance: Mapping[str, Any],
     """
     best_of(result)
     log.info("Judging on held-out texts and audio")
-    heard: dict[int, list[tuple[float, Wave | None]]] = {}
+    seen: dict[int, tuple[HeldOutFigures, list[Wave | None]]] = {}
     rows = compared(result)
     for label, entry in rows.items():
-        if entry.step not in heard:  # the start may be the result
-            heard[entry.step] = heldout.hear(entry.voice)
-            log.info("  %s: %.3f", label, np.mean([similarity for similarity, _ in heard[entry.step]]))
-    similarities = {label: [similarity for similarity, _ in heard[entry.step]] for label, entry in rows.items()}
-    waves = {label: [wave for _, wave in heard[entry.step]] for label, entry in rows.items()}
-    return Outcome(result, similarities, waves, provenance, folder)
+        if entry.step not in seen:  # the start may be the result
+            seen[entry.step] = examiner(entry.voice)
+            log.info("  %s: %s", label, ", ".join(seen[entry.step][0].cells()))
+    heldout = {label: seen[entry.step][0] for label, entry in rows.items()}
+    waves = {label: seen[entry.step][1] for label, entry in rows.items()}
+    stock, *_, best = heldout.values()
+    clear = None
+    if verdict_of(result, stock, best) == UNCLEAR:
+        log.info("The result is less clear than %s: judging voices that were the best before", result.baseline.name)
+        clear = examiner.nearest_clear(result.archive, stock)
+    lacking = [f"{what}: {reason}" for what, reason in examiner.lacking.items()]
+    return Outcome(result, heldout, waves, lacking, clear, provenance, folder)
 
 
-def conclude(outcome: Outcome, heldout: HeldOut, improvements: Improvements, inputs: Inputs) -> None:
+def conclude(outcome: Outcome, examiner: Examiner, improvements: Improvements, inputs: Inputs) -> None:
     """Writes what a run ends with: held-out figures, what the voices say, and the summary, which is logged too."""
     folder, result, archive = improvements.folder, outcome.result, outcome.result.archive
     rows = compared(result)
     own = list(rows)[-1]
-    improvements.save(outcome.best, "best", heldout=float(np.mean(outcome.similarities[own])))
+    improvements.save(outcome.best, "best", **facts_of(outcome.heldout[own]))
+    improvements.save_clear(outcome.clear and outcome.clear[0], facts_of(outcome.clear[1]) if outcome.clear else {})
     with forgiven("what the voices say is not kept for a report"):
         keep_spoken(folder, spoken_of(outcome, improvements))
-    lengths = [script.phonemes for script in heldout.scripts]
+    lengths = [script.phonemes for script in examiner.heldout.scripts]
     about = {
         "Target": inputs.target.summary,
         "Held-out": f"mean of {len(lengths)} texts of {min(lengths)} to {max(lengths)} phonemes, "
@@ -107,10 +134,22 @@ def conclude(outcome: Outcome, heldout: HeldOut, improvements: Improvements, inp
         f"{archive.stopped / archive.steps:.0%} stopped early, {archive.failed} failed; {result.reason}",
         "Result": f"{folder / 'best.pt'} and best.wav",
     }
-    text = summary(result, outcome.similarities, about)
+    if outcome.verdict == UNCLEAR:
+        about["Clear"] = clear_line(outcome)
+    about |= dict(line.split(": ", 1) for line in outcome.lacking)
+    text = summary(result, outcome.heldout, about)
     write_whole(folder / folders.SUMMARY, f"{text}\n".encode())
-    write_whole(folder / folders.RESULT, result_json(result, outcome.similarities, improvements.facts).encode())
+    write_whole(folder / folders.RESULT, result_json(result, outcome.heldout, improvements.facts).encode())
     log.info("\n%s", text)
+
+
+def clear_line(outcome: Outcome) -> str:
+    """Which voice to take in the place of a result that is less clear than the best stock voice."""
+    if not outcome.clear:
+        return f"take the stock voice {outcome.result.baseline.name}: no voice of this search is as clear and nearer"
+    entry, figures = outcome.clear
+    told = ", ".join(f"{label} {cell}" for label, cell in zip(HELDOUT_LABELS, figures.cells(), strict=True))
+    return f"best_clear.pt, step {entry.step}, is the most similar voice that is still as clear: {told}"
 
 
 def spoken_of(outcome: Outcome, improvements: Improvements) -> dict[str, list[Wave | None]]:

@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 from kvw.audio.checks import speaker_doubts
 from kvw.audio.target import wave_digest
-from kvw.config.fitness import FitnessSpec, prior_of
+from kvw.config.fitness import FitnessSpec, model_digest, prior_of, settled
 from kvw.config.inputs import Inputs
 from kvw.config.invocation import Invocation
 from kvw.config.nodes import build, maker
@@ -41,6 +41,8 @@ from kvw.search.strategy import Finished
 from kvw.speech import select
 from kvw.speech.synthesizer import Script
 from kvw.tasks.bank import has_own_bank, load_bank_for
+from kvw.tasks.examine import Examiner
+from kvw.tasks.report import jury_of
 from kvw.types import Voice
 
 log = logging.getLogger(__name__)
@@ -90,11 +92,16 @@ class Prepared:
         """How many candidates of the search count against no limit."""
         return sum(total or 0 for total in self.totals)
 
-    def heldout(self) -> HeldOut:
-        """Measures voices on held-out texts and audio."""
-        inputs = self.settings.inputs
+    def examiner(self) -> Examiner:
+        """Measures voices on held-out texts and audio.
+
+        Raises:
+            KvwError: a held-out text can't be pronounced, or no speech is heard in the held-out audio.
+        """
+        inputs, jury = self.settings.inputs, jury_of(self.cfg.judges and plain(self.cfg.judges))
         listener = self.settings.listener(self.cfg.seed + HELDOUT_SEED)
-        return HeldOut(listener, inputs.heldout_texts, inputs.target.heldout)
+        heldout = HeldOut(listener, inputs.heldout_texts, inputs.target.heldout)
+        return Examiner(heldout, inputs.heldout_texts, jury, self.settings.language)
 
     def search(
         self, observers: Sequence[Observer] = (), record: Record | None = None, cache: UtteranceCache | None = None
@@ -140,6 +147,8 @@ class Prepared:
         """The versions, kernels and settings that the last bits of the results depend on, by name."""
         nodes = [plain(self.cfg[key]) for key in ("stages", "fitness", "synth")]
         own = fingerprint(self.settings.device, self.executor.batch, nodes)
+        if digest := model_digest(self.settings.fitness, self.settings.language):
+            own["model of fitness.weights.words"] = digest
         return own | getattr(self.executor, "fingerprint", {})  # of those that evaluate, where that is elsewhere
 
 
@@ -187,11 +196,16 @@ def prepared(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
 
 @contextmanager
 def new_search(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
-    """As :func:`prepared`, for a search that begins: also logs what the user should know of the target.
+    """As :func:`prepared`, for a search that begins: the fitness leaves out what it lacks a model for.
+
+    It also logs what the user should know of the target.
 
     Raises:
         KvwError: as :func:`prepared`.
     """
+    cfg = invocation.cfg.copy()
+    cfg.fitness = settled(cfg.fitness, cfg.language.letter)
+    invocation = replace(invocation, cfg=cfg)
     log.info("Target: %s", inputs.target.summary)
     for note in inputs.notes:
         log.warning("%s", note)

@@ -51,8 +51,8 @@ def resume(invocation: Invocation) -> Outcome:
             begun, inputs = changed(record, invocation), restored_inputs(record.facts["inputs"])
             ready = stack.enter_context(prepared(replace(invocation, cfg=begun), inputs))
             check_same(record, ready)
-            heldout = ready.heldout()
-        return run_search(ready, heldout, folder, record)
+            examiner = ready.examiner()
+        return run_search(ready, examiner, folder, record)
 
 
 def changed(record: Store, invocation: Invocation) -> DictConfig:

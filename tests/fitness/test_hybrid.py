@@ -318,9 +318,10 @@ def test_a_short_text_without_a_weight_is_there_for_the_ranking_alone(speech, en
 
 
 @pytest.fixture(scope="module")
-def every_stage(fitness, embedded, encoder, demo, bank):
+def every_stage(fitness, embedded, encoder, demo, bank, model):
     wave = fitness.listener.speak([bank["af_iris"]], embedded.script(SHORT["target_text"]))[0]
     settings = {"weights": dict.fromkeys(STAGES, 1), "probe_text": PROBE, "prior": BankDistance([numbered(0)])}
+    settings["words_model"] = str(model)
     return recorded_fitness([wave], wave, encoder, demo, **settings)[0]
 
 
@@ -346,8 +347,8 @@ def composed(*overrides):
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "fitness").glob("*.yaml")))
-def test_every_config_of_the_fitness_makes_one_that_scores(name, speech, encoder, demo):
-    cfg = composed(f"fitness={name}")
+def test_every_config_of_the_fitness_makes_one_that_scores(name, speech, encoder, demo, model):
+    cfg = composed(f"fitness={name}", f"fitness.words_model='{model}'")
     node, texts = plain(cfg.fitness), plain(cfg.language)["other_texts"]
     prior = prior_of([numbered(0)], node)
     runtime = {"encoder": encoder, "target": [demo], "seed": 0, "further_texts": texts, "prior": prior}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kvw.evaluation import OPEN, Gate, harmonic_mean
 from kvw.fitness.hybrid import NEEDED, STAGES
-from kvw.fitness.rules import Lossless, Margin
+from kvw.fitness.rules import KeepsUp, Lossless, Margin
 from tests.conftest import WEIGHTS
 
 SIMILARITY = st.floats(0.01, 1.0)
@@ -30,7 +30,14 @@ def test_the_margin_stops_below_its_share_of_the_incumbent_and_not_at_it():
     assert rule("target", {"target": 0.0}, WEIGHTS, OPEN)
 
 
-@pytest.mark.parametrize("rule", [lambda: Margin(-0.1), lambda: Margin(float("nan"))])
+def test_a_candidate_keeps_up_with_the_best_stock_voice_whatever_the_incumbent_has_lost():
+    rule, gate = KeepsUp(0.125), Gate(score=80, parts={"words": 0.5}, stock={"words": 0.75, "target": 0.9})
+    assert rule("words", {"words": 0.625}, WEIGHTS, gate)
+    assert not rule("words", {"words": np.nextafter(0.625, 0)}, WEIGHTS, gate)
+    assert rule("words", {"words": 0.0}, WEIGHTS, OPEN), "there is no stock voice"
+
+
+@pytest.mark.parametrize("rule", [lambda: Margin(-0.1), lambda: Margin(float("nan")), lambda: KeepsUp(-0.1)])
 def test_a_rule_out_of_its_range_is_refused(rule):
     with pytest.raises(ValueError, match="expected"):
         rule()

@@ -10,7 +10,7 @@ import soundfile
 
 from kvw.audio.decode import decode_file
 from kvw.errors import KvwError
-from kvw.reports.judges import DNSMOS, VERDICTS, WordErrors, verdict, words
+from kvw.reports.judges import DNSMOS, VERDICTS, WordErrors, verdict
 from kvw.runs.artifacts import spoken_path
 from kvw.transcription.whisper import Transcript
 from kvw.types import SAMPLE_RATE
@@ -29,7 +29,7 @@ def noisy(wave, decibels):
 def test_clean_speech_is_judged_better_than_the_same_in_noise_and_that_better_than_noise(demo):
     judge, hiss = DNSMOS(), noisy(np.zeros(10 * SAMPLE_RATE, np.float32) + 1e-9, 0) * 1e8
     clean, somewhat, bad, noise = (
-        judge([wave], None, []) for wave in (demo, noisy(demo, 20), noisy(demo, 0), np.clip(hiss, -1, 1))
+        judge([wave], None, [], "a") for wave in (demo, noisy(demo, 20), noisy(demo, 0), np.clip(hiss, -1, 1))
     )
     assert 5 >= clean > somewhat > bad > noise >= 1
 
@@ -38,42 +38,60 @@ def test_clean_speech_is_judged_better_than_the_same_in_noise_and_that_better_th
 def test_recordings_of_real_speakers_are_judged_better_than_the_same_in_noise(shared):
     for path in sorted((shared / "targets").glob("*.flac"))[:3]:
         wave = decode_file(path)
-        assert DNSMOS()([wave], None, []) > DNSMOS()([noisy(wave, 10)], None, [])
+        assert DNSMOS()([wave], None, [], "a") > DNSMOS()([noisy(wave, 10)], None, [], "a")
 
 
 @pytest.mark.extras
 def test_embedded_speech_is_judged_better_than_the_same_in_noise(embedded, bank):
     (wave,) = embedded([bank["af_iris"]], embedded.script(TEXT), 0)
-    assert DNSMOS()([wave], [TEXT], []) > DNSMOS()([noisy(wave, 0)], [TEXT], [])
+    assert DNSMOS()([wave], [TEXT], [], "a") > DNSMOS()([noisy(wave, 0)], [TEXT], [], "a")
 
 
-@pytest.mark.extras
-def test_words_that_are_heard_wrong_are_counted_over_all_texts():
-    judge, said = WordErrors(), iter(["the old  clock", "A cold wind came; over the hill!"])
-    judge.__dict__["_whisper"] = lambda wave: Transcript(next(said))
-    wave = np.zeros(10, np.float32)
-    rate = judge([wave, wave], ["The old clock struck.", "A cold wind came over the hill."], [])
+@pytest.fixture
+def hears(monkeypatch):
+    """Lets Whisper hear given texts, one after the other."""
+
+    def heard(*texts):
+        said = iter(texts)
+        monkeypatch.setattr(WordErrors, "identity", lambda self, language: "a model")
+        monkeypatch.setattr("kvw.reports.judges.loaded_whisper", lambda *_: lambda wave: Transcript(next(said)))
+        return WordErrors()
+
+    return heard
+
+
+def test_words_that_are_heard_wrong_are_counted_over_all_texts(hears):
+    judge, wave = hears("the old  clock", "A cold wind came; over the hill!"), np.zeros(10, np.float32)
+    rate = judge([wave, wave], ["The old clock struck.", "A cold wind came over the hill."], [], "a")
     assert rate == pytest.approx(100 * 1 / 11)
 
 
-@pytest.mark.extras
-def test_in_a_language_without_spaces_characters_are_counted():
-    judge = WordErrors()
-    judge.__dict__["_whisper"] = lambda wave: Transcript("今天天气很好")
-    assert judge([np.zeros(10, np.float32)], ["今天天氣很好。"], []) == pytest.approx(100 / 6)
+def test_in_a_language_without_spaces_characters_are_counted(hears):
+    judge = hears("今天天气很好")
+    assert judge([np.zeros(10, np.float32)], ["今天天氣很好。"], [], "z") == pytest.approx(100 / 6)
 
 
-@pytest.mark.extras
 def test_a_whisper_that_is_not_here_is_not_fetched_and_a_recording_without_words_not_judged(monkeypatch):
-    monkeypatch.setattr("kvw.transcription.whisper.find_model", lambda model: None)
+    monkeypatch.setattr("kvw.reports.judges.find_model", lambda *_: None)
     monkeypatch.setattr("kvw.transcription.whisper.fetch_model", lambda model: pytest.fail("it is fetched"))
     wave = [np.zeros(10, np.float32)]
-    assert "expected Whisper's small in the hub's cache" in verdict(WordErrors(), wave, [TEXT], [])
-    assert verdict(WordErrors(), wave, None, []) == "nobody typed what the recording says"
+    assert "expected a Whisper for language=a on this machine" in verdict(WordErrors(), wave, [TEXT], [], "a")
+    assert verdict(WordErrors(), wave, None, [], "a") == "nobody typed what the recording says"
 
 
-def test_words_are_compared_as_they_are_heard():
-    assert words("Don't — STOP, it's  5_o'clock!\n") == "don't stop it's 5 o'clock"
+@pytest.mark.real
+def test_the_best_whisper_that_is_here_and_hears_the_language_judges(real, shared, monkeypatch):
+    places = {"base": real / "whisper/base", "tiny": real / "whisper/tiny.en"}
+    monkeypatch.setattr("kvw.reports.judges.find_model", lambda model, _: places.get(model))
+    judge = WordErrors()
+    assert judge.identity("a") == judge.identity("f") == str(places["base"])
+    del places["base"]
+    assert judge.identity("b") == str(places["tiny"])
+    with pytest.raises(KvwError, match="language=f"):
+        judge.identity("f")
+    text = "The old lighthouse keeper never imagined that one day he'd be guiding ships from the comfort"
+    wave = decode_file(shared / "documents/generated.wav")[: round(5.0 * SAMPLE_RATE)]
+    assert judge([wave], [text], [], "a") < 30 < 85 < judge([wave], ["Nobody was there."], [], "a")
 
 
 def test_what_a_judge_can_not_say_is_a_reason_and_no_error():
@@ -83,17 +101,17 @@ def test_what_a_judge_can_not_say_is_a_reason_and_no_error():
         def __init__(self, outcome):
             self.outcome = outcome
 
-        def __call__(self, waves, texts, speaker):
+        def __call__(self, waves, texts, speaker, language):
             if isinstance(self.outcome, Exception):
                 raise self.outcome
             return self.outcome
 
     wave = [np.zeros(10, np.float32)]
-    assert verdict(Odd(2), wave, None, []) == 2.0
-    assert verdict(Odd(np.float32("nan")), wave, None, []) == "the judge finds NaN or infinity"
-    assert verdict(Odd(KvwError("a\nb")), wave, None, []) == "a b"
-    assert verdict(Odd(RuntimeError("CUDA")), wave, None, []) == "RuntimeError: CUDA"
-    assert verdict(Odd(2), [], None, []) == "the run kept no audio of it"
+    assert verdict(Odd(2), wave, None, [], "a") == 2.0
+    assert verdict(Odd(np.float32("nan")), wave, None, [], "a") == "the judge finds NaN or infinity"
+    assert verdict(Odd(KvwError("a\nb")), wave, None, [], "a") == "a b"
+    assert verdict(Odd(RuntimeError("CUDA")), wave, None, [], "a") == "RuntimeError: CUDA"
+    assert verdict(Odd(2), [], None, [], "a") == "the run kept no audio of it"
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("inf")])
@@ -104,20 +122,21 @@ def test_seconds_that_are_none_are_refused(seconds):
 
 def test_a_judge_that_is_not_there_is_an_empty_cell_with_its_reason(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "speechmos", None)
-    monkeypatch.setitem(sys.modules, "jiwer", None)
+    monkeypatch.setattr("kvw.reports.judges.find_model", lambda *_: None)
     (run / VERDICTS).unlink(missing_ok=True)
     page = report_of(run)
     table = page.table("", "Quality, DNSMOS ↑", "Word errors, % ↓")
     assert len(table) == 4 and set(map(tuple, table.values())) == {("–", "–")}
-    for package in ("speechmos", "jiwer"):
-        assert f"expected the package {package}; it is not installed; pip install 'kvw[judges]'" in page.text
+    assert "expected the package speechmos; it is not installed; pip install 'kvw[judges]'" in page.text
+    assert "expected a Whisper for language=a on this machine; no such model is here; pip install" in page.text
 
 
 JUDGE = """
 class Loud:
     heading, decimals = "Loudness", 3
 
-    def __call__(self, waves, texts, speaker):
+    def __call__(self, waves, texts, speaker, language):
+        assert language == "a"
         assert waves and speaker and (texts is None or len(texts) == len(waves))
         with open("asked", "a") as file:
             file.write(".")

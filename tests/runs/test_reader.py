@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def test_utterances_come_back_by_their_keys(made):
     assert list(found) == [f"{number:064x}" for number in range(300)]
     for number, one in enumerate(found.values()):
         expected = utterance(number)
-        assert (one.seconds, one.status, one.detail) == (expected.seconds, expected.status, expected.detail)
+        assert replace(one, embedding=None, statistics=None) == replace(expected, embedding=None, statistics=None)
         for got, wanted in ((one.embedding, expected.embedding), (one.statistics, expected.statistics)):
             assert (got is None) == (wanted is None)
             assert got is None or (np.array_equal(got, wanted) and got.dtype == wanted.dtype)

@@ -112,13 +112,14 @@ def test_damaged_candidates_are_left_out_with_a_word(tmp_path, said):
 def test_utterances_come_back_as_they_were_kept_and_a_damaged_one_is_not_known(tmp_path, said):
     embedding, statistics = np.linspace(0, 1, 256, dtype=np.float32), np.array([0.1, -0.0, 1e-300])
     kept = {
-        "a" * 64: Utterance(2.5, embedding=embedding, statistics=statistics),
+        "a" * 64: Utterance(2.5, embedding=embedding, statistics=statistics, transcript="Nobody’s there."),
         "b" * 64: Utterance(-0.0, "silent", "the audio is silent"),
     }
     with closing(Store.create(tmp_path / "run.db", {})) as store:
         store.put(kept)
         found = store.get("a" * 64)
         assert (found.embedding.tobytes(), found.statistics.tobytes()) == (embedding.tobytes(), statistics.tobytes())
+        assert (found.seconds, found.transcript) == (2.5, "Nobody’s there.")
         assert store.get("b" * 64) == kept["b" * 64]
         assert store.get("c" * 64) is None
     flip(tmp_path / "run.db", "utterances", "detail")
@@ -165,7 +166,9 @@ def test_an_array_of_no_type_is_damage_though_its_digest_is_right(tmp_path):
         Store(path)
 
 
-@pytest.mark.parametrize("row", [("x", "", "", None, None), (1.0, "", "", b"abc", None), (1.0, "", "", None, 7)])
+@pytest.mark.parametrize(
+    "row", [("x", "", "", None, None, None), (1.0, "", "", b"abc", None, None), (1.0, "", "", None, 7, None)]
+)
 def test_an_utterance_of_another_form_is_measured_again(row, tmp_path, caplog):
     path = tmp_path / "run.db"
     Store.create(path, {"rows": ROWS}).close()

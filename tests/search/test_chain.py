@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kvw.errors import KvwError
-from kvw.evaluation import OPEN
+from kvw.evaluation import OPEN, Gate
 from kvw.search.archive import Archive
 from kvw.search.budget import Budget
 from kvw.search.candidate import Candidate
@@ -128,7 +128,7 @@ def test_the_gate_of_a_stage_compares_with_the_best_of_that_stage_alone():
     ]
     go(executor, stages=stages, budget=Budget(16))
     gates = [gate for count, gate in executor.calls if count == 4][-4:]
-    assert gates[0] == gates[2] == OPEN
+    assert gates[0] == gates[2] == Gate(stock=gates[0].stock)
     assert gates[1].score > 0
     assert gates[3].score > 0
 

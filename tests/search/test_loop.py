@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kvw.errors import KvwError
-from kvw.evaluation import OPEN, Evaluation
+from kvw.evaluation import OPEN, Evaluation, Gate
 from kvw.search.budget import Budget
 from kvw.search.candidate import Candidate
 from kvw.search.loop import search
@@ -143,9 +143,10 @@ def test_every_budget_ends_the_search_and_says_so(budget, reason):
 
 def test_the_gate_is_the_walks_current_voice():
     executor = Landscape()
-    _, watcher = go(executor, budget=Budget(step_limit=20))
+    result, watcher = go(executor, budget=Budget(step_limit=20))
     gates = [gate for count, gate in executor.calls[-20:]]
-    assert gates[0] == OPEN
+    assert gates[0] == Gate(stock=result.baseline.evaluation.parts)
+    assert {id(gate.stock) for gate in gates} == {id(gates[0].stock)}
     current = None
     for gate, (_, population, _) in zip(gates, watcher.generations, strict=True):
         if current:

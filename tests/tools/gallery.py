@@ -105,7 +105,7 @@ def page_of(walk: Run, preset: Run, failed: Sequence[Failure]) -> str:
     ]
     texts, most = view.heldout_texts(walk), players.PLAYER_SECONDS
     scored = [one.parts["target"] for one, _, _ in told]
-    heldout = list(zip(*(one.heldout for one, _, _ in told), strict=True))
+    heldout = list(zip(*(one.heldout.similarities for one, _, _ in told if one.heldout), strict=True))
     means = np.mean(heldout, axis=0)
 
     def say(number: int, similarities: Sequence[float]) -> list[players.Player]:
