@@ -48,7 +48,7 @@ def spelled(number: str, ordinal: bool, language: str) -> str:
         ordinal: whether it is ``first`` and not ``one``.
         language: Kokoro's letter.
     """
-    from num2words import num2words  # type: ignore[import-untyped]
+    from num2words import num2words
 
     names = {"a": "en", "b": "en", "e": "es", "f": "fr", "i": "it", "p": "pt_BR"}
     digits = number.replace(",", "")
