@@ -76,9 +76,11 @@ def kokoro(kokoro_files: tuple[Path, Path]) -> Any:
 @pytest.fixture(scope="session")
 def stripped(kokoro_files: tuple[Path, Path]) -> Any:
     """The same without weight norm, as it is loaded for searching."""
+    from kvw.speech.kokoro.sources import read_config
     from kvw.speech.kokoro.synthesizer import load_model
 
-    return load_model(*kokoro_files)
+    weights, config = kokoro_files
+    return load_model([weights], read_config(config))
 
 
 @pytest.fixture(scope="session")

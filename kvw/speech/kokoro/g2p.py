@@ -23,13 +23,14 @@ ENGLISH = "ab"
 """Kokoro's language letters of American and British English."""
 
 
-def grapheme_to_phoneme(language: str) -> tuple[Callable[[str], str], str]:
+def grapheme_to_phoneme(language: str, repository: str = hub.REPO) -> tuple[Callable[[str], str], str]:
     """The function that turns text into phonemes, the same as KPipeline's, and its name: ``misaki`` or ``espeak``.
 
     misaki's English code ends the process if it can't download spaCy's model, so that model is looked for first.
 
     Args:
         language: Kokoro's language letter.
+        repository: the model's on the hub: that of v1.1-zh has another G2P for Chinese.
 
     Raises:
         KvwError: Kokoro has no such letter; a package for the language, or a package's dictionary, is missing. The
@@ -55,7 +56,7 @@ def grapheme_to_phoneme(language: str) -> tuple[Callable[[str], str], str]:
     try:
         with warnings.catch_warnings():  # jieba warns about pkg_resources, which users can't change
             warnings.simplefilter("ignore")
-            g2p = KPipeline(lang_code=language, repo_id=hub.REPO, model=False).g2p
+            g2p = KPipeline(lang_code=language, repo_id=repository, model=False).g2p
     except ImportError as error:
         install = {"j": "misaki[ja] && python -m unidic download", "z": "misaki[zh]"}.get(language, "misaki[en]")
         raise KvwError(f"{needs} a package ({error}); pip install {install}") from error
