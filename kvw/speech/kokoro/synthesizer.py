@@ -111,6 +111,7 @@ def load_model(files: Sequence[Path], config: dict[str, Any]) -> KModel:
     Raises:
         KvwError: a file is missing or is not Kokoro's.
     """
+    tensor = read_weights(files)
     nothing = BytesIO()
     torch.save({}, nothing)
     nothing.seek(0)
@@ -124,7 +125,6 @@ def load_model(files: Sequence[Path], config: dict[str, Any]) -> KModel:
             "config.json that belongs to the weights"
         ) from error
     remove_weight_norm(model)
-    tensor = read_weights(files)
     # Kokoro's InstanceNorm layers got weights (1) and biases (0), for ONNX, after the checkpoint was made; BERT's
     # pooler has no part in speech, so that a graph lacks it
     later = {f"{name}." for name, module in model.named_modules() if isinstance(module, torch.nn.InstanceNorm1d)}

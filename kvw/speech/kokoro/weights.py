@@ -69,8 +69,8 @@ def _of_checkpoint(file: Path, mmap: bool) -> Tensors:
         raise _refused(file, "another model's checkpoint")
 
     def tensor(name: str) -> Tensor:
-        with suppress(KeyError):
-            return state[name].float()
+        if name in state:
+            return Tensor.float(state[name])
         return _normed(name, state.__getitem__)
 
     return tensor
@@ -81,7 +81,8 @@ def _normed(name: str, tensor: Tensors) -> Tensor:
     module = name.removesuffix("weight")
     for sizes, directions in NORMS:
         with suppress(KeyError):
-            return torch._weight_norm(tensor(module + directions).float(), tensor(module + sizes).float(), 0)
+            weight: Tensor = torch._weight_norm(tensor(module + directions).float(), tensor(module + sizes).float(), 0)
+            return weight
     raise KeyError(name)
 
 
@@ -103,7 +104,7 @@ def _of_graph(files: Sequence[Path]) -> Tensors:
 
     def tensor(name: str) -> Tensor:
         try:
-            return torch.from_numpy(np.ascontiguousarray(graph(name)))
+            return torch.from_numpy(np.array(graph(name), order="C"))
         except (ValueError, IndexError, TypeError) as error:  # numbers that are fewer than their shape says
             raise _refused(files[0], "damaged") from error
 
@@ -146,16 +147,14 @@ class _Graph:
     def _numbers(self, name: str) -> Numbers:
         from onnx import numpy_helper
 
-        return numpy_helper.to_array(self._tensors[name]).astype(np.float32)
+        return np.asarray(numpy_helper.to_array(self._tensors[name]), np.float32)
 
     def _dequantised(self, name: str) -> Numbers:
         """The numbers of a tensor of 8 bits; float32 holds a difference of two of them, so one rounding is all."""
         base = name.removesuffix("_quantized")
         zero = self._zeros.get(name, base + "_zero_point")
-        numbers = self._numbers(name)
-        if zero in self._tensors:
-            numbers -= self._numbers(zero)
-        return numbers * self._numbers(base + "_scale")
+        shift = self._numbers(zero) if zero in self._tensors else np.float32(0)
+        return (self._numbers(name) - shift) * self._numbers(base + "_scale")
 
     def _weight(self, name: str) -> Numbers:
         found = self._dequantised(name) if name.endswith("_quantized") else self._numbers(name)
