@@ -51,8 +51,8 @@ def automatic(*, voice_folder: Path, model: str | None = None, config: str | Non
     if len(found.weights) > 1:
         model = sources.PACKAGES
         log.info(
-            "Kokoro speaks with the int8 export of its weights, from kvw[weights]; the official ones are a little "
-            "better, and are fetched where %s answers",
+            "Kokoro speaks with the int8 export of its weights, from kvw[weights]; the official ones are exact, "
+            "and are fetched where %s answers",
             hub.REPO,
         )
     else:
@@ -63,6 +63,8 @@ def automatic(*, voice_folder: Path, model: str | None = None, config: str | Non
             fetch_voices(voice_folder)
         except KvwError as error:
             log.warning("%s", error)
+    if model not in (None, sources.PACKAGES):
+        config = str(found.config)  # a run that goes on keeps it, whatever the hub's cache has by then
     return {"_target_": KOKORO, "model": model, "config": config}
 
 

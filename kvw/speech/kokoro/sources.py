@@ -73,10 +73,11 @@ def find(model: str | None, config: str | None, fetch: bool = True) -> Sources |
     if model:
         beside = Path(model).with_name(hub.CONFIG)
         architecture = architecture or (beside if beside.is_file() else None)
-        return Sources((Path(model),), found) if (found := architecture or _any_config(fetch)) else None
-    return _together(_of_hub(hub.MODEL, fetch), architecture or _of_hub(hub.CONFIG, fetch)) or _together(
-        packaged(), architecture or packaged_config()
-    )
+        architecture = architecture or hub.find(hub.CONFIG) or packaged_config() or _of_hub(hub.CONFIG, fetch)
+        return _together((Path(model),), architecture)
+    if (weights := _of_hub(hub.MODEL, fetch)) and (found := architecture or _of_hub(hub.CONFIG, fetch)):
+        return Sources((weights,), found)
+    return _together(packaged(), architecture or packaged_config())
 
 
 def packaged() -> tuple[Path, ...] | None:
@@ -93,18 +94,12 @@ def packaged_config() -> Path | None:
     return file if file and file.is_file() else None
 
 
-def _any_config(fetch: bool) -> Path | None:
-    return hub.find(hub.CONFIG) or packaged_config() or _of_hub(hub.CONFIG, fetch)
-
-
 def _of_hub(name: str, fetch: bool) -> Path | None:
     return hub.find(name) or (hub.fetch(name) if fetch and hub.reachable() else None)
 
 
-def _together(weights: Path | tuple[Path, ...] | None, config: Path | None) -> Sources | None:
-    if not (weights and config):
-        return None
-    return Sources((weights,) if isinstance(weights, Path) else weights, config)
+def _together(weights: tuple[Path, ...] | None, config: Path | None) -> Sources | None:
+    return Sources(weights, config) if weights and config else None
 
 
 def fingerprint(sources: Sources) -> tuple[str, str]:
