@@ -46,12 +46,25 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def real() -> Path:
-    """The folder of real models: ``kokoro/kokoro-v1_0.pth``, ``kokoro/config.json``, ``whisper/base``, ..."""
-    folder = Path(os.environ.get("KVW_REAL", "")) / "kokoro"
-    if not (folder / "kokoro-v1_0.pth").is_file():
-        pytest.skip("Kokoro's real weights are not here: KVW_REAL names no folder of them")
-    return folder.parent
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of real models: ``kokoro/kokoro-v1_0.pth``, ``kokoro/config.json``, ``whisper/tiny.en``, ...
+
+    It is ``KVW_REAL``, or made of the packages ``kvw[weights]``, which lack ``whisper/base``.
+    """
+    if folder := os.environ.get("KVW_REAL"):
+        return Path(folder)
+    from tests.support import real_kokoro
+
+    if not (made := real_kokoro.make(tmp_path_factory.mktemp("real"))):
+        pytest.skip("Kokoro's real weights are not here: no KVW_REAL, and kvw[weights] is not installed")
+    return made
+
+
+@pytest.fixture(autouse=True)
+def packages_hidden(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests mean the same whether ``kvw[weights]`` is installed or not; those of the real weights see the packages."""
+    if "real" not in request.keywords:
+        monkeypatch.setattr("kvw.speech.kokoro.sources.packaged", lambda: None)
 
 
 @pytest.fixture(scope="session")
@@ -76,9 +89,11 @@ def kokoro(kokoro_files: tuple[Path, Path]) -> Any:
 @pytest.fixture(scope="session")
 def stripped(kokoro_files: tuple[Path, Path]) -> Any:
     """The same without weight norm, as it is loaded for searching."""
+    from kvw.speech.kokoro.sources import read_config
     from kvw.speech.kokoro.synthesizer import load_model
 
-    return load_model(*kokoro_files)
+    weights, config = kokoro_files
+    return load_model([weights], read_config(config))
 
 
 @pytest.fixture(scope="session")

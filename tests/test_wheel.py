@@ -37,6 +37,7 @@ def test_the_wheel_carries_configs_strategies_and_data_and_no_tests(wheel):
         "kvw/conf/kvw.yaml",
         "strategies/random_walk.py",
         "kvw/data/demo.txt",
+        "kvw/data/stock_voices.npz",
         "kvw/conf/language/z.yaml",
         "kvw/reports/templates/page.html.j2",
         "kvw/py.typed",

@@ -31,6 +31,9 @@ GONE_WORDS = ("disk is full", "disk I/O error", "readonly database", "unable to 
 PAUSES = (0.2, 1.0, 3.0)
 """Seconds between attempts: a network folder may come back, and somebody may be freeing space."""
 
+LFS_POINTER = b"version https://git-lfs"
+"""How a file of Git's begins that stands for a large one, where Git LFS has not fetched that."""
+
 PARTIAL = ".kvw-*.part"
 """Pattern of the names that files have while they are written."""
 

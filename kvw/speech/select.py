@@ -1,4 +1,4 @@
-"""``synth=auto``: Kokoro if its weights and voices are here or can be fetched, else the embedded synthesiser."""
+"""``synth=auto``: Kokoro if its weights are here or can be fetched, else the embedded synthesiser."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from kvw.errors import KvwError
 from kvw.runtime import hub
+from kvw.speech.kokoro import sources
 from kvw.types import Voice
 from kvw.voices.download import fetch_voices
 from kvw.voices.files import single_files
@@ -20,37 +21,51 @@ EMBEDDED = "kvw.speech.embedded.synthesizer.EmbeddedSynthesizer"
 
 
 def automatic(*, voice_folder: Path, model: str | None = None, config: str | None = None) -> dict[str, object]:
-    """The config node of the synthesiser to use; logs which of Kokoro's files are missing, and how to get them.
+    """The config node of the synthesiser to use; logs in a line which it is, and what a better one would be.
+
+    Kokoro's weights are those that are given, else the hub's, else those of the packages ``kvw[weights]``; where there
+    are none of these, the embedded synthesiser speaks. Stock voices that are missing are fetched where the hub answers.
 
     Args:
-        voice_folder: the folder or file of Kokoro's stock voices; they are fetched into it.
-        model: path of Kokoro's weights; null looks in the hub's cache, then on the hub.
-        config: path of the weights' configuration; null as for ``model``.
+        voice_folder: the folder or file of Kokoro's stock voices.
+        model: path of Kokoro's weights; ``packages`` is those of the packages.
+        config: path of the weights' configuration.
+
+    Raises:
+        KvwError: weights are given, and their configuration is nowhere.
     """
-    missing = [name for name, path in ((hub.MODEL, model), (hub.CONFIG, config)) if not (path or hub.find(name))]
-    without_voices = not (voice_folder.is_file() or single_files(voice_folder))
-    lacking = [*missing, f"the stock voices in {voice_folder}"] if without_voices else missing
-    reason = f"{hub.REPO} can't be reached"
-    if lacking and hub.reachable():
-        reason = f"{hub.REPO} doesn't have them"
-        log.info("Fetching %s from %s, once (350 MB in all)", ", ".join(lacking), hub.REPO)
+    found = None
+    try:
+        found = sources.find(model, config)
+    except KvwError as error:  # the hub answers, and does not deliver
+        log.warning("%s", error)
+        found = sources.find(sources.PACKAGES, config)
+    if found is None and model:
+        raise KvwError(sources.nowhere(model))
+    if found is None:
+        log.warning(
+            "Using the embedded synthesiser, whose voices are not Kokoro's, and mean nothing to it: %s",
+            sources.nowhere(model),
+        )
+        return {"_target_": EMBEDDED}
+    if len(found.weights) > 1:
+        model = sources.PACKAGES
+        log.info(
+            "Kokoro speaks with the int8 export of its weights, from kvw[weights]; the official ones are exact, "
+            "and are fetched where %s answers",
+            hub.REPO,
+        )
+    else:
+        log.info("Kokoro speaks with the weights %s", found.weights[0])
+    if not (voice_folder.is_file() or single_files(voice_folder)) and hub.reachable():
+        log.info("Fetching the stock voices from %s, once (30 MB)", hub.REPO)
         try:
-            for name in missing:
-                hub.fetch(name)
-            if not without_voices or fetch_voices(voice_folder)[0]:
-                lacking = []
+            fetch_voices(voice_folder)
         except KvwError as error:
-            reason = str(error)
-    if not lacking:
-        return {"_target_": KOKORO, "model": model, "config": config}
-    log.warning(
-        "Using the embedded synthesiser: Kokoro lacks %s, and %s. The embedded voices are not Kokoro's, and mean "
-        "nothing to it. With a network, python -m kvw fetches Kokoro by itself; without a network, give synth=kokoro "
-        "synth.model=PATH synth.config=PATH voice_folder=FOLDER",
-        ", ".join(lacking),
-        reason,
-    )
-    return {"_target_": EMBEDDED}
+            log.warning("%s", error)
+    if model not in (None, sources.PACKAGES):
+        config = str(found.config)  # a run that goes on keeps it, whatever the hub's cache has by then
+    return {"_target_": KOKORO, "model": model, "config": config}
 
 
 def embedded_voices() -> dict[str, Voice]:

@@ -12,8 +12,10 @@ from omegaconf import DictConfig
 from kvw.config.inputs import Inputs
 from kvw.errors import KvwError
 from kvw.speech import select
+from kvw.speech.kokoro import sources
 from kvw.types import EMBEDDED, KOKORO, Voice
 from kvw.voices.files import load_bank, single_files, synthesizer_of
+from kvw.voices.stock import stock_voices
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +23,26 @@ log = logging.getLogger(__name__)
 def load_bank_for(cfg: DictConfig, synth: dict[str, Any], inputs: Inputs) -> dict[str, Voice]:
     """The stock voices that belong to the synthesiser.
 
-    ``voice_folder`` is Kokoro's unless it holds embedded voices; the embedded synthesiser has a bank of its own.
+    ``voice_folder`` is Kokoro's unless it holds embedded voices. Where the default folder holds none, kvw's own bank of
+    the synthesiser serves: that of Kokoro v1.0 is compressed.
 
     Raises:
-        KvwError: there are no voices, or they are another synthesiser's.
+        KvwError: there are no voices, or they are another synthesiser's or another model's.
     """
     folder, wanted = Path(cfg.voices_folder), owner(synth)
-    if has_own_bank(cfg, synth):
+    if has_own_bank(cfg, synth) and wanted == EMBEDDED:
         bank = select.embedded_voices()
+    elif has_own_bank(cfg, synth):
+        files = sources.find(synth.get("model"), synth.get("config"))
+        if files and sources.is_chinese(sources.read_config(files.config)):
+            raise KvwError(
+                "voice_folder: expected the stock voices of Kokoro v1.1-zh, since the weights are; got none, and kvw "
+                "carries those of v1.0 alone; give voice_folder=FOLDER"
+            )
+        log.info(
+            "The stock voices are kvw's own copies, equal to the ear; python -m kvw task=voices fetches the originals"
+        )
+        bank = stock_voices()
     else:
         loaded = load_bank(folder)
         if loaded.synthesizer != wanted:
@@ -53,9 +67,9 @@ def owner(synth: Mapping[str, Any]) -> str:
 
 
 def has_own_bank(cfg: DictConfig, synth: Mapping[str, Any]) -> bool:
-    """Whether the stock voices are the embedded synthesiser's own, in no folder."""
+    """Whether the stock voices are those that kvw carries for the synthesiser, in no folder."""
     folder = Path(cfg.voices_folder)
-    if owner(synth) != EMBEDDED or folder != Path("voices"):
+    if folder != Path("voices") or folder.is_file():
         return False
     present = single_files(folder)
-    return not present or synthesizer_of(present[0]) != EMBEDDED
+    return not present or (owner(synth) == EMBEDDED and synthesizer_of(present[0]) != EMBEDDED)

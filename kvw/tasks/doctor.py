@@ -185,28 +185,30 @@ def espeak(invocation: Invocation) -> str:
 
 
 def kokoro(invocation: Invocation) -> str:
-    """Kokoro's weights and configuration: the config's, or the hub's."""
-    from kvw.runtime import hub
+    """Kokoro's weights and configuration, and how exact they are: the config's, the hub's, or the packages'."""
+    from kvw.speech.kokoro import sources
 
-    files = {}
-    for key, name in (("synth.model", hub.MODEL), ("synth.config", hub.CONFIG)):
-        given = OmegaConf.select(invocation.cfg, key)
-        files[given or name] = Path(given) if given else hub.find(name)
-    lacking = [name for name, path in files.items() if path is None or not path.is_file()]
-    if lacking:
-        raise Missing(f"lacks {', '.join(lacking)}")
-    return ", ".join(files)
+    model, config = (OmegaConf.select(invocation.cfg, key) for key in ("synth.model", "synth.config"))
+    files = sources.find(model, config, fetch=False)
+    if files is None:
+        raise Missing("neither its weights and configuration, nor the packages that carry them")
+    weights, _ = sources.fingerprint(files)
+    kind = sources.KNOWN.get(weights, f"weights of sha256 {weights[:12]}, which kvw does not know")
+    return f"{kind}: {sources.PACKAGES if len(files.weights) > 1 else files.weights[0]}"
 
 
 def stock_voices(invocation: Invocation) -> str:
-    """The stock voices, every one of which loads."""
+    """The stock voices, every one of which loads: the folder's, or kvw's own copies where that holds none."""
+    from kvw.voices import stock
     from kvw.voices.files import load_bank, single_files
 
     folder = Path(invocation.cfg.voices_folder)
-    if not (folder.is_file() or single_files(folder)):
+    if folder.is_file() or single_files(folder):
+        bank = load_bank(folder)
+        return f"{len(bank.voices)} of {bank.synthesizer} in {folder}"
+    if folder != Path("voices"):
         raise Missing(f"none in {folder}")
-    bank = load_bank(folder)
-    return f"{len(bank.voices)} of {bank.synthesizer} in {folder}"
+    return f"{len(stock.stock_voices())} of kokoro, kvw's own copies; python -m kvw task=voices fetches the originals"
 
 
 def spacy_model(invocation: Invocation) -> str:
@@ -281,7 +283,7 @@ CHECKS = (
     Check("Resemblyzer", resemblyzer, reinstall("resemblyzer", WEBRTCVAD, "setuptools<81"), required=True),
     Check("C compiler", compiler, install(WEBRTCVAD)),
     Check("espeak", espeak, reinstall("espeakng-loader"), required=True),
-    Check("Kokoro", kokoro, "python -m kvw dry_run=true"),
+    Check("Kokoro", kokoro, install(".[weights]")),
     Check("stock voices", stock_voices, "python -m kvw task=voices"),
     Check("spaCy model", spacy_model, SPACY_INSTALL),
     Check("Whisper", whisper, reinstall("faster-whisper")),

@@ -39,6 +39,7 @@ from kvw.search.stage import SearchStage
 from kvw.search.state import freeze, state_dict
 from kvw.search.strategy import Finished
 from kvw.speech import select
+from kvw.speech.kokoro.sources import PACKAGES
 from kvw.speech.synthesizer import Script
 from kvw.tasks.bank import has_own_bank, load_bank_for
 from kvw.tasks.examine import Examiner
@@ -183,7 +184,7 @@ def prepared(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
     log.info("Loading the models")
     prior = prior_of(bank.values(), plain(cfg.fitness))
     settings = FitnessSpec(synth, plain(cfg.fitness), device, cfg.language.letter, cfg.seed, inputs, prior)
-    files = {key: absolute(synth[key]) for key in ("model", "config") if synth.get(key)}
+    files = {key: absolute(synth[key]) for key in ("model", "config") if synth.get(key) not in (None, "", PACKAGES)}
     chosen = {**plain(cfg), "synth": {**synth, **files}, "stages": nodes, "interpolate_start": False}
     if not has_own_bank(cfg, synth):
         chosen["voice_folder"] = chosen["voices_folder"] = absolute(cfg.voices_folder)

@@ -18,8 +18,10 @@ import numpy as np
 
 from kvw.errors import KvwError
 from kvw.text import nearest
-from kvw.types import EMBEDDED, Voice
+from kvw.types import EMBEDDED, KOKORO, Voice
 from kvw.voices.files import facts_of, load_bank, load_voice, name_of, single_files, synthesizer_of
+from kvw.voices.names import STOCK
+from kvw.voices.stock import stock_voices
 
 EmbeddedVoices: TypeAlias = Callable[[], Mapping[str, Voice]]
 """Makes the embedded synthesiser's stock voices, by name; they are in no folder."""
@@ -52,10 +54,11 @@ def resolve(reference: str, folder: Path, embedded: EmbeddedVoices = dict) -> Na
     """The voice that ``reference`` stands for.
 
     Args:
-        reference: the path of a voice; ``PACK:NAME``; the name of a voice in ``folder`` or of an embedded one; or
-            several of these, joined by ``+``, each with a weight in brackets if wanted.
+        reference: the path of a voice; ``PACK:NAME``; the name of a voice in ``folder``, else of one of Kokoro's stock
+            voices, which kvw carries, or of an embedded one; or several of these, joined by ``+``, each with a weight
+            in brackets if wanted.
         folder: the folder of the stock voices, or a pack of voices.
-        embedded: makes the embedded synthesiser's stock voices; called only for a name that ``folder`` lacks.
+        embedded: makes the embedded synthesiser's stock voices; called only for a name that is nowhere else.
 
     Raises:
         KvwError: there is no such voice, its file is bad, a weight is no number above 0, or a blend's voices belong to
@@ -122,11 +125,13 @@ def _single(name: str, folder: Path, embedded: EmbeddedVoices) -> NamedVoice:
     known = {name_of(file): file for file in single_files(folder)}
     if name in known:
         return _file(known[name])
+    if name in STOCK:
+        return NamedVoice(name, stock_voices()[name], KOKORO, (name,))
     stock = embedded()
     if name in stock:
         return NamedVoice(name, stock[name], EMBEDDED, (name,))
-    hint = nearest(name, [*known, *stock])
-    missing = "" if known else f"; {folder} holds no voices: python -m kvw task=voices fetches Kokoro's"
+    hint = nearest(name, [*known, *STOCK, *stock])
+    missing = "" if known else f"; {folder} holds no voices"
     raise KvwError(
         f"{name}: expected a voice file, a voice's name, or a blend as af_bella(2)+am_adam(1); "
         f"there is no such voice{hint}{missing}"

@@ -43,6 +43,7 @@ from kvw.text import escape_interpolation
 from kvw.transcription.transcripts import words_of
 from kvw.types import KOKORO
 from kvw.voices.files import load_pack, load_voice, name_of, save_voice, single_files, synthesizer_of, voice_digest
+from kvw.voices.names import STOCK
 from kvw.voices.reference import resolve
 from kvw.web.curve import Curve
 from kvw.web.files import Files, shown_by_name
@@ -316,10 +317,10 @@ class Service:
         return path
 
     def _stock(self) -> list[str]:
-        """Names of the stock voices: those of Kokoro that are on the machine, and the embedded synthesiser's."""
+        """Names of the stock voices: those of the folder, Kokoro's, and the embedded synthesiser's."""
         folder = Path(self.cfg.voices_folder)
         own = load_pack(folder) if folder.is_file() else map(name_of, single_files(folder))
-        return list(dict.fromkeys([*own, *select.embedded_voices()]))
+        return list(dict.fromkeys([*own, *sorted(STOCK), *select.embedded_voices()]))
 
     @property
     def _kept(self) -> Path:

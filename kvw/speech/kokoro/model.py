@@ -16,6 +16,7 @@ import torch
 from kokoro import KModel
 from kokoro.istftnet import Generator
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 
 class Frames(NamedTuple):
@@ -133,6 +134,8 @@ def harmonics(generator: Generator, pitch: Tensor, seed: int) -> Tensor:
 
 def remove_weight_norm(model: KModel) -> None:
     """Replaces every weight-normed layer's parametrisation by its weights, in place."""
-    for module in model.modules():
+    for module in list(model.modules()):
         if hasattr(module, "weight_g"):
             nn.utils.remove_weight_norm(module)
+        elif parametrize.is_parametrized(module, "weight"):  # torch's newer weight norm, as kokoro will have it
+            parametrize.remove_parametrizations(module, "weight")

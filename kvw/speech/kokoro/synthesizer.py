@@ -6,11 +6,12 @@ Importing this module imports kokoro, which takes seconds: import it only where 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import warnings
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +19,12 @@ from kokoro import KModel
 
 from kvw.errors import KvwError, error_line
 from kvw.runtime import hub
+from kvw.speech.kokoro import sources
 from kvw.speech.kokoro.cpu_decoder import CPUDecoder
 from kvw.speech.kokoro.g2p import grapheme_to_phoneme
 from kvw.speech.kokoro.gpu_decoder import GPUDecoder
 from kvw.speech.kokoro.model import Kokoro, remove_weight_norm
+from kvw.speech.kokoro.weights import read_weights
 from kvw.speech.segmentation import to_script
 from kvw.speech.synthesizer import Script, Segment
 from kvw.types import Voice, Wave
@@ -38,8 +41,9 @@ class KokoroSynthesizer:
     Args:
         device: a torch device.
         language: Kokoro's language letter, one of ``abefhijpz``.
-        model: path of the weights; null takes the hub's.
-        config: path of the architecture's JSON; null takes the hub's.
+        model: path of the weights, a .pth or kokoro-onnx's .onnx; ``packages`` is kvw[weights]; null takes the hub's,
+            else those.
+        config: path of the architecture's JSON; null takes what is beside the weights, else as for the weights.
         tf32: lets an NVIDIA GPU multiply with 10 bits of precision in place of 23: faster, with other numbers.
 
     Raises:
@@ -57,16 +61,19 @@ class KokoroSynthesizer:
         config: str | None = None,
         tf32: bool = False,
     ) -> None:
-        weights = Path(model) if model else hub.fetch(hub.MODEL)
-        architecture = Path(config) if config else hub.fetch(hub.CONFIG)
-        loaded = load_model(weights, architecture).to(device)
+        files = sources.find(model, config)
+        if files is None:
+            raise KvwError(sources.nowhere(model))
+        _, digest = sources.fingerprint(files)
+        architecture = sources.read_config(files.config)
+        repository = sources.repository(architecture, files.weights[0], language)
+        loaded = load_model(files.weights, architecture).to(device)
         on_cpu = loaded.device.type == "cpu"
         self.batch = 1 if on_cpu else GPU_BATCH
         self._model = Kokoro(loaded, CPUDecoder(loaded) if on_cpu else GPUDecoder(loaded))
-        self._g2p, phonemiser = grapheme_to_phoneme(language)
+        self._g2p, phonemiser = grapheme_to_phoneme(language, repository)
         self._tf32 = tf32
-        digest = hashlib.sha256(weights.read_bytes() + architecture.read_bytes()).hexdigest()[:12]
-        self.identity = f"kokoro-{language}-{phonemiser}-{digest}{'-tf32' if tf32 else ''}"
+        self.identity = f"kokoro-{language}-{phonemiser}-{digest[:12]}{'-tf32' if tf32 else ''}"
 
     def script(self, text: str) -> Script:
         """Phonemises ``text`` and cuts it, at sentences where it can, into segments of at most 510 phonemes.
@@ -92,35 +99,52 @@ class KokoroSynthesizer:
         return [wave.cpu().numpy() for wave in self._model(segment.phonemes, styles, seed, speed)]
 
 
-def load_model(weights: Path, config: Path) -> KModel:
-    """Kokoro's model from its two files, ready to speak.
+def load_model(files: Sequence[Path], config: dict[str, Any]) -> KModel:
+    """Kokoro's model, without weight norm, ready to speak.
 
     KModel itself accepts a checkpoint with missing or foreign tensors without a warning, and then speaks noise.
+
+    Args:
+        files: whose bytes, one after the other, are the weights: see :func:`kvw.speech.kokoro.weights.read_weights`.
+        config: see :func:`kvw.speech.kokoro.sources.read_config`.
 
     Raises:
         KvwError: a file is missing or is not Kokoro's.
     """
-    for key, path in (("synth.model", weights), ("synth.config", config)):
-        if not path.is_file():
-            raise KvwError(f"{key}: expected a file of Kokoro's; there is no file {path}; check the path")
+    tensor = read_weights(files)
+    nothing = BytesIO()
+    torch.save({}, nothing)
+    nothing.seek(0)
     try:
         with warnings.catch_warnings():  # torch warns about Kokoro's code, which users can't change
             warnings.simplefilter("ignore")
-            model = KModel(repo_id=hub.REPO, config=str(config), model=str(weights))
-        checkpoint = torch.load(weights, map_location="meta", weights_only=True)
-        given = {f"{part}.{name.removeprefix('module.')}" for part, state in checkpoint.items() for name in state}
-    except Exception as error:  # a foreign file can make torch, json and kokoro raise anything
+            model = KModel(repo_id=hub.REPO, config=config, model=nothing)  # KModel always loads a file
+    except Exception as error:  # a foreign configuration can make kokoro and transformers raise anything
         raise KvwError(
-            f"synth.model, synth.config: expected Kokoro's weights and their configuration; "
-            f"{weights} with {config} fails: {error_line(error)}"
+            f"synth.config: expected the configuration of Kokoro; kokoro fails with it: {error_line(error)}; give the "
+            "config.json that belongs to the weights"
         ) from error
-    # Kokoro's InstanceNorm layers got weights (1) and biases (0), for ONNX, after the checkpoint was made
-    later = {f"{name}." for name, module in model.named_modules() if isinstance(module, torch.nn.InstanceNorm1d)}
-    wanted = {name for name, _ in model.named_parameters() if not name.startswith(tuple(later))}
-    if missing := wanted - given:
-        raise KvwError(
-            f"synth.model: expected {len(wanted)} tensors; {weights} lacks {len(missing)}, such as {min(missing)}; "
-            f"give the weights that belong to {config}"
-        )
     remove_weight_norm(model)
+    # Kokoro's InstanceNorm layers got weights (1) and biases (0), for ONNX, after the checkpoint was made; BERT's
+    # pooler has no part in speech, so that a graph lacks it
+    later = {f"{name}." for name, module in model.named_modules() if isinstance(module, torch.nn.InstanceNorm1d)}
+    wanted = {name: value for name, value in model.named_parameters() if not name.startswith((*later, "bert.pooler."))}
+    missing = []
+    for name, value in wanted.items():
+        try:
+            given = tensor(name)
+        except KeyError:
+            missing.append(name)
+            continue
+        if given.shape != value.shape:
+            raise KvwError(
+                f"synth.model: expected {name} with the shape {tuple(value.shape)}; {files[0]} has "
+                f"{tuple(given.shape)}; give the weights that belong to the configuration"
+            )
+        value.data.copy_(given)
+    if missing:
+        raise KvwError(
+            f"synth.model: expected {len(wanted)} tensors; {files[0]} lacks {len(missing)}, such as {min(missing)}; "
+            "give the weights that belong to the configuration"
+        )
     return model.eval()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kvw.errors import KvwError
+from kvw.runtime.files import LFS_POINTER
 from kvw.text import printable_line
 from kvw.types import VOICE_SHAPE, Voice
 from kvw.voices.formats import npy, npz, safetensors, sherpa, torch_zip
@@ -113,7 +114,10 @@ def _open(path: Path) -> tuple[str, bytes]:
             raise refused(path, "a folder" if path.is_dir() else "no such file", f"check the name; {FETCH}")
         with _regular(path) as file:
             size = os.fstat(file.fileno()).st_size
-            form = _format(file.read(_HEAD), size)
+            head = file.read(_HEAD)
+            if head.startswith(LFS_POINTER):
+                raise refused(path, "a Git LFS pointer, which stands for one", "git lfs pull fetches it")
+            form = _format(head, size)
             _check_claim(path, form, size)
             _check_size(path, size, _PACKS.get(str(form), MAX_FILE))
             file.seek(0)
