@@ -19,13 +19,14 @@ def normalised(text: str) -> str:
     """
     if text.isascii():
         return text
-    plain = unicodedata.normalize("NFC", "".join(map(_folded, _VARIATION.sub("", text))))
-    return "".join(
+    apart = unicodedata.normalize("NFD", "".join(map(_folded, _VARIATION.sub("", text))))
+    seen = (
         character
-        for before, character in zip(" " + plain, plain, strict=False)
+        for before, character in zip(" " + apart, apart, strict=False)
         if unicodedata.category(character) != "Cf"
         or (character in _JOINERS and unicodedata.combining(before) == _VIRAMA)
     )
+    return unicodedata.normalize("NFC", "".join(seen))
 
 
 def _folded(character: str) -> str:

@@ -44,7 +44,7 @@ print(json.dumps([name, [phonemes(text) for text in {HARD!r}], theirs, phonemes(
 
 
 def misaki_english(*folders):
-    """The phonemiser's name, its phonemes of the hard texts, KPipeline's if it has a model, those of a mixed text."""
+    """The phonemiser's name, its phonemes of the hard texts, KPipeline's where it has a model, a mixed text's."""
     path = os.pathsep.join(filter(None, [str(ROOT), *map(str, folders), os.environ.get("PYTHONPATH")]))
     env = {**os.environ, "PYTHONPATH": path}
     child = subprocess.run([sys.executable, "-c", CHILD], env=env, capture_output=True, text=True, check=True)
