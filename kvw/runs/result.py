@@ -50,7 +50,7 @@ START = "start"
 LABELS = {"target": "Target Sim", "self": "Self Sim", "feature": "Feature Sim"}
 """KVoiceWalk's names of the fitness stages."""
 
-HELDOUT_LABELS = ("Held-out", "Word errors", "Quality")
+HELDOUT_LABELS = ("Held-out", "Misheard", "Quality")
 """The columns of :meth:`HeldOutFigures.cells`."""
 
 
@@ -75,7 +75,7 @@ class HeldOutFigures:
 
     def cells(self) -> tuple[str, str, str]:
         """The figures in a table, by :data:`HELDOUT_LABELS`; ``-`` for what nobody measured."""
-        words = "-" if self.word_errors is None else f"{self.word_errors:.1f} %"
+        words = "-" if self.word_errors is None else f"{self.word_errors:.1f}%"
         return f"{self.similarity:.3f}", words, "-" if self.quality is None else f"{self.quality:.2f}"
 
     def is_as_clear_as(self, stock: HeldOutFigures) -> bool:

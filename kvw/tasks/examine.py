@@ -16,7 +16,7 @@ from kvw.types import SAMPLE_RATE, Voice, Wave
 SILENCE = np.zeros(SAMPLE_RATE, dtype=np.float32)
 """Judged in the place of a text that a voice fails to say."""
 
-CLEARNESS = {"words": "Word errors", "quality": "Quality"}
+CLEARNESS = {"words": "Misheard", "quality": "Quality"}
 """The judges, by their names in ``judges``, that say how clear a voice speaks, and what they measure."""
 
 

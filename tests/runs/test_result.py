@@ -63,7 +63,7 @@ def test_what_nobody_measured_is_missing_and_not_shown(made, tmp_path):
     path.write_text(result_json(result, heldout, {}), encoding="utf-8")
     assert set(FIGURES) - set(read_figures(path)) == {"word_errors", "quality", "stock_word_errors", "stock_quality"}
     assert read_heldout(path)["best"] == HeldOutFigures([0.5])
-    assert summary(result, heldout, {}).splitlines()[-1].endswith("0.500            -        -")
+    assert summary(result, heldout, {}).splitlines()[-1].split()[-3:] == ["0.500", "-", "-"]
 
 
 RECORDED = HeldOutFigures([0.636], 9.9, 3.42)
@@ -132,7 +132,7 @@ def test_the_summary_has_a_line_for_each_compared_voice(written):
     for label, entry in compared(result).items():
         (line,) = [line for line in lines if line.startswith(label)]
         assert f"{entry.evaluation.score:.2f}" in line
-        assert line.split()[-4:] == " ".join(heldout[label].cells()).split()
+        assert line.split()[-3:] == list(heldout[label].cells())
 
 
 def test_an_evaluation_is_one_line_by_kvoicewalks_names():

@@ -66,7 +66,7 @@ def test_what_can_not_be_measured_is_said_once_and_missing():
     examine = examiner(quality=Heard(missing))
     figures, _ = examine(numbered(0))
     assert (figures.word_errors, figures.quality) == (None, None)
-    assert examine.lacking == {"Word errors": "judges has none", "Quality": "expected the package speechmos"}
+    assert examine.lacking == {"Misheard": "judges has none", "Quality": "expected the package speechmos"}
     assert Examiner(HeldOutDouble(), ["one", "two"], None, "b")(numbered(0))[0].quality is None
 
 
