@@ -39,9 +39,7 @@ def load_bank_for(cfg: DictConfig, synth: dict[str, Any], inputs: Inputs) -> dic
                 "voice_folder: expected the stock voices of Kokoro v1.1-zh, since the weights are; got none, and kvw "
                 "carries those of v1.0 alone; give voice_folder=FOLDER"
             )
-        log.info(
-            "The stock voices are kvw's own copies, equal to the ear; python -m kvw task=voices fetches the originals"
-        )
+        log.info("The stock voices are kvw's own compressed copies; python -m kvw task=voices fetches the originals")
         bank = stock_voices()
     else:
         loaded = load_bank(folder)

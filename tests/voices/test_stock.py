@@ -61,7 +61,7 @@ def bank_of(tmp_path, monkeypatch):
 
 def test_a_search_without_a_folder_of_voices_begins_with_them(bank_of, said):
     assert bank_of('{"a": 1}').keys() == STOCK
-    assert any("own copies" in line for line in said)
+    assert any("own compressed copies" in line for line in said)
     with pytest.raises(KvwError, match="mine"):
         bank_of('{"a": 1}', "voice_folder=mine")
     Path("voices").mkdir()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kvw.errors import KvwError
-from kvw.speech.kokoro.synthesizer import load_model
+from kvw.speech.kokoro.synthesizer import KokoroSynthesizer
 
 
 def test_a_missing_file_is_named_before_anything_is_loaded(tmp_path):
     with pytest.raises(KvwError, match=r"synth\.model.*no\.pth"):
-        load_model(tmp_path / "no.pth", tmp_path / "no.json")
+        KokoroSynthesizer(model=str(tmp_path / "no.pth"), config=str(tmp_path / "no.json"))
