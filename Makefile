@@ -1,7 +1,7 @@
 # make run    sets everything up and evolves a voice of Kokoro's for the demo recording
 # make test   sets everything up and runs the tests
 # make venv   is that set-up alone
-# make test-all   runs the tests, then the long ones and those of the optional extras, which it installs
+# make test-all   runs the tests, then the long ones, those of the real weights and those of the optional extras, which it installs
 # make stress   crashes, kills, damage, full disks and hostile files by the thousand: half an hour on two cores
 # make compare   KVoiceWalk's walk, the recommended preset and random draws on five targets: an hour on two cores
 # make gallery   a page to hear: two searches for the demo's voice, and funny failures; a quarter of an hour
@@ -26,10 +26,11 @@ PYTEST = .venv/bin/python -m pytest -n $(JOBS) --dist worksteal
 JOBS ?= 2
 
 test: venv
-	$(PYTEST) -m "not extras and not long"
+	$(PYTEST) -m "not extras and not long and not real"
 
 test-all: test .venv/ready-extras
-	$(PYTEST) -m long
+	$(PYTEST) -m "long and not real"
+	.venv/bin/python -m pytest -m "real and not extras"
 	.venv/bin/python -m pytest -m extras
 
 lint: venv
