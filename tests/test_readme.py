@@ -24,7 +24,7 @@ def test_the_python_example_evolves_a_voice_as_it_stands(tmp_path):
     done = subprocess.run(
         [sys.executable, "mine.py"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{os.environ['PYTHONPATH']}{os.pathsep}{ROOT}"},
         capture_output=True,
         text=True,
         timeout=600,

@@ -55,7 +55,10 @@ def test_the_wheel_runs_in_an_empty_folder_and_finds_a_users_strategy(wheel, tmp
     (work / "conf" / "strategy").mkdir(parents=True)
     (work / "strategies" / "mine.py").write_text(block("python", "class Mine"))
     (work / "conf" / "strategy" / "mine.yaml").write_text(block("yaml", "strategies.mine.Mine"))
-    environment = {**os.environ, "PYTHONPATH": str(site)}  # comes before the checkout, which is installed editable
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{site}{os.pathsep}{os.environ['PYTHONPATH']}",
+    }  # comes before the checkout, which is installed editable
 
     def kvw(*arguments: str) -> str:
         done = subprocess.run(
