@@ -24,6 +24,7 @@ from tests.conftest import SHORT
 TINY = [
     "synth=embedded",
     "report=false",
+    "judges=none",
     "step_limit=3",
     "population_limit=2",
     *(f"{key}={text}" for key, text in SHORT.items()),

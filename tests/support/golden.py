@@ -50,7 +50,14 @@ def wave() -> str:
 
 def best(strategy: str, folder: Path) -> str:
     """sha256 of ``best.pt`` after 30 candidates of a strategy for the demo recording, on one thread."""
-    told = [f"strategy={strategy}", "synth=embedded", "step_limit=30", "executor.threads=1", "report=false"]
+    told = [
+        f"strategy={strategy}",
+        "synth=embedded",
+        "step_limit=30",
+        "executor.threads=1",
+        "report=false",
+        "judges=none",
+    ]
     command = [sys.executable, "-m", "kvw", *told, f"hydra.run.dir={folder}"]
     path = os.pathsep.join(filter(None, (str(KEPT.parents[2]), os.environ.get("PYTHONPATH"))))
     subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": path}, check=True, capture_output=True)

@@ -24,7 +24,10 @@ from kvw.runs.reader import Run
 from tests.support.children import TEXTS
 from tests.support.records import edit, equal, rows
 
-SMALL = ("synth=embedded", "population_limit=3", "fitness=averaged", "strategy=genetic", "strategy.size=6")
+SMALL = (
+    *("synth=embedded", "judges=none", "population_limit=3", "fitness=averaged"),
+    *("strategy=genetic", "strategy.size=6"),
+)
 
 
 @pytest.fixture(scope="session")
