@@ -3,6 +3,8 @@
 Read :mod:`kvw.runs.schema` first. Utterances are committed as soon as they are measured, and are never measured again.
 The candidates of a generation are committed in one transaction with the state that the search resumes from
 (:mod:`kvw.search.state`): no reader and no resumed run sees half a generation. Readers never block the driver.
+
+Above 300 lines, because one class holds the connection, and all that writes through it.
 """
 
 from __future__ import annotations

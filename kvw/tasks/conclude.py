@@ -41,7 +41,7 @@ class Outcome:
         result: of the search; ``result.archive.best`` is not None.
         heldout: of each voice that a summary compares, by its label: its figures on the held-out texts.
         waves: what these voices say on the held-out texts; None for a text that a voice failed to say.
-        lacking: what was not measured of them, and why, a line each.
+        lacking: what was not measured of them, and why.
         clear: of a result that is less clear than the best stock voice, the voice to take in its place, with its
             figures: see :meth:`kvw.tasks.examine.Examiner.nearest_clear`; else None.
         provenance: where the voice comes from, as JSON values: synthesiser, target, strategy, seed, versions, ...
@@ -51,7 +51,7 @@ class Outcome:
     result: SearchResult
     heldout: dict[str, HeldOutFigures]
     waves: dict[str, list[Wave | None]]
-    lacking: list[str]
+    lacking: Mapping[str, str]
     clear: tuple[Entry, HeldOutFigures] | None
     provenance: Mapping[str, Any]
     folder: Path | None = None
@@ -111,8 +111,7 @@ def judge(
     if verdict_of(result, stock, best) == UNCLEAR:
         log.info("The result is less clear than %s: judging voices that were the best before", result.baseline.name)
         clear = examiner.nearest_clear(result.archive, stock)
-    lacking = [f"{what}: {reason}" for what, reason in examiner.lacking.items()]
-    return Outcome(result, heldout, waves, lacking, clear, provenance, folder)
+    return Outcome(result, heldout, waves, examiner.lacking, clear, provenance, folder)
 
 
 def conclude(outcome: Outcome, examiner: Examiner, improvements: Improvements, inputs: Inputs) -> None:
@@ -136,7 +135,7 @@ def conclude(outcome: Outcome, examiner: Examiner, improvements: Improvements, i
     }
     if outcome.verdict == UNCLEAR:
         about["Clear"] = clear_line(outcome)
-    about |= dict(line.split(": ", 1) for line in outcome.lacking)
+    about |= outcome.lacking
     text = summary(result, outcome.heldout, about)
     write_whole(folder / folders.SUMMARY, f"{text}\n".encode())
     write_whole(folder / folders.RESULT, result_json(result, outcome.heldout, improvements.facts).encode())

@@ -2,6 +2,8 @@
 
 Read :class:`Whisper` first; :mod:`kvw.transcription.transcripts` keeps the transcripts. As in :mod:`kvw.runtime.hub`,
 an unreachable network is noticed before anything waits for it.
+
+Above 300 lines, because finding, fetching and loading a model share what is said where one is missing.
 """
 
 from __future__ import annotations
@@ -172,7 +174,7 @@ def hears(folder: Path, language: str) -> bool:
     Raises:
         KvwError: the model is damaged.
     """
-    return CODES[language] in load_model(folder, "cpu", None).supported_languages
+    return CODES.get(language) in load_model(folder, "cpu", None).supported_languages
 
 
 def load_model(folder: Path, device: str, compute_type: str | None, threads: int = 0) -> Any:
