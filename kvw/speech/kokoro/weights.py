@@ -138,7 +138,7 @@ class _Graph:
             with suppress(KeyError):
                 return self._weight(form)
         with suppress(KeyError):
-            return _normed(full, lambda part: torch.from_numpy(self._numbers(part))).numpy()
+            return _normed(full, lambda part: torch.from_numpy(self._numbers(part).copy())).numpy()
         for path in _paths(module):
             with suppress(KeyError):
                 return self._of_recurrence(path, leaf) if leaf.endswith(("_l0", "_l0_reverse")) else self._of_node(path)
