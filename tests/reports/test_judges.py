@@ -80,8 +80,8 @@ def test_a_whisper_that_is_not_here_is_not_fetched_and_a_recording_without_words
 
 
 @pytest.mark.real
-def test_the_best_whisper_that_is_here_and_hears_the_language_judges(real, shared, monkeypatch):
-    places = {"base": real / "whisper/base", "tiny": real / "whisper/tiny.en"}
+def test_the_best_whisper_that_is_here_and_hears_the_language_judges(real_whole, shared, monkeypatch):
+    places = {"base": real_whole / "whisper/base", "tiny": real_whole / "whisper/tiny.en"}
     monkeypatch.setattr("kvw.reports.judges.find_model", lambda model, _: places.get(model))
     judge = WordErrors()
     assert judge.identity("a") == judge.identity("f") == str(places["base"])

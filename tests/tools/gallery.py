@@ -206,7 +206,7 @@ def failures(runs: Mapping[str, Run]) -> list[Failure]:
                     "ten times, on the scored text",
                     players.spoken(runs[TENFOLD].folder, "best", 0),
                     players.PLAYER_SECONDS,
-                    f"similarity {scored.parts['target']:.3f}; {np.mean(scored.heldout):.3f} on all held-out texts",
+                    f"similarity {scored.parts['target']:.3f}; {scored.heldout.similarity:.3f} on all held-out texts",
                 ),
                 counts("ten times, it counts", tenfold),
             ],

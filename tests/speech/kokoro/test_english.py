@@ -52,22 +52,24 @@ def misaki_english(*folders):
 
 
 @pytest.fixture(scope="module")
-def with_spacys_model(real):
-    return misaki_english(real / "spacy")
+def with_spacys_model(real_whole):
+    return misaki_english(real_whole / "spacy")
 
 
 @pytest.mark.real
-def test_whisper_hears_the_numbers_signs_and_abbreviations_of_a_hard_text(real, shared, with_spacys_model, monkeypatch):
+def test_whisper_hears_the_numbers_signs_and_abbreviations_of_a_hard_text(
+    real_whole, shared, with_spacys_model, monkeypatch
+):
     from kvw.speech.kokoro.synthesizer import KokoroSynthesizer
     from kvw.speech.synthesizer import Script, Segment
     from kvw.transcription.whisper import Whisper
 
     monkeypatch.setattr("spacy.util.is_package", lambda name: False)
     monkeypatch.setattr(hub, "reachable", lambda: False)
-    weights, config = real / "kokoro" / "kokoro-v1_0.pth", real / "kokoro" / "config.json"
+    weights, config = real_whole / "kokoro" / "kokoro-v1_0.pth", real_whole / "kokoro" / "config.json"
     kokoro = KokoroSynthesizer(model=str(weights), config=str(config))
     assert "-espeak2-" in kokoro.identity
-    whisper = Whisper(model=str(real / "whisper" / "base"), language="en")
+    whisper = Whisper(model=str(real_whole / "whisper" / "base"), language="en")
     voice = load_voice(shared / "voices" / "af_heart.pt")
     for text, by_misaki, patterns in zip(HARD, with_spacys_model[1], HEARD, strict=True):
         for script in (kokoro.script(text), Script(text, (Segment(text, by_misaki),))):
