@@ -18,6 +18,11 @@ RANKING_BATCH = 4
 """Stock voices evaluated per progress update, at least; more where the executor evaluates more at once."""
 
 
+def shortlisted(voices: int, limit: int, shortlist: int | None) -> int:
+    """How many of ``voices`` stock voices speak the target text in :func:`rank`; without a shortlist all."""
+    return voices if shortlist is None else min(max(shortlist, limit), voices)
+
+
 def rank(
     bank: Mapping[str, Voice],
     executor: Executor,
@@ -44,7 +49,7 @@ def rank(
     Raises:
         KvwError: no stock voice could be scored.
     """
-    listed = len(bank) if shortlist is None else min(max(shortlist, limit), len(bank))
+    listed = shortlisted(len(bank), limit, shortlist)
     probed = listed < len(bank)
     total = probed * len(bank) + listed + min(limit, len(bank))
     done = 0

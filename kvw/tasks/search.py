@@ -25,6 +25,7 @@ from kvw.runs.store import Store
 from kvw.runtime.files import check_free, write_whole
 from kvw.runtime.log_handlers import RunLog
 from kvw.search.observer import Observer
+from kvw.search.ranking import shortlisted
 from kvw.tasks.conclude import Outcome, conclude, forgiven, judge
 from kvw.tasks.examine import Examiner
 from kvw.tasks.prepare import Prepared, new_search
@@ -171,10 +172,9 @@ def plan(ready: Prepared) -> None:
     """Logs the plan of a search and the time it would take, estimated from evaluations of one stock voice."""
     cfg, bank, settings = ready.cfg, ready.bank, ready.settings
     voice = next(iter(bank.values()))
-    listed = None if cfg.shortlist is None else min(max(cfg.shortlist, cfg.population_limit), len(bank))
-    gates = {"probe": Gate(only="probe"), "target": Gate(only="target"), "complete": OPEN}
-    if listed is None:
-        del gates["probe"]
+    listed = shortlisted(len(bank), cfg.population_limit, cfg.shortlist)
+    gates = {"probe": Gate(only="probe")} if listed < len(bank) else {}
+    gates |= {"target": Gate(only="target"), "complete": OPEN}
     ready.executor([voice], OPEN)  # warms caches up
     seconds = {}
     for name, gate in gates.items():
@@ -182,9 +182,7 @@ def plan(ready: Prepared) -> None:
         ready.executor([voice], gate)
         seconds[name] = time.monotonic() - started
     rest = max(0.0, seconds["complete"] - seconds["target"])
-    ranking = (
-        len(bank) * seconds["target"] if listed is None else len(bank) * seconds["probe"] + listed * seconds["target"]
-    )
+    ranking = len(bank) * seconds.get("probe", 0.0) + listed * seconds["target"]
     ranking += min(cfg.population_limit, len(bank)) * rest
     candidates = cfg.step_limit + ready.uncounted
     steps = candidates * (seconds["target"] + SCORED_SHARE * rest)
