@@ -41,6 +41,9 @@ from kvw.voices.reference import resolve
 NO_SEARCH = frozenset(("task", "run", "resume", "dry_run", "test_voice", "export_bin", "transcribe_many"))
 """Keys of the command line that make it something other than one new search."""
 
+ALONE = ("executor=local", "executor.scorers=0")
+"""Settings of a search that starts no process, which a script can only do below ``if __name__ == "__main__":``."""
+
 
 @dataclass(frozen=True, repr=False)
 class Result:
@@ -155,8 +158,8 @@ def evolve(
         voices: folder or pack of stock voices.
         outputs: a folder for the run, with its record, audio and report, as the command line leaves it; None writes
             nothing.
-        overrides: further settings, as on the command line: ``["strategy.sigma=0.3", "executor=processes"]``. Those
-            that start processes, ``executor.scorers=1`` too, need ``if __name__ == "__main__":`` in a script.
+        overrides: further settings, as on the command line: ``["strategy.sigma=0.3", "executor=auto"]``. Those
+            of an executor start processes, and need ``if __name__ == "__main__":`` in a script.
 
     Raises:
         KvwError: bad input; or no candidate could be scored.
@@ -183,12 +186,13 @@ def evolve(
         "step_limit": step_limit,
         "seed": seed,
         "language": language,
-        "executor.scorers": None if any(override.startswith("executor") for override in overrides) else 0,
     }
+    alone = () if any(override.startswith("executor") for override in overrides) else ALONE
     free = {"target_text": text, "voice_folder": str(voices)}
     user_plugins()
     invocation = composed(
         *(f"{key}={value}" for key, value in given.items() if value is not None),
+        *alone,
         *(f"{key}={quote(value)}" for key, value in free.items() if value is not None),
         *([] if files == [str(DEMO)] else [f"target_audio=[{','.join(map(quote, files))}]"]),
         *overrides,

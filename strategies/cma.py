@@ -30,11 +30,10 @@ class CMA:
 
     Args:
         space: where to search, of 1,000 dimensions at most.
-        seeds: the best stock voices.
+        seeds: not used.
         rng: the only source of randomness.
         sigma: first standard deviation in units of ``space.scale``, above 0.
         population: candidates of a generation, 2 or more; null is CMA-ES's default, 4 + 3 log(dimensions).
-        parents: how many seeds' mean is the start, weighted by rank as CMA-ES weights parents; 0 is the origin.
         patience: generations without a better candidate before a restart around the best one with twice the
             population, 1 or more.
 
@@ -54,13 +53,12 @@ class CMA:
         rng: np.random.Generator,
         sigma: float = 0.6,
         population: int | None = None,
-        parents: int = 0,
         patience: int = 20,
     ) -> None:
-        if not (0 < sigma < np.inf and (population is None or population >= 2) and parents >= 0 and patience >= 1):
+        if not (0 < sigma < np.inf and (population is None or population >= 2) and patience >= 1):
             raise ValueError(
-                "expected sigma above 0, population of 2 or more, parents of 0 or more and patience of 1 or more; "
-                f"got {sigma}, {population}, {parents} and {patience}"
+                "expected sigma above 0, population of 2 or more and patience of 1 or more; "
+                f"got {sigma}, {population} and {patience}"
             )
         if space.dim > self.largest:
             raise KvwError(
@@ -70,10 +68,7 @@ class CMA:
         self._space, self._rng, self._sigma, self._patience = space, rng, sigma, patience
         self._size = population or int(4 + 3 * np.log(space.dim))
         self.best: Candidate | None = None
-        ranked = seeds[:parents]
-        weights = np.log(len(ranked) + 0.5) - np.log(np.arange(1, len(ranked) + 1))
-        start = np.average([seed.genome for seed in ranked], axis=0, weights=weights) if ranked else space.origin
-        self._start(start, self._size)
+        self._start(space.origin, self._size)
 
     def _start(self, genome: Genome, size: int) -> None:
         centroid = (genome - self._space.origin) / self._space.scale

@@ -58,7 +58,7 @@ def quoted(arguments: list[str]) -> list[str]:
     ``null`` stays null; a key of :data:`LISTS` can be a list ``[a,b]``; in a multirun ``choice(a,b)`` stays Hydra's.
 
     Raises:
-        KvwError: an argument is written ``--key value``.
+        KvwError: an argument is written ``--key value``, or a text is ``???``.
     """
     multirun = not MULTIRUN.isdisjoint(arguments)
     ready = []
@@ -112,7 +112,13 @@ def with_executor(arguments: list[str]) -> list[str]:
 
 
 def quote(value: str) -> str:
-    """Quotes ``value`` by Hydra's grammar, with OmegaConf's interpolations escaped."""
+    """Quotes ``value`` by Hydra's grammar, with OmegaConf's interpolations escaped.
+
+    Raises:
+        KvwError: it is ``???``, which OmegaConf takes for a missing value and has no escape for.
+    """
+    if value == "???":
+        raise KvwError("??? stands for a value that is missing; type a text with words, or ./??? for a file's name")
     value = re.sub(
         r"(\\*)('|\Z)", lambda match: match[1] * 2 + (r"\'" if match[2] else ""), escape_interpolation(value)
     )

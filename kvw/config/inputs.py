@@ -32,7 +32,7 @@ class Inputs:
         heldout_texts: texts to judge by.
         other_texts: further texts, of which a fitness may score some.
         notes: what the user should know.
-        starting_voice: where the search starts; None for the mean of the nearest stock voices.
+        starting_voice: where the search starts; None for a mean of stock voices.
         starting_synthesizer: the synthesiser that the starting voice belongs to.
         starting_bases: names of the voices that the starting voice was made of.
     """
@@ -119,7 +119,7 @@ def read_inputs(cfg: DictConfig, known: Target | None = None) -> Inputs:
 
 def check_numbers(cfg: DictConfig, problems: Problems) -> None:
     """Notes every number and letter of ``cfg`` that is out of its range."""
-    for key in ("population_limit", "shortlist", "step_limit", "patience"):
+    for key in ("population_limit", "shortlist", "start_voices", "step_limit", "patience"):
         value = cfg[key]
         problems.expect(value is None or value >= 1, f"{key}: expected 1 or more; got {value}")
     problems.expect(0 <= cfg.seed < 2**32, f"seed: expected a number from 0 to {2**32 - 1}; got {cfg.seed}")

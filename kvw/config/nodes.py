@@ -38,8 +38,8 @@ HOMES = {
 WITHIN = {"fitness": ("kvw.fitness.rules",), "strategy": ("kvw.search.operators",), "judges": ("kvw.reports.judges",)}
 """The same for the nodes within that node."""
 
-FUNCTION = {"synth": "kvw.speech.select.automatic"}
-"""The function that a place may name beside classes; it gives another node."""
+FUNCTION = {"synth": "kvw.speech.select.automatic", "executor": "kvw.executors.auto.automatic"}
+"""The function that a place may name beside classes: it chooses among them."""
 
 DEEPEST = 32
 """Levels of a config. Kvw's own has seven."""

@@ -56,6 +56,7 @@ class Config:
     stop_score: float | None = None
     patience: int | None = None
     shortlist: int | None = None
+    start_voices: int | None = None
 
 
 def plain(node: Any) -> Any:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 
 from kvw.evaluation import Evaluation, Gate, UtteranceCache
 from kvw.fitness.background import Scorers
 from kvw.fitness.hybrid import HybridFitness
+from kvw.runtime.environment import usable_cpus
 from kvw.runtime.workers import limit_threads
 from kvw.types import Voice
 
@@ -57,6 +57,5 @@ def spare_processes(device: str, threads: int) -> int:
     On a CPU they share its cores with it, and one keeps up; other devices outrun several. None in a process that is a
     worker itself: the other cores are its siblings'.
     """
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    free = 0 if multiprocessing.parent_process() else cpus // threads - 1
+    free = 0 if multiprocessing.parent_process() else usable_cpus() // threads - 1
     return max(0, min(free, 1 if device == "cpu" else 8))

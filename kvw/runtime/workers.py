@@ -7,9 +7,14 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from kvw.runtime.environment import usable_cpus
 
 
 def limit_threads(threads: int) -> None:
@@ -24,11 +29,25 @@ def limit_threads(threads: int) -> None:
     threadpool_limits(threads)
 
 
+@contextmanager
+def every_core() -> Iterator[None]:
+    """Lets this process's numerical libraries use all cores that it may use, where equal bits do not matter."""
+    before = torch.get_num_threads()
+    limit_threads(usable_cpus())
+    try:
+        yield
+    finally:
+        limit_threads(before)
+
+
 def begin_worker(threads: int) -> None:
     """Makes this process a worker: it ends when the driver ends, and leaves Ctrl-C and the log to the driver."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches every process, and the driver handles it
     threading.Thread(target=_end_with_driver, daemon=True).start()
     logging.getLogger("kvw").addHandler(logging.NullHandler())  # the driver logs the same
+    tqdm.set_lock(
+        threading.RLock()
+    )  # faster-whisper's bars would make a semaphore, which a worker that is ended leaves
     limit_threads(threads)
 
 

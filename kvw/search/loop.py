@@ -73,6 +73,7 @@ def search(
     budget: Budget,
     population_limit: int = 10,
     shortlist: int | None = None,
+    start_voices: int | None = None,
     starting_voice: Voice | None = None,
     observers: Sequence[Observer] = (),
     record: Record | None = None,
@@ -88,7 +89,9 @@ def search(
         budget: when to stop.
         population_limit: stock voices nearest to the target that are seeds; all of a smaller bank.
         shortlist: stock voices that speak the target text in the ranking; see :func:`kvw.search.ranking.rank`.
-        starting_voice: where to start; the mean of the seeds if None.
+        start_voices: how many of the seeds, the best by score first, have the mean that the search starts from; None is
+            all of them.
+        starting_voice: where to start instead; or None.
         observers: called after the ranking and after each generation, in order.
         record: where the search is stored; it resumes from the latest state, with the other arguments unchanged.
         cache: utterances, for the executor; or None.
@@ -113,8 +116,7 @@ def search(
         for observer in observers:
             observer.ended(stage, reason, kept)
 
-    voices = [entry.voice for entry in top]
-    origin = mean_voice(voices) if starting_voice is None else starting_voice
+    origin = mean_voice([entry.voice for entry in top[:start_voices]]) if starting_voice is None else starting_voice
     archive, start, generation = Archive(bank.values()), None, 0
     with restoring() if state else nullcontext():
         if state:
@@ -161,7 +163,8 @@ def search(
         if generation == 0 and chain.total is None:
             first = population[0]
             assert first.evaluation is not None and first.voice is not None
-            start = Entry("", first.voice, first.evaluation, 0, first.notes)
+            if not np.array_equal(first.voice, top[0].voice):
+                start = Entry("", first.voice, first.evaluation, 0, first.notes)
         if record:
             state = {
                 "generation": generation + 1,

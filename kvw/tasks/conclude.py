@@ -24,6 +24,7 @@ from kvw.runs.result import (
     verdict_of,
 )
 from kvw.runtime.files import write_whole
+from kvw.runtime.workers import every_core
 from kvw.search.archive import Entry
 from kvw.search.loop import SearchResult
 from kvw.tasks.examine import Examiner
@@ -102,7 +103,8 @@ def judge(
     rows = compared(result)
     for label, entry in rows.items():
         if entry.step not in seen:  # the start may be the result
-            seen[entry.step] = examiner(entry.voice)
+            with every_core():  # nobody else is at work
+                seen[entry.step] = examiner(entry.voice)
             log.info("  %s: %s", label, ", ".join(seen[entry.step][0].cells()))
     heldout = {label: seen[entry.step][0] for label, entry in rows.items()}
     waves = {label: seen[entry.step][1] for label, entry in rows.items()}

@@ -30,6 +30,17 @@ CONTENDERS = {
 }
 """Overrides by name. The walk has texts as long as those of ``quick``: KVoiceWalk's take three times as long."""
 
+CHANGES = {
+    "mean of ten": ["start_voices=10", "population_limit=10"],
+    "sigma 0.3": ["stages.search.strategy.sigma=0.3"],
+    "no words": ["fitness.weights.words=0", "fitness.gates.words.tolerance=1"],
+    "prior 0.2": ["fitness.weights.prior=0.2"],
+    "no prior": ["fitness.weights.prior=0"],
+    "100 characters": ["fitness.most_characters=100"],
+    "30 characters": ["fitness.most_characters=30"],
+}
+"""Changes to ``quick``, one at a time, by name: what its settings are chosen by."""
+
 UNHEARD = (
     "Could you pass the salt?",
     "We walked along the river until the lights of the town were far behind us.",
@@ -51,13 +62,19 @@ def command(contender: str, target: str, seed: int, evaluations: int, folder: Pa
     return [
         *(sys.executable, "-m", "kvw", "report=false", f"hydra.run.dir={folder}", f"seed={seed}"),
         *(f"target_audio={recording}", *(f"heldout_audio={path}" for path in heldout)),
-        *(f"heldout_texts={folder.parent / 'unheard.txt'}", f"step_limit={evaluations}", *CONTENDERS[contender]),
+        *(f"heldout_texts={folder.parent / 'unheard.txt'}", f"step_limit={evaluations}", *overrides(contender)),
+        *("executor=local", "executor.scorers=0"),  # as many searches at once as there are cores
     ]
+
+
+def overrides(contender: str) -> list[str]:
+    """The overrides of a contender, or of ``quick`` with one of :data:`CHANGES`."""
+    return CONTENDERS[contender] if contender in CONTENDERS else [*CONTENDERS["quick"], *CHANGES[contender]]
 
 
 def result(contender: str, target: str, seed: int, evaluations: int, folder: Path) -> dict[str, Any] | None:
     """The content of a search's ``result.json``, which is searched for where it is not there yet; None if it fails."""
-    own = folder / f"{contender}-{target}-{seed}-{evaluations}"
+    own = folder / f"{contender.replace(' ', '_')}-{target}-{seed}-{evaluations}"
     found = list(own.glob("*/*/result.json"))
     if not found:
         own.mkdir(parents=True, exist_ok=True)
@@ -95,7 +112,7 @@ def table(results: dict[tuple[str, str, int], dict[str, Any]]) -> str:
 def main() -> None:
     """Runs what is missing, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("contenders", nargs="*", default=list(CONTENDERS), help=f"of {', '.join(CONTENDERS)}")
+    parser.add_argument("contenders", nargs="*", default=list(CONTENDERS), help=f"of {', '.join([*CONTENDERS, *CHANGES])}")
     parser.add_argument("--targets", nargs="+", default=[name for name in TARGETS if name != "lighthouse"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--evaluations", type=int, default=200)

@@ -33,6 +33,7 @@ AWKWARD = [
     "a=b,c=d",
     "two\nlines",
     "?!",
+    "????",
     "true",
     "12",
     " spaces ",
@@ -41,13 +42,19 @@ AWKWARD = [
 ]
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")).filter(lambda text: text != "???"))
 @settings(max_examples=300, deadline=None)
 def test_any_text_arrives_as_it_was_typed(text):
     (argument,) = quoted([f"target_text={text}"])
     value = OverridesParser.create().parse_override(argument).value()
     expected = None if text == "null" else text
     assert OmegaConf.create({"target_text": value}).target_text == expected
+
+
+@pytest.mark.parametrize("argument", ["target_text=???", "target_audio=[a.wav,???]"])
+def test_omegaconfs_mark_of_a_missing_value_is_refused_as_a_text(argument, capsys):
+    assert invoke([argument]) == 2
+    assert "type a text with words" in capsys.readouterr().err
 
 
 for awkward in AWKWARD:

@@ -64,6 +64,13 @@ def test_the_walk_starts_at_the_mean_of_the_top_voices():
     assert result.start.step == 0
 
 
+def test_a_search_from_the_best_stock_voice_has_no_other_start():
+    result, _ = go(budget=Budget(step_limit=3), start_voices=1)
+    assert result.top[0].name == "af_c"
+    assert result.start is None
+    assert result.archive.best.step > 0, "the stock voice is evaluated first, and is no result"
+
+
 def test_the_walk_starts_at_the_starting_voice_if_there_is_one():
     result, _ = go(budget=Budget(step_limit=1), starting_voice=voice(0.77))
     assert np.array_equal(result.start.voice, voice(0.77))
@@ -117,7 +124,7 @@ def test_a_seed_has_a_score_only_where_its_genome_decodes_to_the_very_voice():
 
 def test_no_stock_voice_is_the_result():
     alone, _ = go(bank={"af_a": voice(0.7)}, budget=Budget(1))
-    assert alone.start.evaluation.complete
+    assert alone.start is None
     assert alone.archive.best is None
 
 

@@ -148,13 +148,6 @@ def test_cma_starts_again_around_its_best_with_twice_the_population_when_it_stal
     assert strategy.state_dict()["cma"]["centroid"] == pytest.approx(best.genome / space.scale)
 
 
-def test_cma_can_start_at_the_best_stock_voices():
-    seeds = [Candidate(np.full(5, level)) for level in (3.0, 1.0, 9.0)]
-    strategy = SeparableCMA(space=Valley(5), seeds=seeds, rng=np.random.default_rng(0), parents=2)
-    share = np.log(2.5) / (np.log(2.5) + np.log(1.25))
-    assert strategy.state_dict()["cma"]["centroid"] * Valley(5).scale == pytest.approx(3 * share + 1 * (1 - share))
-
-
 def evaluated(population, scores):
     for candidate, score in zip(population, scores, strict=True):
         candidate.evaluate(Evaluation("complete" if score else "stopped", score, score / 100))
@@ -242,7 +235,6 @@ def test_a_child_of_differential_evolution_takes_its_parents_place_only_if_it_is
         (RandomSearch, {"batch": 0}),
         (CMA, {"sigma": -1.0}),
         (CMA, {"population": 1}),
-        (SeparableCMA, {"parents": -1}),
         (Genetic, {"elites": 24}),
         (Genetic, {"size": 1}),
         (Differential, {"size": 4}),

@@ -265,6 +265,7 @@ def save_all(name: str, folder: Path) -> None:
         device="cpu",
         population_limit=1,
         shortlist=None,
+        start_voices=None,
         step_limit=1,
         patience=None,
         minutes=None,
