@@ -1,4 +1,4 @@
-"""``task=transcribe_many`` and ``transcribe_start``, with a tiny Whisper that hears nonsense."""
+"""``task=transcribe_many`` and ``transcribe_start``, with a tiny Whisper that hears nonsense, and with a real one."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from omegaconf import OmegaConf
 from kvw.audio.write import write_audio
 from kvw.cli.main import invoke
 from kvw.config.invocation import Invocation
+from kvw.config.paths import DEMO
 from kvw.speech.segmentation import opening
 from kvw.tasks.transcribe import recordings_in, transcribe_many
 from kvw.transcription.whisper import Whisper
+from kvw.transcription.words import error_rate
 from kvw.types import SAMPLE_RATE
 
 
@@ -153,3 +155,14 @@ def test_a_search_that_transcribes_first_speaks_the_words_and_the_language_that_
     assert code == 0, "the text that is there is used"
     config = OmegaConf.load(again / "config.yaml")
     assert (config.target_text, config.language.letter) == (opening(words, 400), "f")
+
+
+@pytest.mark.real
+def test_a_real_whisper_hears_the_words_that_a_search_speaks(kvw, real):
+    given = ["transcribe_start=true", f"transcriber.model={real / 'whisper' / 'tiny.en'}", "synth=embedded"]
+    code, (run,) = kvw(*given, "step_limit=1", "population_limit=2")
+    assert code == 0
+    config = OmegaConf.load(run / "config.yaml")
+    assert config.language.letter == "a"
+    said = DEMO.with_suffix(".txt").read_text("utf-8")  # of which the search does not use the last sentence's audio
+    assert error_rate([said], [Path("texts/demo.txt").read_text("utf-8")], "a") < 0.1
