@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kvw.cli.errors import composed
 from kvw.config.invocation import options
@@ -32,7 +33,7 @@ from kvw.search.stage import SearchStage
 from kvw.search.state import freeze, load_state_dict, state_dict, thaw
 from kvw.search.strategy import Finished
 from kvw.spaces.base import VOICE_STD
-from kvw.types import VOICE_SHAPE, Voice, mean_voice
+from kvw.types import STYLE_WIDTH, VOICE_SHAPE, Voice, mean_voice
 
 GENERATIONS = 6
 """Of a rehearsal."""
@@ -65,7 +66,7 @@ def check_strategy(name: str, space: str | None = None) -> None:
     user_plugins()
     cfg = composed(f"strategy={name}", *([f"space={space}"] if space else [])).cfg
     node = {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}
-    stage = make_stage(name, with_members(node, node["space"] if space else None), "")
+    stage = make_stage(name, with_members(node, node["space"] if space else None), "", predictor=predicted)
     rehearse(name, stage, failing=FAILING, generations=GENERATIONS)
     rehearse(name, stage, failing=0, generations=2)
 
@@ -112,6 +113,11 @@ def rehearse(name: str, stage: SearchStage, failing: int, generations: int) -> N
         resumed = one.resumed()
     for candidates in stage.keep(one.strategy).values():
         assert all(candidate.evaluation for candidate in candidates), f"strategy {name}: keep() gave unevaluated ones"
+
+
+def predicted(count: int) -> NDArray[np.float64]:
+    """Mean rows in the place of an atlas's: ``(count, 256)``."""
+    return np.random.default_rng(2).normal(0, VOICE_STD, (count, STYLE_WIDTH))
 
 
 class Rehearsal:

@@ -17,6 +17,7 @@ from kvw.config.nodes import build
 from kvw.fitness.bank_distance import BankDistance
 from kvw.fitness.hybrid import HybridFitness
 from kvw.fitness.listener import Listener
+from kvw.fitness.sampler import Sampler
 from kvw.fitness.speaker import SpeakerEncoder
 from kvw.speech.synthesizer import Script, Synthesizer
 from kvw.transcription.whisper import MISSING, find_model, word_listener
@@ -80,6 +81,34 @@ class FitnessSpec:
             seed=self.seed,
         )
         return made
+
+
+@dataclass(frozen=True)
+class SamplerSpec:
+    """Everything that a worker needs to make the sampler of an atlas; picklable.
+
+    Attributes:
+        synth: config node of the synthesiser.
+        device: torch device.
+        language: Kokoro's language letter.
+        seed: of the synthesiser's noise.
+        texts: that voices speak.
+    """
+
+    synth: dict[str, Any]
+    device: str
+    language: str
+    seed: int
+    texts: tuple[str, ...]
+
+    def for_device(self, device: str) -> SamplerSpec:
+        """The same sampler on another torch device."""
+        return replace(self, device=device)
+
+    def __call__(self) -> Sampler:
+        """Makes the sampler; the models are loaded once in a process."""
+        synthesizer, encoder = _models(tuple(self.synth.items()), self.device, self.language)
+        return Sampler(synthesizer=synthesizer, encoder=encoder, texts=self.texts, seed=self.seed)
 
 
 def prior_of(bank: Iterable[Voice], fitness: Mapping[str, Any]) -> BankDistance | None:

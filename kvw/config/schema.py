@@ -41,6 +41,7 @@ class Config:
     stages: Any = None
     experiment: Any = None
     judges: Any = None
+    atlas: Any = None
     tracking: Any = None
     report: bool = True
     target_audio: Any = None

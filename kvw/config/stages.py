@@ -53,17 +53,18 @@ def stage_nodes(invocation: Invocation) -> dict[str, Any]:
     return found
 
 
-def make_stages(found: Mapping[str, Any], where: str) -> list[SearchStage]:
+def make_stages(found: Mapping[str, Any], where: str, **runtime: Any) -> list[SearchStage]:
     """The stages of a search.
 
     Args:
         found: as from :func:`stage_nodes`.
         where: the key that they are below, for messages; empty where they are the config's own groups.
+        runtime: what strategies are given beside space, seeds and rng, if they take it.
 
     Raises:
         KvwError: a node is wrong.
     """
-    return [make_stage(name, node, f"{where}.{name}." if where else "") for name, node in found.items()]
+    return [make_stage(name, node, f"{where}.{name}." if where else "", **runtime) for name, node in found.items()]
 
 
 def compose_stage(
@@ -124,7 +125,7 @@ def with_members(node: Any, space: dict[str, Any] | None) -> Any:
     return {**node, "strategy": {**strategy, "members": found}}
 
 
-def make_stage(name: str, node: dict[str, Any], where: str) -> SearchStage:
+def make_stage(name: str, node: dict[str, Any], where: str, **runtime: Any) -> SearchStage:
     """Makes a stage from its config node.
 
     Raises:
@@ -145,8 +146,11 @@ def make_stage(name: str, node: dict[str, Any], where: str) -> SearchStage:
     limit = parts.get("step_limit", parts["strategy"].get("step_limit"))
     if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise KvwError(f"{where or 'strategy.'}step_limit: expected 1 or more, or null; got {limit!r}")
-    make = maker(strategy, f"{where}strategy")
+    make = maker(strategy, f"{where}strategy", **runtime)
     if members:
-        own = [make_stage(label, member, f"{where}strategy.members.{label}.") for label, member in members.items()]
+        own = [
+            make_stage(label, member, f"{where}strategy.members.{label}.", **runtime)
+            for label, member in members.items()
+        ]
         return Archipelago(name, Union, make, limit, own)
     return SearchStage(name, maker(node["space"], f"{where}space"), make, limit)

@@ -39,12 +39,15 @@ class SpeakerEncoder:
         device: a torch device, ``"cpu"`` or such as ``"cuda"``.
 
     Attributes:
+        identity: equal identities mean equal embeddings but for rounding.
         device: it.
         joined: whether the windows of all waves go through the network in one call: the default on every device but the
             CPU. There each wave is a call of its own, so that an embedding is, to the last bit,
             ``embed_utterance(preprocess_wav(wave, source_sr=24000))``, whatever waves come with it. Joined, it is that
             but for rounding.
     """
+
+    identity = "resemblyzer"
 
     def __init__(self, device: str = "cpu") -> None:
         self._encoder = VoiceEncoder(device, verbose=False).eval()

@@ -135,7 +135,7 @@ def step_seconds(ranked_at: Sequence[tuple[int, float]], voices: int, top: int) 
     """Estimated seconds of a candidate, from the pace of the ranking.
 
     The last evaluations of the ranking complete the nearest voices, which have spoken the target text by then; the ones
-    before them are of the target text alone, by all voices or, behind a short text, by some.
+    before them are of the target text alone, by all voices; or by some, behind a short text or as an atlas orders them.
 
     Args:
         ranked_at: pairs (evaluations done, time in seconds), in order, beginning with (0, start).
@@ -143,8 +143,8 @@ def step_seconds(ranked_at: Sequence[tuple[int, float]], voices: int, top: int) 
         top: how many of them were completed.
     """
     total, end = ranked_at[-1]
-    begun = total - voices - top  # those behind a short text; 0 without one
-    count = begun or voices
+    begun = max(total - voices - top, 0)  # those behind a short text; 0 without one
+    count = begun or total - top
     started = next(at for done, at in ranked_at if done >= (voices if begun else 0))
     spoken = next(at for done, at in ranked_at if done >= total - top)
     return (spoken - started) / count + SCORED_SHARE * (end - spoken) / top

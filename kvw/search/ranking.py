@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kvw.errors import EXIT_TOO_MANY_FAILURES, KvwError
-from kvw.evaluation import OPEN, Gate
+from kvw.evaluation import OPEN, Evaluation, Gate
 from kvw.search.archive import Entry
 from kvw.search.observer import Observer
 from kvw.types import Voice
@@ -23,6 +23,12 @@ def shortlisted(voices: int, limit: int, shortlist: int | None) -> int:
     return voices if shortlist is None else min(max(shortlist, limit), voices)
 
 
+def expected(bank: Mapping[str, Voice], likeness: Mapping[str, float]) -> list[Entry]:
+    """Voices by the target similarity that an atlas expects of them, the highest first; nothing was spoken."""
+    entries = [Entry(name, voice, Evaluation("stopped", 0.0, likeness[name])) for name, voice in bank.items()]
+    return sorted(entries, key=lambda entry: -entry.evaluation.target_similarity)
+
+
 def rank(
     bank: Mapping[str, Voice],
     executor: Executor,
@@ -30,6 +36,7 @@ def rank(
     observers: Sequence[Observer] = (),
     cache: UtteranceCache | None = None,
     shortlist: int | None = None,
+    likeness: Mapping[str, float] | None = None,
 ) -> tuple[list[Entry], list[Entry]]:
     """Orders stock voices by target similarity and evaluates the first ``limit`` of them in full.
 
@@ -41,6 +48,8 @@ def rank(
         cache: utterances, for the executor; or None.
         shortlist: how many voices speak the target text, the nearest by the short text of the stage ``probe``; at least
             ``limit`` do. None lets all of them speak it.
+        likeness: the target similarity, in [0, 1], that an atlas expects of each voice, by name: with it nobody speaks
+            the short text.
 
     Returns:
         Every voice, best target similarity first (those that spoke the short text alone come last); and the first
@@ -51,7 +60,8 @@ def rank(
     """
     listed = shortlisted(len(bank), limit, shortlist)
     probed = listed < len(bank)
-    total = probed * len(bank) + listed + min(limit, len(bank))
+    spoken = probed and likeness is None
+    total = spoken * len(bank) + listed + min(limit, len(bank))
     done = 0
 
     def evaluate(names: Sequence[str], gate: Gate) -> list[Entry]:
@@ -73,7 +83,7 @@ def rank(
     others: list[Entry] = []
     names = list(bank)
     if probed:
-        heard = nearest(names, "probe")
+        heard = nearest(names, "probe") if likeness is None else expected(bank, likeness)
         names, others = [entry.name for entry in heard[:listed]], heard[listed:]
     ranking = nearest(names, "target") + others
     top = evaluate([entry.name for entry in ranking[:limit]], OPEN)

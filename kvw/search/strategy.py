@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kvw.search.candidate import Candidate
 
@@ -20,13 +21,24 @@ class Finished(Exception):
     """Raised by :meth:`Strategy.generate` when there is nothing left to propose; its message is the reason."""
 
 
+class Predictor(Protocol):
+    """Predicts voices for the search's target: see :class:`kvw.atlas.predictor.Predictor`."""
+
+    def __call__(self, count: int) -> NDArray[np.float64]:
+        """Mean rows of voices that should sound like the target, ``(count, 256)``, the best guess first.
+
+        Raises:
+            KvwError: there is no atlas to predict by.
+        """
+
+
 class Strategy(Protocol):
     """DEAP's ask and tell, as ``deap.algorithms.eaGenerateUpdate`` calls them.
 
     A constructor takes, keyword-only, what it needs of ``space`` (:class:`kvw.spaces.base.Space`), ``seeds`` (the
     best voices known for the target as candidates, best first; ``seed.fitness.valid`` where the space holds that voice
-    exactly, so that its score is known) and ``rng`` (a numpy Generator, the only source of randomness), then
-    its own settings, which it checks.
+    exactly, so that its score is known), ``rng`` (a numpy Generator, the only source of randomness) and
+    ``predictor`` (:class:`Predictor`), then its own settings, which it checks.
 
     A strategy may also have
 

@@ -49,6 +49,9 @@ class Synthesizer(Protocol):
     identity: str
     """Name and fingerprint of all that the sound depends on (weights, tables): equal identities mean equal audio."""
 
+    model: str
+    """What learnt the voices, such as ``kokoro-v1.0``: rounded weights, phonemisers and languages are one model."""
+
     batch: int
     """Voices that are spoken at once: more voices in a call make it no faster a voice. 1 on a CPU."""
 

@@ -21,6 +21,23 @@ log = logging.getLogger(__name__)
 
 
 def load_bank_for(cfg: DictConfig, synth: dict[str, Any], inputs: Inputs) -> dict[str, Voice]:
+    """The stock voices of :func:`load_bank_of`, for a search.
+
+    Raises:
+        KvwError: as there; or the starting voice is another synthesiser's.
+    """
+    bank, wanted = load_bank_of(cfg, synth), owner(synth)
+    if inputs.starting_voice is not None and inputs.starting_synthesizer != wanted:
+        raise KvwError(
+            f"starting_voice: expected a voice of the {wanted} synthesiser; {cfg.starting_voice} is "
+            f"{inputs.starting_synthesizer}'s; give synth={inputs.starting_synthesizer}, or another voice"
+        )
+    if cfg.population_limit > len(bank):
+        log.warning("population_limit is %d, the stock voices are %d: all are used", cfg.population_limit, len(bank))
+    return bank
+
+
+def load_bank_of(cfg: DictConfig, synth: dict[str, Any]) -> dict[str, Voice]:
     """The stock voices that belong to the synthesiser.
 
     ``voice_folder`` is Kokoro's unless it holds embedded voices. Where the default folder holds none, kvw's own bank of
@@ -49,13 +66,6 @@ def load_bank_for(cfg: DictConfig, synth: dict[str, Any], inputs: Inputs) -> dic
                 f"give synth={loaded.synthesizer}, or another voice_folder"
             )
         bank = loaded.voices
-    if inputs.starting_voice is not None and inputs.starting_synthesizer != wanted:
-        raise KvwError(
-            f"starting_voice: expected a voice of the {wanted} synthesiser; {cfg.starting_voice} is "
-            f"{inputs.starting_synthesizer}'s; give synth={inputs.starting_synthesizer}, or another voice"
-        )
-    if cfg.population_limit > len(bank):
-        log.warning("population_limit is %d, the stock voices are %d: all are used", cfg.population_limit, len(bank))
     return bank
 
 

@@ -83,6 +83,10 @@ def best_of(result: SearchResult) -> Entry:
         raise KvwError(
             f"minutes: expected more than the ranking takes; it took {took}: nothing was searched; allow more"
         )
+    if archive.stopped == archive.steps:
+        raise KvwError(
+            f"the gates stopped all {archive.steps} candidates; allow more steps, or set fitness.gates.STAGE=null"
+        )
     if not archive.failures:
         raise KvwError("every candidate was a stock voice; allow more steps")
     counts = ", ".join(f"{count} {status}" for status, count in archive.failures.items())

@@ -43,6 +43,7 @@ from kvw.speech.kokoro.sources import PACKAGES
 from kvw.speech.synthesizer import Script
 from kvw.tasks.bank import has_own_bank, load_bank_for
 from kvw.tasks.examine import Examiner
+from kvw.tasks.predict import Atlas
 from kvw.tasks.report import jury_of
 from kvw.types import Voice
 
@@ -64,6 +65,7 @@ class Prepared:
         bank: the stock voices by name.
         settings: everything that the fitness is made of.
         executor: with its models loaded.
+        atlas: predicts voices for the target.
     """
 
     invocation: Invocation
@@ -72,6 +74,7 @@ class Prepared:
     bank: dict[str, Voice]
     settings: FitnessSpec
     executor: Executor
+    atlas: Atlas
 
     @property
     def cfg(self) -> DictConfig:
@@ -121,6 +124,7 @@ class Prepared:
             budget=Budget(cfg.step_limit, cfg.minutes, cfg.stop_score, cfg.patience),
             population_limit=cfg.population_limit,
             shortlist=cfg.shortlist,
+            likeness=self.atlas.likeness(self.bank) if cfg.shortlist else None,
             start_voices=cfg.start_voices,
             starting_voice=self.settings.inputs.starting_voice,
             observers=observers,
@@ -165,7 +169,8 @@ def prepared(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
     problems = Problems()
     device = problems.attempt(pick_device, cfg.device)
     nodes = problems.attempt(stage_nodes, invocation)
-    stages = problems.attempt(make_stages, nodes or {}, "stages" if cfg.stages else "")
+    where = "stages" if cfg.stages else ""
+    problems.attempt(make_stages, nodes or {}, where)
     problems.attempt(maker, plain(cfg.fitness), "fitness")
     for key in ("judges", "tracking"):
         if cfg[key]:
@@ -176,24 +181,33 @@ def prepared(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
     problems.raise_any()
 
     reseed(cfg.seed)
-    synth = plain(cfg.synth)
-    if synth["_target_"] == select.AUTOMATIC:
-        synth = build(synth, "synth", voice_folder=Path(cfg.voices_folder))
+    synth = synth_node(cfg)
     bank = load_bank_for(cfg, synth, inputs)
+    prior = prior_of(bank.values(), plain(cfg.fitness))
+    settings = FitnessSpec(synth, plain(cfg.fitness), device, cfg.language.letter, cfg.seed, inputs, prior)
+    atlas = Atlas(cfg.atlas.file, settings)
+    stages = make_stages(nodes, where, predictor=atlas)
     totals = rehearse(stages, list(bank.values()), cfg.population_limit)
     check_limits(stages, totals, cfg.step_limit)
     log.info("Loading the models")
-    prior = prior_of(bank.values(), plain(cfg.fitness))
-    settings = FitnessSpec(synth, plain(cfg.fitness), device, cfg.language.letter, cfg.seed, inputs, prior)
     files = {key: absolute(synth[key]) for key in ("model", "config") if synth.get(key) not in (None, "", PACKAGES)}
     chosen = {**plain(cfg), "synth": {**synth, **files}, "stages": nodes, "interpolate_start": False}
     if not has_own_bank(cfg, synth):
         chosen["voice_folder"] = chosen["voices_folder"] = absolute(cfg.voices_folder)
     executor = make_executor(fitness=settings)
     try:
-        yield Prepared(replace(invocation, cfg=restored_config(chosen)), stages, totals, bank, settings, executor)
+        made = replace(invocation, cfg=restored_config(chosen))
+        yield Prepared(made, stages, totals, bank, settings, executor, atlas)
     finally:
         executor.close()
+
+
+def synth_node(cfg: DictConfig) -> dict[str, Any]:
+    """The config node of the synthesiser that ``synth`` chooses, which it says where that is automatic."""
+    node: dict[str, Any] = plain(cfg.synth)
+    if node["_target_"] == select.AUTOMATIC:
+        node = build(node, "synth", voice_folder=Path(cfg.voices_folder))
+    return node
 
 
 @contextmanager

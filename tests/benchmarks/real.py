@@ -34,8 +34,7 @@ CHANGES = {
     "mean of ten": ["start_voices=10", "population_limit=10"],
     "sigma 0.3": ["stages.search.strategy.sigma=0.3"],
     "no words": ["fitness.weights.words=0", "fitness.gates.words.tolerance=1"],
-    "prior 0.2": ["fitness.weights.prior=0.2"],
-    "no prior": ["fitness.weights.prior=0"],
+    "near prior": ["fitness.weights.prior=0.2", "fitness.prior_limit=1"],
     "60 characters": ["fitness.most_characters=60"],
     "five texts": ["fitness.more_texts=3"],
 }
@@ -122,7 +121,9 @@ def main() -> None:
     folder = ROOT / "outputs" / "real"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "unheard.txt").write_text("\n".join(UNHEARD) + "\n", encoding="utf-8")
-    todo = list(product(given.contenders, given.targets, given.seeds))
+    todo = [
+        (contender, target, seed) for seed, contender, target in product(given.seeds, given.contenders, given.targets)
+    ]
     with ThreadPoolExecutor(given.workers) as pool:
         found = list(pool.map(lambda cell: result(*cell, given.evaluations, folder), todo))
     sys.stdout.write(table({cell: one for cell, one in zip(todo, found, strict=True) if one}) + "\n")

@@ -30,6 +30,8 @@ def test_a_candidate_is_estimated_from_the_target_text_and_the_rest_as_the_ranki
     # the same behind a short text of 0.5 s, after which 4 voices speak the target text
     ranked_at = [(0, 100.0), (8, 104.0), (12, 108.0), (14, 114.0)]
     assert step_seconds(ranked_at, 8, 2) == pytest.approx(1 + SCORED_SHARE * 3)
+    # the same where an atlas chose these 4
+    assert step_seconds([(0, 100.0), (4, 104.0), (6, 110.0)], 8, 2) == pytest.approx(1 + SCORED_SHARE * 3)
 
 
 def test_in_a_pipe_lines_tell_how_far_it_is_and_every_improvement_is_one(monkeypatch, said):

@@ -44,6 +44,21 @@ def test_a_shortlist_of_the_bank_by_a_short_text_speaks_the_target_text():
     assert watcher.done[-1] == (12, 12) and sorted(watcher.done) == watcher.done
 
 
+def test_with_an_atlas_nobody_speaks_the_short_text():
+    executor = Landscape()
+    likeness = {name: number / 10 for number, name in enumerate(BANK)}
+    ranking, top = rank(BANK, executor, 2, shortlist=4, likeness=likeness)
+    nearest = sorted(BANK, key=likeness.get, reverse=True)
+    assert {entry.name for entry in ranking[:4]} == set(nearest[:4])
+    assert [entry.name for entry in ranking[4:]] == nearest[4:]
+    assert [entry.evaluation.target_similarity for entry in ranking[4:]] == [likeness[name] for name in nearest[4:]]
+    assert len(top) == 2
+    spoken = {
+        stage: sum(count for count, gate in executor.calls if gate.only == stage) for stage in ("probe", "target")
+    }
+    assert spoken == {"probe": 0, "target": 4}
+
+
 def test_a_shortlist_of_the_whole_bank_or_more_needs_no_short_text():
     executor = Landscape()
     rank(BANK, executor, 2, shortlist=6)

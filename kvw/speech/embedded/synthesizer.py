@@ -63,6 +63,7 @@ class EmbeddedSynthesizer:
         self._device = torch.device(device)
         self.batch = 1 if self._device.type == "cpu" else _GPU_BATCH
         self._espeak_voice = espeak.LANGUAGES[language]
+        self.model = f"embedded-{VERSION}"
         self.identity = f"embedded-{language}-{VERSION}-{_fingerprint(self._espeak_voice)}"
 
     def script(self, text: str) -> Script:

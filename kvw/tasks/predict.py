@@ -1,0 +1,73 @@
+"""The atlas of a search: found, checked against the models of the search, and asked about its target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kvw.atlas.predictor import Predictor
+from kvw.atlas.samples import read_samples
+from kvw.config.fitness import FitnessSpec
+from kvw.config.paths import PACKAGE
+from kvw.errors import KvwError
+from kvw.types import Voice, mean_embedding
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Predicts voices for the target of a search; nothing is loaded before it is asked.
+
+    Attributes:
+        file: of the atlas that the config names; None for kvw's own of the synthesiser's model.
+        settings: of the search's fitness.
+    """
+
+    file: str | None
+    settings: FitnessSpec
+
+    @property
+    def path(self) -> Path:
+        """Of the file, which may be missing."""
+        synthesizer, _ = self.settings.models()
+        return Path(self.file) if self.file else PACKAGE / "data" / "atlas" / f"{synthesizer.model}.safetensors"
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """For the target.
+
+        Raises:
+            KvwError: the file is missing, damaged, or of another model or encoder.
+        """
+        synthesizer, encoder = self.settings.models()
+        if not self.file and not self.path.is_file():
+            raise KvwError(
+                f"atlas.file: expected an atlas of {synthesizer.model}, which a strategy asks for; kvw has none; "
+                "make one with task=atlas, and give atlas.file=FILE"
+            )
+        samples = read_samples(self.path)
+        for name, own in (("model", synthesizer.model), ("encoder", encoder.identity)):
+            if (got := getattr(samples.origin, name)) != own:
+                raise KvwError(
+                    f"{self.path}: expected an atlas of the {name} {own}; got one of {got}; give another atlas.file="
+                )
+        heard = [embedding for embedding in encoder(self.settings.inputs.target.clips) if embedding is not None]
+        return Predictor(samples, mean_embedding(heard), self.path)
+
+    def __call__(self, count: int) -> NDArray[np.float64]:
+        """As :class:`kvw.search.strategy.Predictor`."""
+        return self.predictor(count)
+
+    def likeness(self, bank: Mapping[str, Voice]) -> dict[str, float] | None:
+        """The similarity to the target that is expected of voices, by name; None where there is no atlas.
+
+        Raises:
+            KvwError: as :attr:`predictor`, but for a file that is missing and was not asked for.
+        """
+        if not self.file and not self.path.is_file():
+            return None
+        return self.predictor.likeness({name: voice[:, 0].mean(axis=0) for name, voice in bank.items()})

@@ -1,0 +1,51 @@
+"""Voices that an atlas predicts for the target: nothing of the target has been spoken for them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kvw import Candidate, Finished, Space
+from kvw.search.strategy import Predictor
+
+
+class Predicted:
+    """One generation of proposals, the best guess first.
+
+    Args:
+        space: where to search; the proposals are moved as near to the prediction as it reaches.
+        predictor: of an atlas.
+        count: proposals, 1 to 8.
+
+    Attributes:
+        total: candidates altogether.
+
+    Raises:
+        ValueError: ``count`` is out of its range.
+    """
+
+    def __init__(self, *, space: Space, predictor: Predictor, count: int = 4) -> None:
+        if not 1 <= count <= 8:
+            raise ValueError(f"count: expected 1 to 8; got {count}")
+        self._space, self._predictor = space, predictor
+        self.total = count
+        self.proposed: list[Candidate] = []
+
+    def generate(self) -> list[Candidate]:
+        """The proposals."""
+        if self.proposed:
+            raise Finished("all proposals of the atlas were heard")
+        base = self._space.decode(self._space.origin)
+        row = base[:, 0].mean(axis=0, dtype=np.float64)
+        styles = self._predictor(self.total)
+        return [Candidate(self._space.encode(base + (style - row).astype(np.float32))) for style in styles]
+
+    def reference(self) -> None:
+        """No proposal stops another: all are heard in full."""
+
+    def keep(self) -> dict[str, list[Candidate]]:
+        """The proposals that were heard to the end: what the next strategy begins with."""
+        return {"predicted": [one for one in self.proposed if one.evaluation and one.evaluation.complete]}
+
+    def update(self, population: list[Candidate]) -> None:
+        """Notes that they were heard."""
+        self.proposed = population

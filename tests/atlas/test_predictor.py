@@ -1,0 +1,75 @@
+"""What an atlas says of a target: proposals, the order of stock voices, and which voices it is made from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kvw.atlas.draw import Design
+from kvw.atlas.inversion import Whitened
+from kvw.atlas.predictor import FEWEST, Predictor
+from kvw.errors import KvwError
+from tests.atlas.formula import heard, styles
+from tests.atlas.test_samples import BANK, made
+
+TARGETS = styles(9, 6)
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return made(500)
+
+
+@pytest.mark.parametrize("number", range(len(TARGETS)))
+def test_the_first_proposal_is_nearer_to_a_voice_that_was_never_heard_than_every_stock_voice(samples, number):
+    (target,) = heard(TARGETS[number : number + 1], None)
+    proposals = Predictor(samples, target, "atlas")(8)
+    assert proposals.shape == (8, 256)
+    near = heard(proposals, None) @ target
+    assert near[0] > (heard(BANK, None) @ target).max() + 0.02
+    assert near[0] > near.max() - 0.05, "the first is the best guess"
+
+
+def test_proposals_stay_near_the_stock_voices_the_nearer_the_stronger_the_prior(samples):
+    (target,) = heard(TARGETS[:1], None)
+    lengths = np.square(Whitened(BANK).encode(Predictor(samples, target, "atlas")(2))).mean(axis=1)
+    assert 1.5 > lengths[0] > lengths[1]
+
+
+def test_stock_voices_are_ordered_as_they_are_heard(samples):
+    (target,) = heard(TARGETS[:1], None)
+    predictor = Predictor(samples, target, "atlas")
+    likeness = predictor.likeness({str(number): row for number, row in enumerate(BANK)})
+    truth = heard(BANK, None) @ target
+    expected = np.array([likeness[str(number)] for number in range(len(BANK))])
+    assert np.corrcoef(truth, expected)[0, 1] > 0.8
+    assert all(0 <= value <= 1 for value in likeness.values())
+
+
+def test_an_atlas_of_too_few_samples_is_refused_by_name():
+    with pytest.raises(KvwError, match=rf"little: expected an atlas of {FEWEST} samples or more; got 30; extend it"):
+        Predictor(made(30).only(slice(30)), heard(TARGETS[:1], None)[0], "little")
+
+
+@pytest.mark.parametrize("count", [0, 9])
+def test_there_are_one_to_eight_proposals(samples, count):
+    with pytest.raises(ValueError, match="count: expected 1 to 8"):
+        Predictor(samples, heard(TARGETS[:1], None)[0], "atlas")(count)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 10**6))
+@settings(max_examples=30, deadline=None)
+def test_a_drawn_style_is_a_function_of_seed_and_number_and_near_the_bank(seed, number):
+    style = Design(BANK, seed)(number)
+    assert np.array_equal(style, Design(BANK, seed)(number))
+    assert not np.array_equal(style, Design(BANK, seed)(number + 1))
+    assert np.square(Whitened(BANK).encode(style)).mean() < 12
+
+
+def test_whitened_coordinates_are_unit_sized_in_the_bank_and_lose_nothing():
+    whitened = Whitened(BANK)
+    assert whitened.decode(whitened.encode(TARGETS)) == pytest.approx(TARGETS)
+    coordinates = whitened.encode(BANK)
+    assert np.square(coordinates).sum(axis=1).mean() == pytest.approx(2 * (len(BANK) - 1), rel=0.1)
