@@ -22,6 +22,7 @@ VERBATIM = frozenset(
         "output_name",
         "starting_voice",
         "test_voice",
+        "atlas.file",
         "texts_folder",
         "heldout_audio",
         "heldout_texts",

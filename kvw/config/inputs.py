@@ -106,6 +106,13 @@ def read_inputs(cfg: DictConfig, known: Target | None = None) -> Inputs:
     )
 
     heldout_texts = problems.attempt(texts_of_key, cfg, "heldout_texts")
+    if heldout_texts and (most := cfg.heldout_characters) is not None:
+        shortest = min(map(len, heldout_texts))
+        problems.expect(
+            most >= shortest,
+            f"heldout_characters: expected {shortest} or more, the shortest of heldout_texts; got {most}",
+        )
+        heldout_texts = [text for text in heldout_texts if len(text) <= most]
     other_texts = problems.attempt(texts_of_key, cfg, "other_texts")
 
     start: NamedVoice | None = None

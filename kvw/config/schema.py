@@ -9,6 +9,14 @@ from omegaconf import ListConfig, OmegaConf
 
 
 @dataclass
+class AtlasKeys:
+    """Types of the keys below ``atlas``."""
+
+    file: str | None = None
+    samples: int = 2000
+
+
+@dataclass
 class Config:
     """Types of the config's own keys; ``conf/kvw.yaml`` has their defaults and meanings.
 
@@ -41,7 +49,7 @@ class Config:
     stages: Any = None
     experiment: Any = None
     judges: Any = None
-    atlas: Any = None
+    atlas: AtlasKeys = field(default_factory=AtlasKeys)
     tracking: Any = None
     report: bool = True
     target_audio: Any = None
@@ -52,6 +60,7 @@ class Config:
     run: Any = None
     heldout_audio: Any = None
     heldout_texts: str | None = None
+    heldout_characters: int | None = None
     other_texts: str | None = None
     minutes: float | None = None
     stop_score: float | None = None

@@ -7,7 +7,7 @@ executor as its ``map``.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -73,7 +73,7 @@ def search(
     budget: Budget,
     population_limit: int = 10,
     shortlist: int | None = None,
-    likeness: Mapping[str, float] | None = None,
+    likeness: Callable[[Mapping[str, Voice]], Mapping[str, float] | None] | None = None,
     start_voices: int | None = None,
     starting_voice: Voice | None = None,
     observers: Sequence[Observer] = (),
@@ -90,7 +90,7 @@ def search(
         budget: when to stop.
         population_limit: stock voices nearest to the target that are seeds; all of a smaller bank.
         shortlist: stock voices that speak the target text in the ranking; see :func:`kvw.search.ranking.rank`.
-        likeness: the same.
+        likeness: gives the target similarity that an atlas expects of stock voices; for a ranking with a shortlist.
         start_voices: how many of the seeds, the best by score first, have the mean that the search starts from; None is
             all of them.
         starting_voice: where to start instead; or None.
@@ -106,7 +106,10 @@ def search(
     started = time.monotonic() - (state["seconds"] if state else 0.0)
     # a new ranking could differ, on a machine with more memory for example, and change the space
     known = record.known_ranking(bank) if record and state else None
-    ranking, top = known or rank(bank, executor, population_limit, observers, cache, shortlist, likeness)
+    if known is None:
+        expected = likeness(bank) if likeness and shortlist else None
+        known = rank(bank, executor, population_limit, observers, cache, shortlist, expected)
+    ranking, top = known
     for observer in observers:
         observer.ranked(ranking, top)
 

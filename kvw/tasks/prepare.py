@@ -124,7 +124,7 @@ class Prepared:
             budget=Budget(cfg.step_limit, cfg.minutes, cfg.stop_score, cfg.patience),
             population_limit=cfg.population_limit,
             shortlist=cfg.shortlist,
-            likeness=self.atlas.likeness(self.bank) if cfg.shortlist else None,
+            likeness=self.atlas.likeness,
             start_voices=cfg.start_voices,
             starting_voice=self.settings.inputs.starting_voice,
             observers=observers,
@@ -194,6 +194,8 @@ def prepared(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
     chosen = {**plain(cfg), "synth": {**synth, **files}, "stages": nodes, "interpolate_start": False}
     if not has_own_bank(cfg, synth):
         chosen["voice_folder"] = chosen["voices_folder"] = absolute(cfg.voices_folder)
+    if cfg.atlas.file:
+        chosen["atlas"] = {**chosen["atlas"], "file": absolute(cfg.atlas.file)}
     executor = make_executor(fitness=settings)
     try:
         made = replace(invocation, cfg=restored_config(chosen))

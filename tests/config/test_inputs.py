@@ -94,3 +94,17 @@ def test_reading_inputs_does_not_wait_for_heavy_imports():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
+
+
+def test_long_held_out_texts_are_left_out_where_the_search_asks_for_it():
+    every = read_inputs(composed()).heldout_texts
+    short = read_inputs(composed("heldout_characters=130")).heldout_texts
+    assert short == [text for text in every if len(text) <= 130]
+    assert 0 < len(short) < len(every)
+    assert problems("heldout_characters=10") == [
+        f"heldout_characters: expected {min(map(len, every))} or more, the shortest of heldout_texts; got 10"
+    ]
+
+
+def test_the_start_is_the_mean_of_one_stock_voice_at_least():
+    assert problems("start_voices=0") == ["start_voices: expected 1 or more; got 0"]

@@ -24,6 +24,7 @@ SCRIPTS = {"h": "DEVANAGARI", "j": "HIRAGANA", "z": "CJK"}
 
 
 KEYS = ("heldout_texts", "other_texts")
+SHORT = "short_texts"
 
 
 def test_each_language_of_kokoro_has_texts_and_nothing_else_is_a_language():
@@ -34,7 +35,7 @@ def test_each_language_of_kokoro_has_texts_and_nothing_else_is_a_language():
 @pytest.mark.parametrize("letter", LETTERS)
 def test_a_language_has_a_target_text_another_and_five_of_each_kind_which_are_all_different(letter):
     language = of(letter)
-    assert list(language) == ["letter", "target_text", "other_text", "heldout_texts", "other_texts"]
+    assert [key for key in language if key != SHORT] == ["letter", "target_text", "other_text", *KEYS]
     assert (language["letter"], *(len(language[key]) for key in KEYS)) == (letter, 5, 5)
     found = every_text(language)
     assert len(set(found)) == len(found) == 12
@@ -53,6 +54,15 @@ def test_languages_but_the_two_englishes_share_no_text(letter):
     english = every_text(of("a"))
     assert not set(every_text(of(letter))) & set(english)
     assert every_text(of("b")) == english
+
+
+def test_the_short_english_texts_are_short_sentences_that_differ():
+    texts = of("a")[SHORT]
+    assert of("b")[SHORT] == texts
+    assert len(set(texts)) == len(texts) == 24
+    lengths = [len(embedded("a")(text)) for text in texts]
+    assert min(lengths) >= 18
+    assert max(lengths) <= 40
 
 
 def check_lengths(language, phonemes, widest):
