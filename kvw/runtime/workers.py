@@ -31,9 +31,13 @@ def limit_threads(threads: int) -> None:
 
 @contextmanager
 def every_core() -> Iterator[None]:
-    """Lets this process's numerical libraries use all cores that it may use, where equal bits do not matter."""
+    """Lets this process's numerical libraries use all cores that it may use, where equal bits do not matter.
+
+    A job of a sweep leaves them to the others: two that use all cores take many times as long as one after the other.
+    """
     before = torch.get_num_threads()
-    limit_threads(usable_cpus())
+    alone = multiprocessing.current_process().name == "MainProcess"
+    limit_threads(usable_cpus() if alone else before)
     try:
         yield
     finally:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,10 @@ UNHEARD = (
 """Texts that nobody searches on: 157 words."""
 
 
+FREE: SimpleQueue[int] = SimpleQueue()
+"""Cores on which no search runs."""
+
+
 def command(contender: str, target: str, seed: int, evaluations: int, folder: Path) -> list[str]:
     """The command line of one search."""
     recording, *heldout = (SHARED / "targets" / name for name in TARGETS[target])
@@ -78,9 +83,9 @@ def result(contender: str, target: str, seed: int, evaluations: int, folder: Pat
     if not found:
         own.mkdir(parents=True, exist_ok=True)
         line = command(contender, target, seed, evaluations, own)
-        done = subprocess.run(
-            line, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-        )
+        core = FREE.get()  # of its own: a result is judged on all cores that a process may use
+        done = subprocess.run(["taskset", "--cpu-list", str(core), *line], cwd=ROOT, capture_output=True, text=True)
+        FREE.put(core)
         found = list(own.glob("*/*/result.json"))
         outcome = "done" if found else f"failed: {done.stderr.strip().splitlines()[-1:]}"
         sys.stderr.write(f"{own.name}: {outcome}\n")
@@ -124,6 +129,8 @@ def main() -> None:
     todo = [
         (contender, target, seed) for seed, contender, target in product(given.seeds, given.contenders, given.targets)
     ]
+    for core in sorted(os.sched_getaffinity(0))[: given.workers]:
+        FREE.put(core)
     with ThreadPoolExecutor(given.workers) as pool:
         found = list(pool.map(lambda cell: result(*cell, given.evaluations, folder), todo))
     sys.stdout.write(table({cell: one for cell, one in zip(todo, found, strict=True) if one}) + "\n")
