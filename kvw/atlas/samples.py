@@ -54,7 +54,9 @@ class Samples:
         embeddings: unit vectors, float16 ``(n, 256)``.
         spoken: index of the text that each voice spoke, int16 ``(n,)``.
         stock: the number of the stock voice, by sorted names; -1 for a random voice, int16 ``(n,)``.
-        seconds: of audio of each, float32 ``(n,)``.
+        intonation: mean and standard deviation of log pitch (Hz), and the voiced share, float32 ``(n, 3)``: see
+            :func:`kvw.audio.pitch.intonation`.
+        pace: phonemes a second, float32 ``(n,)``.
     """
 
     origin: Origin
@@ -63,7 +65,8 @@ class Samples:
     embeddings: NDArray[np.float16]
     spoken: NDArray[np.int16]
     stock: NDArray[np.int16]
-    seconds: NDArray[np.float32]
+    intonation: NDArray[np.float32]
+    pace: NDArray[np.float32]
 
     def __len__(self) -> int:
         """The number of samples."""
@@ -78,8 +81,8 @@ class Samples:
         """These samples and others, of ``asked`` more voices; the arrays have the names of the attributes."""
         joined: dict[str, Any] = {}
         for name, kind in ARRAYS.items():
-            before: NDArray[Any] = getattr(self, name)
-            joined[name] = np.concatenate([before, np.asarray(arrays[name], kind).reshape(-1, *before.shape[1:])])
+            more = np.asarray(arrays[name], kind).reshape(-1, *WIDTHS.get(name, ()))
+            joined[name] = np.concatenate([getattr(self, name), more])
         return replace(self, asked=self.asked + asked, **joined)
 
     def file(self) -> bytes:
@@ -95,15 +98,18 @@ ARRAYS: dict[str, np.dtype[Any]] = {
     "embeddings": np.dtype("f2"),
     "spoken": np.dtype("i2"),
     "stock": np.dtype("i2"),
-    "seconds": np.dtype("f4"),
+    "intonation": np.dtype("f4"),
+    "pace": np.dtype("f4"),
 }
 """The arrays of :class:`Samples`, and their types."""
+
+WIDTHS = {"styles": (STYLE_WIDTH,), "embeddings": (STYLE_WIDTH,), "intonation": (3,)}
+"""The shape of a sample in those arrays in which it is more than a number."""
 
 
 def none_of(origin: Origin) -> Samples:
     """No samples yet."""
-    shapes = {name: (0, STYLE_WIDTH) if name in ("styles", "embeddings") else (0,) for name in ARRAYS}
-    return Samples(origin, 0, **{name: np.empty(shapes[name], kind) for name, kind in ARRAYS.items()})
+    return Samples(origin, 0, **{name: np.empty((0, *WIDTHS.get(name, ())), kind) for name, kind in ARRAYS.items()})
 
 
 def read_samples(path: Path) -> Samples:
@@ -136,7 +142,7 @@ def read_samples(path: Path) -> Samples:
         raise KvwError(f"{path}: expected the arrays {', '.join(ARRAYS)}; got {', '.join(arrays)}; {anew}")
     for name, kind in ARRAYS.items():
         got = arrays[name]
-        shape = (arrays["spoken"].size, *getattr(samples, name).shape[1:])
+        shape = (arrays["spoken"].size, *WIDTHS.get(name, ()))
         if got.dtype != kind or got.shape != shape:
             raise KvwError(f"{path}: expected {name} of {kind} {shape}; got another array; {anew}")
         if not np.isfinite(got).all():

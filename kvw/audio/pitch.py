@@ -52,6 +52,18 @@ def contour(wave: Wave) -> NDArray[np.float64]:
     return frequency
 
 
+def intonation(wave: Wave) -> NDArray[np.float64]:
+    """Mean and standard deviation of the natural logarithm of the pitch in Hz, and the share of frames that have one.
+
+    Where no frame has one all three are 0.
+    """
+    frequency = contour(wave)
+    voiced = np.log(frequency[np.isfinite(frequency)])
+    if not len(voiced):
+        return np.zeros(3)
+    return np.array([voiced.mean(), voiced.std(), len(voiced) / len(frequency)])
+
+
 def low_pitch(wave: Wave) -> float:
     """The lower quartile of the fundamental frequency, Hz in :data:`RANGE`, over the louder half of the frames.
 

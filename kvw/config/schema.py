@@ -9,14 +9,6 @@ from omegaconf import ListConfig, OmegaConf
 
 
 @dataclass
-class AtlasKeys:
-    """Types of the keys below ``atlas``."""
-
-    file: str | None = None
-    samples: int = 2000
-
-
-@dataclass
 class Config:
     """Types of the config's own keys; ``conf/kvw.yaml`` has their defaults and meanings.
 
@@ -49,7 +41,7 @@ class Config:
     stages: Any = None
     experiment: Any = None
     judges: Any = None
-    atlas: AtlasKeys = field(default_factory=AtlasKeys)
+    atlas: Any = field(default_factory=lambda: {"file": None, "samples": 2000})
     tracking: Any = None
     report: bool = True
     target_audio: Any = None

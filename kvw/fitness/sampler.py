@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from kvw.audio.pitch import intonation
 from kvw.evaluation import OPEN, Evaluation, Gate, UtteranceCache, gates_for
 from kvw.fitness.hybrid import attempt
 from kvw.fitness.listener import Listener
 from kvw.fitness.speaker import SpeakerEncoder
+from kvw.fitness.stages import WaveStage
 from kvw.fitness.trial import Trial
 from kvw.speech.synthesizer import Script, Synthesizer
 from kvw.types import Voice, Wave
@@ -37,7 +39,7 @@ class Sampler:
     def __init__(self, *, synthesizer: Synthesizer, encoder: SpeakerEncoder, texts: Sequence[str], seed: int) -> None:
         self.listener = Listener(synthesizer, encoder, seed)
         self.scripts: tuple[Script, ...] = tuple(map(synthesizer.script, texts))
-        self.measures: tuple[Callable[[Wave], Any], ...] = (encoder.measure,)
+        self.measures: tuple[Callable[[Wave], Any], ...] = (encoder.measure, intonation)
 
     def __call__(
         self, voices: Sequence[Voice], gate: Gate | Sequence[Gate] = OPEN, cache: UtteranceCache | None = None
@@ -51,23 +53,34 @@ class Sampler:
         """
         trials = [Trial(voice, one, cache) for voice, one in zip(voices, gates_for(gate, len(voices)), strict=True)]
         for number, script in enumerate(self.scripts):
-            attempt(Spoken(self.listener, script), [trial for trial in trials if trial.gate.only == str(number)])
+            some = [trial for trial in trials if trial.gate.only == str(number)]
+            attempt(Spoken(self.listener, script), some)
+            for trial in some:
+                trial.status = trial.status or "stopped"
         return [trial.evaluation({}) for trial in trials]
 
 
-class Spoken:
-    """The stage in which voices speak one text."""
+class Spoken(WaveStage):
+    """The stage in which voices speak one text: their intonation is kept as the utterance's statistics."""
 
     name = "spoken"
-
-    def __init__(self, listener: Listener, script: Script) -> None:
-        self.listener, self.script = listener, script
+    kept = "statistics"
 
     def __call__(self, trials: Sequence[Trial]) -> None:
-        """Speaks the text; nothing is compared."""
+        """Speaks the text, and measures the speech; nothing is compared."""
         for trial in trials:
             if not np.isfinite(trial.voice).all():
                 trial.fail("not finite", "NaN or infinity in the voice")
-        for trial in self.listener.hear(trials, self.script):
-            trial.parts[self.name] = 1.0
-            trial.status = "stopped"
+        super().__call__(trials)
+
+    def function(self) -> Callable[[Wave], Any]:
+        """As :class:`kvw.fitness.stages.WaveStage`."""
+        return intonation
+
+    def part(self, found: Any) -> float:
+        """1: every voice that speaks is welcome."""
+        return 1.0
+
+    def usable(self, found: Any) -> bool:
+        """Whether the intonation is numbers."""
+        return bool(np.isfinite(found).all())

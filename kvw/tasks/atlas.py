@@ -15,11 +15,13 @@ import numpy as np
 from omegaconf import DictConfig
 
 from kvw.atlas.draw import Design
-from kvw.atlas.samples import Origin, Samples, none_of, read_samples
+from kvw.atlas.samples import ARRAYS, Origin, Samples, none_of, read_samples
 from kvw.atlas.validation import curve
 from kvw.config.fitness import SamplerSpec
+from kvw.config.inputs import check_numbers
 from kvw.config.invocation import Invocation
 from kvw.config.nodes import maker
+from kvw.config.problems import Problems
 from kvw.config.schema import plain
 from kvw.errors import KvwError
 from kvw.evaluation import Executor, Gate
@@ -57,9 +59,10 @@ def atlas(invocation: Invocation) -> float:
         KvwError: bad input; or the file is of another model, encoder, language, bank or seed.
     """
     cfg = invocation.cfg
-    if cfg.atlas.samples < 1:
-        raise KvwError(f"atlas.samples: expected 1 or more; got {cfg.atlas.samples}")
-    make_executor = maker(plain(cfg.executor), "executor")
+    problems = Problems()
+    check_numbers(cfg, problems)
+    make_executor = problems.attempt(maker, plain(cfg.executor), "executor")
+    problems.raise_any()
     synth = synth_node(cfg)
     bank = load_bank_of(cfg, synth)
     spec = SamplerSpec(synth, pick_device(cfg.device), cfg.language.letter, cfg.seed, short_texts(cfg))
@@ -119,19 +122,23 @@ class Sampling:
         moved = self._mean + (style - self._mean[:, 0].mean(axis=0)).astype(np.float32)
         return moved, drawn % len(self._scripts), -1
 
-    def _heard(self, numbers: Sequence[int]) -> dict[str, Any]:
+    def _heard(self, numbers: Sequence[int]) -> dict[str, list[Any]]:
         """The arrays of :class:`Samples` for the voices with these numbers that spoke well."""
         voices, texts, stock = zip(*map(self.voice, numbers), strict=True)
         cache = DictCache()
         self._executor(voices, [Gate(only=str(text)) for text in texts], cache)
-        heard = [
-            (voice[:, 0].mean(axis=0, dtype=np.float64), utterance.embedding, text, bank, utterance.seconds)
-            for voice, text, bank in zip(voices, texts, stock, strict=True)
-            if (utterance := cache.get(self._listener.key(voice, self._scripts[text]))) and not utterance.status
-        ]
-        names = ("styles", "embeddings", "spoken", "stock", "seconds")
-        columns = zip(*heard, strict=True) if heard else ((),) * len(names)
-        return dict(zip(names, map(list, columns), strict=True))
+        found: dict[str, list[Any]] = {name: [] for name in ARRAYS}
+        for voice, text, number in zip(voices, texts, stock, strict=True):
+            script = self._scripts[text]
+            utterance = cache.get(self._listener.key(voice, script))
+            if utterance and not utterance.status and utterance.statistics is not None:
+                found["styles"].append(voice[:, 0].mean(axis=0, dtype=np.float64))
+                found["embeddings"].append(utterance.embedding)
+                found["spoken"].append(text)
+                found["stock"].append(number)
+                found["intonation"].append(utterance.statistics)
+                found["pace"].append(script.phonemes / utterance.seconds)
+        return found
 
 
 def begun(path: Path, origin: Origin) -> Samples:

@@ -26,7 +26,7 @@ def made(count):
     spoken = np.arange(len(some)) % TEXTS
     stock = np.concatenate([np.repeat(np.arange(len(BANK)), 2), np.full(count, -1)])
     arrays = {"styles": some, "embeddings": heard(some, spoken), "spoken": spoken, "stock": stock}
-    return none_of(ORIGIN).extended(len(some), **arrays, seconds=np.ones(len(some)))
+    return none_of(ORIGIN).extended(len(some), **arrays, intonation=np.ones((len(some), 3)), pace=np.ones(len(some)))
 
 
 def test_samples_come_back_as_they_were_and_equal_samples_are_equal_bytes(tmp_path):
@@ -63,7 +63,7 @@ WRONG = {
     "no seed": (lambda: facts(seed=None), "beside the samples"),
     "NaN": (lambda: changed(embeddings=np.full((80, 256), np.nan, "f2")), "embeddings has NaN or infinity"),
     "other shapes": (lambda: changed(styles=np.zeros((80, 255), "f2")), "styles of float16"),
-    "fewer of one": (lambda: changed(seconds=np.zeros(79, "f4")), "seconds of float32"),
+    "fewer of one": (lambda: changed(pace=np.zeros(79, "f4")), "pace of float32"),
     "other numbers": (lambda: changed(spoken=np.zeros(80, "i8")), "spoken of int16"),
     "texts beyond": (lambda: changed(spoken=np.full(80, TEXTS, "i2")), "number the 6 texts"),
     "an array too many": (lambda: changed(more=np.zeros(1)), "expected the arrays"),

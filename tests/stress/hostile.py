@@ -266,6 +266,7 @@ def save_all(name: str, folder: Path) -> None:
         population_limit=1,
         shortlist=None,
         start_voices=None,
+        atlas={"samples": 1},
         step_limit=1,
         patience=None,
         minutes=None,

@@ -32,7 +32,8 @@ def test_it_has_the_stock_voices_and_random_ones_each_heard(atlas):
     assert set(np.unique(samples.stock[~random], return_counts=True)[1]) == {3}
     assert set(samples.spoken) == {0, 1}
     assert np.linalg.norm(samples.embeddings.astype(float), axis=1) == pytest.approx(1, abs=2e-3)
-    assert (samples.seconds > 0.5).all()
+    assert (samples.pace > 2).all() and (samples.pace < 40).all()
+    assert (np.exp(samples.intonation[:, 0]) > 60).mean() > 0.9, "Hz, where a pitch is found"
     assert (samples.origin.model, samples.origin.encoder) == ("embedded-1", "resemblyzer")
 
 
