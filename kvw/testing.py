@@ -66,7 +66,7 @@ def check_strategy(name: str, space: str | None = None) -> None:
     user_plugins()
     cfg = composed(f"strategy={name}", *([f"space={space}"] if space else [])).cfg
     node = {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}
-    stage = make_stage(name, with_members(node, node["space"] if space else None), "", predictor=predicted)
+    stage = make_stage(name, with_members(node, node["space"] if space else None), "", predictor=Oracle())
     rehearse(name, stage, failing=FAILING, generations=GENERATIONS)
     rehearse(name, stage, failing=0, generations=2)
 
@@ -115,9 +115,14 @@ def rehearse(name: str, stage: SearchStage, failing: int, generations: int) -> N
         assert all(candidate.evaluation for candidate in candidates), f"strategy {name}: keep() gave unevaluated ones"
 
 
-def predicted(count: int) -> NDArray[np.float64]:
-    """Mean rows in the place of an atlas's: ``(count, 256)``."""
-    return np.random.default_rng(2).normal(0, VOICE_STD, (count, STYLE_WIDTH))
+class Oracle:
+    """A :class:`kvw.search.strategy.Predictor` that draws."""
+
+    here = True
+
+    def __call__(self, count: int) -> NDArray[np.float64]:
+        """Mean rows in the place of an atlas's: ``(count, 256)``."""
+        return np.random.default_rng(2).normal(0, VOICE_STD, (count, STYLE_WIDTH))
 
 
 class Rehearsal:

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
+from kvw.runtime.workers import torch_threads
 from kvw.types import SAMPLE_RATE, Embedding, Wave
 
 with warnings.catch_warnings():
@@ -88,8 +89,12 @@ class SpeakerEncoder:
         return None if mels is None else _mean(self._forward(mels))
 
     def _forward(self, mels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Windows ``(n, 160, 40)`` to their embeddings ``(n, 256)``."""
-        with torch.inference_mode():
+        """Windows ``(n, 160, 40)`` to their embeddings ``(n, 256)``.
+
+        On one thread: several make an LSTM of this size no faster, and where other processes are at work they wait for
+        each other at each of its steps, forty times as long.
+        """
+        with torch.inference_mode(), torch_threads(1):
             return np.asarray(self._encoder(torch.from_numpy(mels).to(self._encoder.device)).cpu().numpy())
 
 

@@ -30,18 +30,25 @@ def limit_threads(threads: int) -> None:
 
 
 @contextmanager
+def torch_threads(threads: int) -> Iterator[None]:
+    """Lets torch use so many threads within the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def every_core() -> Iterator[None]:
     """Lets this process's numerical libraries use all cores that it may use, where equal bits do not matter.
 
     A job of a sweep leaves them to the others: two that use all cores take many times as long as one after the other.
     """
-    before = torch.get_num_threads()
     alone = multiprocessing.current_process().name == "MainProcess"
-    limit_threads(usable_cpus() if alone else before)
-    try:
+    with torch_threads(usable_cpus() if alone else torch.get_num_threads()):
         yield
-    finally:
-        limit_threads(before)
 
 
 def begin_worker(threads: int) -> None:

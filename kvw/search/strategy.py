@@ -24,6 +24,10 @@ class Finished(Exception):
 class Predictor(Protocol):
     """Predicts voices for the search's target: see :class:`kvw.atlas.predictor.Predictor`."""
 
+    @property
+    def here(self) -> bool:
+        """Whether there is an atlas to predict by: one that was asked for, or kvw's own of the model."""
+
     def __call__(self, count: int) -> NDArray[np.float64]:
         """Mean rows of voices that should sound like the target, ``(count, 256)``, the best guess first.
 

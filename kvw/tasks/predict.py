@@ -36,6 +36,11 @@ class Atlas:
         synthesizer, _ = self.settings.models()
         return Path(self.file) if self.file else PACKAGE / "data" / "atlas" / f"{synthesizer.model}.safetensors"
 
+    @property
+    def here(self) -> bool:
+        """As :class:`kvw.search.strategy.Predictor`."""
+        return self.file is not None or self.path.is_file()
+
     @cached_property
     def predictor(self) -> Predictor:
         """For the target.
@@ -44,7 +49,7 @@ class Atlas:
             KvwError: the file is missing, damaged, or of another model or encoder.
         """
         synthesizer, encoder = self.settings.models()
-        if not self.file and not self.path.is_file():
+        if not self.here:
             raise KvwError(
                 f"atlas.file: expected an atlas of {synthesizer.model}, which a strategy asks for; kvw has none; "
                 "make one with task=atlas, and give atlas.file=FILE"
@@ -68,6 +73,6 @@ class Atlas:
         Raises:
             KvwError: as :attr:`predictor`, but for a file that is missing and was not asked for.
         """
-        if not self.file and not self.path.is_file():
+        if not self.here:
             return None
         return self.predictor.likeness({name: voice[:, 0].mean(axis=0) for name, voice in bank.items()})

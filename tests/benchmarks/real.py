@@ -27,12 +27,14 @@ from tests.conftest import ROOT, SHARED
 
 CONTENDERS = {
     "random_walk": ["strategy=random_walk", "fitness.most_characters=40"],
+    "instant": ["experiment=instant", "heldout_characters=null"],
     "quick": ["experiment=quick"],
 }
 """Overrides by name. The walk has texts as long as those of ``quick``: KVoiceWalk's take three times as long."""
 
 CHANGES = {
-    "mean of ten": ["start_voices=10", "population_limit=10"],
+    "from a stock voice": ["~stages.predicted"],
+    "mean of ten": ["~stages.predicted", "start_voices=10", "population_limit=10"],
     "sigma 0.3": ["stages.search.strategy.sigma=0.3"],
     "no words": ["fitness.weights.words=0", "fitness.gates.words.tolerance=1"],
     "near prior": ["fitness.weights.prior=0.2", "fitness.prior_limit=1"],
@@ -62,10 +64,10 @@ FREE: SimpleQueue[int] = SimpleQueue()
 
 def command(contender: str, target: str, seed: int, evaluations: int, folder: Path) -> list[str]:
     """The command line of one search."""
-    recording, *heldout = (SHARED / "targets" / name for name in TARGETS[target])
+    recording, *others = (SHARED / "targets" / name for name in TARGETS[target])
     return [
         *(sys.executable, "-m", "kvw", "report=false", f"hydra.run.dir={folder}", f"seed={seed}"),
-        *(f"target_audio={recording}", *(f"heldout_audio={path}" for path in heldout)),
+        *(f"target_audio={recording}", *(f"heldout_audio={path}" for path in others)),
         *(f"heldout_texts={folder.parent / 'unheard.txt'}", f"step_limit={evaluations}", *overrides(contender)),
         *("executor=local", "executor.scorers=0"),  # as many searches at once as there are cores
     ]
@@ -118,7 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     names = ", ".join([*CONTENDERS, *CHANGES])
     parser.add_argument("contenders", nargs="*", default=list(CONTENDERS), help=f"of {names}")
-    parser.add_argument("--targets", nargs="+", default=[name for name in TARGETS if name != "lighthouse"])
+    parser.add_argument("--targets", nargs="+", default=list(TARGETS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--evaluations", type=int, default=200)
     parser.add_argument("--workers", type=int, default=os.cpu_count())

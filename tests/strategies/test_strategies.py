@@ -10,14 +10,15 @@ from kvw.errors import KvwError
 from kvw.evaluation import Evaluation
 from kvw.search.candidate import Candidate
 from kvw.search.operators import Crossover, Mutation
-from kvw.search.strategy import deap_random
-from kvw.testing import check_strategy, spaces, strategies
+from kvw.search.strategy import Finished, deap_random
+from kvw.testing import Oracle, check_strategy, spaces, strategies
 from kvw.types import VOICE_SHAPE
 from strategies.cma import CMA
 from strategies.differential import Differential
 from strategies.genetic import Genetic
 from strategies.interpolation import Interpolation
 from strategies.nsga2 import NSGA2
+from strategies.predicted import Predicted
 from strategies.random_search import RandomSearch
 from strategies.random_walk import RandomWalk
 from strategies.sep_cma import Separable, SeparableCMA
@@ -249,3 +250,23 @@ def test_settings_out_of_range_are_refused_with_what_was_expected(make, settings
     rng = {"rng": np.random.default_rng(0)} if make is not Interpolation else {}
     with pytest.raises(ValueError, match="expected"):
         make(**{"space": Valley(3), **seeds, **rng, **settings})
+
+
+def test_without_an_atlas_a_search_goes_on_where_none_was_asked_for():
+    class Nowhere:
+        here = False
+
+        def __call__(self, count):
+            raise KvwError("none")
+
+    strategy = Predicted(space=Valley(5), predictor=Nowhere(), optional=True)
+    assert strategy.total == 4
+    with pytest.raises(Finished, match="no atlas"):
+        strategy.generate()
+    assert (strategy.total, strategy.keep()) == (0, {})
+
+
+@pytest.mark.parametrize("count", [0, 9])
+def test_an_atlas_is_asked_for_one_to_eight_proposals(count):
+    with pytest.raises(ValueError, match="count: expected 1 to 8"):
+        Predicted(space=Valley(5), predictor=Oracle(), count=count)
