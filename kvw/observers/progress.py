@@ -144,7 +144,9 @@ def step_seconds(ranked_at: Sequence[tuple[int, float]], voices: int, top: int) 
     """
     total, end = ranked_at[-1]
     begun = max(total - voices - top, 0)  # those behind a short text; 0 without one
-    count = begun or total - top
-    started = next(at for done, at in ranked_at if done >= (voices if begun else 0))
+    # from the first batch on, where there are two: before that, workers start
+    before, started = next(
+        ((done, at) for done, at in ranked_at if (voices if begun else 1) <= done < total - top), ranked_at[0]
+    )
     spoken = next(at for done, at in ranked_at if done >= total - top)
-    return (spoken - started) / count + SCORED_SHARE * (end - spoken) / top
+    return (spoken - started) / (total - top - before) + SCORED_SHARE * (end - spoken) / top

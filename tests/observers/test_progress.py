@@ -25,7 +25,7 @@ def test_lengths_of_time_are_said_as_people_say_them(seconds, words):
 
 def test_a_candidate_is_estimated_from_the_target_text_and_the_rest_as_the_ranking_paces_them():
     # 8 voices speak the target text in 1 s each, then 2 of them the rest in 3 s each
-    ranked_at = [(0, 100.0), (4, 104.0), (8, 108.0), (10, 114.0)]
+    ranked_at = [(0, 50.0), (4, 104.0), (8, 108.0), (10, 114.0)]  # workers start before the first four
     assert step_seconds(ranked_at, 8, 2) == pytest.approx(1 + SCORED_SHARE * 3)
     # the same behind a short text of 0.5 s, after which 4 voices speak the target text
     ranked_at = [(0, 100.0), (8, 104.0), (12, 108.0), (14, 114.0)]
