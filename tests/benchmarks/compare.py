@@ -42,8 +42,8 @@ from kvw.search.candidate import Candidate
 from kvw.search.loop import search
 from kvw.search.observer import Observer
 from kvw.search.ranking import rank
-from kvw.search.stage import SearchStage
 from kvw.speech.embedded.stock_voices import stock_voices
+from kvw.tasks.predict import Atlas
 from kvw.tasks.prepare import HELDOUT_SEED
 from kvw.text import aligned, duration
 from kvw.types import Voice
@@ -124,10 +124,10 @@ class Cell:
         ]
 
 
-def composed(arguments: Sequence[str]) -> tuple[DictConfig, list[SearchStage]]:
-    """The config of a command line, and the stages of its search."""
+def composed(arguments: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
+    """The config of a command line, and the nodes of its stages."""
     invocation = compose(*quoted(list(arguments)))
-    return invocation.cfg, make_stages(stage_nodes(invocation), "")
+    return invocation.cfg, stage_nodes(invocation)
 
 
 def settings_of(cfg: DictConfig, bank: dict[str, Voice]) -> FitnessSpec:
@@ -145,16 +145,19 @@ def run(cell: Cell) -> dict[str, Any]:
     usual_cfg, _ = composed(replace(cell, overrides=()).arguments())
     usual = settings_of(usual_cfg, bank)
     heldout = HeldOut(usual.listener(cell.seed + HELDOUT_SEED), usual.inputs.heldout_texts, usual.inputs.target.heldout)
-    cfg, stages = composed(cell.arguments())
+    cfg, nodes = composed(cell.arguments())
     settings, track = settings_of(cfg, bank), Track(cell.evaluations)
+    atlas = Atlas(cfg.atlas.file, settings)
     result = search(
         bank=bank,
         executor=LocalExecutor(fitness=settings),
-        stages=stages,
+        stages=make_stages(nodes, "", predictor=atlas),
         rng=np.random.default_rng(cell.seed),
         budget=Budget(cell.evaluations),
         population_limit=cfg.population_limit,
         shortlist=cfg.shortlist,
+        likeness=atlas.likeness,
+        start_voices=cfg.start_voices,
         observers=[track],
     )
     same = settings.fitness == usual.fitness
