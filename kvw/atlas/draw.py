@@ -44,10 +44,6 @@ class Design:
             style[half] = self._drawn(rng)[half]
         return style
 
-    def text(self, number: int, texts: int) -> int:
-        """The index, below ``texts``, of the text that the style with a number speaks: each in turn."""
-        return number % texts
-
     def _drawn(self, rng: np.random.Generator) -> Array:
         count = min(int(rng.integers(BLENDED[0], BLENDED[1] + 1)), len(self._rows))
         some = self._rows[rng.choice(len(self._rows), count, replace=False)]
