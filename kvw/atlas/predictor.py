@@ -40,8 +40,7 @@ class Predictor:
 
     @cached_property
     def _forward(self) -> Forward:
-        samples = self._samples
-        return Forward(samples.styles.astype(np.float64), samples.embeddings.astype(np.float64), samples.spoken)
+        return fitted(self._samples)
 
     @cached_property
     def _stock(self) -> tuple[Array, Array]:
@@ -67,3 +66,8 @@ class Predictor:
         expected = self._forward(np.array(list(styles.values()), dtype=np.float64))
         cosines = np.clip(expected @ self._target / np.linalg.norm(expected, axis=1), 0, 1)
         return dict(zip(styles, cosines.tolist(), strict=True))
+
+
+def fitted(samples: Samples) -> Forward:
+    """The forward model of samples."""
+    return Forward(samples.styles.astype(np.float64), samples.embeddings.astype(np.float64), samples.spoken)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kvw.atlas.forward import Forward
+from kvw.atlas.predictor import fitted
 from kvw.atlas.samples import Samples
 
 FOLDS = 4
@@ -50,8 +50,3 @@ def score(samples: Samples, fold: int, size: int) -> tuple[float, float]:
     explained = 1 - np.square(truth - expected).sum() / np.square(truth - truth.mean(axis=0)).sum()
     lengths = np.linalg.norm(truth, axis=1) * np.linalg.norm(expected, axis=1)
     return float(explained), float(np.mean((truth * expected).sum(axis=1) / lengths))
-
-
-def fitted(samples: Samples) -> Forward:
-    """The forward model of samples."""
-    return Forward(samples.styles.astype(np.float64), samples.embeddings.astype(np.float64), samples.spoken)

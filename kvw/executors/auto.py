@@ -26,6 +26,9 @@ def automatic(*, fitness: Callable[[], HybridFitness], threads: int = 1) -> Loca
     """
     workers = min(usable_cpus() // max(threads, 1), MOST_WORKERS)
     alone = multiprocessing.parent_process() is not None  # a worker itself: the other cores are its siblings'
-    if alone or workers < 2 or fitness().listener.synthesizer.batch > 1:
+    if alone or workers < 2:
         return LocalExecutor(fitness=fitness, threads=threads)
+    made = fitness()
+    if made.listener.synthesizer.batch > 1:
+        return LocalExecutor(fitness=lambda: made, threads=threads)
     return ProcessExecutor(fitness=fitness, workers=workers, threads=threads)

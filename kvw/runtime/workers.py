@@ -42,7 +42,7 @@ def torch_threads(threads: int) -> Iterator[None]:
 
 @contextmanager
 def every_core() -> Iterator[None]:
-    """Lets this process's numerical libraries use all cores that it may use, where equal bits do not matter.
+    """Lets torch use all cores that this process may use, where equal bits do not matter.
 
     A job of a sweep leaves them to the others: two that use all cores take many times as long as one after the other.
     """
@@ -56,9 +56,8 @@ def begin_worker(threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches every process, and the driver handles it
     threading.Thread(target=_end_with_driver, daemon=True).start()
     logging.getLogger("kvw").addHandler(logging.NullHandler())  # the driver logs the same
-    tqdm.set_lock(
-        threading.RLock()
-    )  # faster-whisper's bars would make a semaphore, which a worker that is ended leaves
+    # faster-whisper's bars would make a semaphore, which a worker that is ended leaves behind
+    tqdm.set_lock(threading.RLock())
     limit_threads(threads)
 
 
