@@ -124,6 +124,11 @@ class Oracle:
         """Mean rows in the place of an atlas's: ``(count, 256)``."""
         return np.random.default_rng(2).normal(0, VOICE_STD, (count, STYLE_WIDTH))
 
+    def likeness(self, styles: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Similarities in the place of those that an atlas expects: ``(n,)``."""
+        near: NDArray[np.float64] = 1 / (1 + np.square(styles / VOICE_STD).mean(axis=1))
+        return near
+
 
 class Rehearsal:
     """A strategy at work on a landscape: target similarity falls with the distance of a voice's mean row to a goal."""

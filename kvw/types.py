@@ -23,6 +23,9 @@ Wave: TypeAlias = NDArray[np.float32]
 Embedding: TypeAlias = NDArray[np.float32]
 """A speaker embedding: float32 ``(256,)``, unit length, no negative entry."""
 
+EMBEDDING_WIDTH = 256
+"""Numbers of an :data:`Embedding`."""
+
 SAMPLE_RATE = 24_000
 """Hz. Kokoro's output rate, and the rate of every :data:`Wave`."""
 

@@ -14,8 +14,9 @@ from deap import cma
 
 from kvw import Candidate, Space
 from kvw.errors import KvwError
+from kvw.search.operators import likeliest
 from kvw.search.state import pack, unpack
-from kvw.search.strategy import deap_random
+from kvw.search.strategy import Predictor, deap_random
 from kvw.types import Genome
 
 LARGEST = 1_000
@@ -32,10 +33,13 @@ class CMA:
         space: where to search, of 1,000 dimensions at most.
         seeds: not used.
         rng: the only source of randomness.
+        predictor: of an atlas, for ``screen``.
         sigma: first standard deviation in units of ``space.scale``, above 0.
         population: candidates of a generation, 2 or more; null is CMA-ES's default, 4 + 3 log(dimensions).
         patience: generations without a better candidate before a restart around the best one with twice the
             population, 1 or more.
+        screen: draws for each candidate, of which those are evaluated that the atlas expects most of, 1 or more; 1
+            where there is no atlas.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -51,14 +55,16 @@ class CMA:
         space: Space,
         seeds: Sequence[Candidate],
         rng: np.random.Generator,
+        predictor: Predictor,
         sigma: float = 0.6,
         population: int | None = None,
         patience: int = 20,
+        screen: int = 1,
     ) -> None:
-        if not (0 < sigma < np.inf and (population is None or population >= 2) and patience >= 1):
+        if not (0 < sigma < np.inf and (population is None or population >= 2) and patience >= 1 and screen >= 1):
             raise ValueError(
-                "expected sigma above 0, population of 2 or more and patience of 1 or more; "
-                f"got {sigma}, {population} and {patience}"
+                "expected sigma above 0, population of 2 or more, patience and screen of 1 or more; "
+                f"got {sigma}, {population}, {patience} and {screen}"
             )
         if space.dim > self.largest:
             raise KvwError(
@@ -66,6 +72,7 @@ class CMA:
                 f"{space.dim}; use strategy=sep_cma, or space=pca"
             )
         self._space, self._rng, self._sigma, self._patience = space, rng, sigma, patience
+        self._predictor, self._screen = predictor, screen if predictor.here else 1
         self._size = population or int(4 + 3 * np.log(space.dim))
         self.best: Candidate | None = None
         self._start(space.origin, self._size)
@@ -82,7 +89,9 @@ class CMA:
         the mean would count as a very short step.
         """
         with deap_random(self._rng):
-            drawn = self._cma.generate(self._candidate)
+            drawn = [one for _ in range(self._screen) for one in self._cma.generate(self._candidate)]
+        if self._screen > 1:
+            drawn = likeliest(drawn, self._cma.lambda_, self._space, self._predictor)
         return [self._candidate(self._cma.centroid), *drawn]
 
     def _candidate(self, point: Genome) -> Candidate:

@@ -1,20 +1,21 @@
-"""The forward model: from a style row to the speaker embedding that a synthesiser is heard with.
+"""The forward model: from a style row to the speaker embedding, the pitch and the pace that are heard of it.
 
-A Gaussian process (Rasmussen and Williams 2006, chapter 2) with one kernel for all 256 numbers of an embedding: a
-linear part, a smooth part, and a part that samples of the same text share, as a text colours every voice that speaks
-it. No library of Gaussian processes gives the gradient of a prediction by its input, which an inversion needs.
+A Gaussian process (Rasmussen and Williams 2006, chapter 2) with one kernel for all that is predicted: a linear part, a
+smooth part, and a part that samples of the same text share, as a text colours every voice that speaks it. No library of
+Gaussian processes gives the gradient of a prediction by its input, which an inversion needs.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
 from kvw.spaces.base import PROSODY, VOICE_STD
-from kvw.types import STYLE_WIDTH
+from kvw.types import EMBEDDING_WIDTH, STYLE_WIDTH
 
 Array = NDArray[np.float64]
 
@@ -58,41 +59,79 @@ class Kernel:
         return covariance
 
 
+class Expected(NamedTuple):
+    """What is expected of styles, averaged over texts.
+
+    Attributes:
+        embeddings: ``(n, 256)``; shorter than 1 where the model knows little.
+        delivery: natural logarithms of the mean pitch in Hz and of the phonemes a second, ``(n, 2)``.
+    """
+
+    embeddings: Array
+    delivery: Array
+
+
 class Forward:
-    """Predicts the embedding of a style, averaged over texts.
+    """Predicts how a style is heard.
 
     Args:
         styles: mean rows of the voices that were heard, ``(n, 256)``.
         embeddings: of each, unit vectors, ``(n, 256)``.
+        delivery: of each, as :attr:`Expected.delivery`, ``(n, 2)``; NaN where it is not known.
         texts: which text each spoke, int ``(n,)``.
         kernel: covariances.
     """
 
     def __init__(
-        self, styles: Array, embeddings: Array, texts: NDArray[np.integer], kernel: Kernel | None = None
+        self,
+        styles: Array,
+        embeddings: Array,
+        delivery: Array,
+        texts: NDArray[np.integer],
+        kernel: Kernel | None = None,
     ) -> None:
         self._kernel = kernel or Kernel()
-        self._centre, self._mean = styles.mean(axis=0), embeddings.mean(axis=0)
+        heard = np.hstack([embeddings, delivery])
+        self._centre, self._mean = styles.mean(axis=0), np.nanmean(heard, axis=0)
         scale = np.ones(STYLE_WIDTH)
         scale[PROSODY] = PROSODY_WEIGHT
         self._axes = np.diag(scale / VOICE_STD)
         moved = (styles - self._centre) @ self._axes
-        responses = np.linalg.solve(moved.T @ moved + RIDGE * np.eye(STYLE_WIDTH), moved.T @ (embeddings - self._mean))
-        directions, strengths, _ = np.linalg.svd(responses)
+        responses = moved.T @ (embeddings - embeddings.mean(axis=0))
+        responses = np.linalg.solve(moved.T @ moved + RIDGE * np.eye(STYLE_WIDTH), responses)
+        # not numpy's driver, which now and then does not converge on one thread
+        directions, strengths, _ = scipy.linalg.svd(responses, lapack_driver="gesvd")
         self._axes = self._axes @ (directions * (strengths / strengths[0]) ** SHARPNESS)
         self._axes *= NORM / np.sqrt(np.square((styles - self._centre) @ self._axes).sum(axis=1).mean())
         self._points = (styles - self._centre) @ self._axes
         covariance = self._kernel(self._points, self._points)
         covariance += self._kernel.text * (texts[:, None] == texts)
         covariance[np.diag_indices(len(styles))] += self._kernel.noise
+        self._weights = np.zeros_like(heard)
+        known = np.isfinite(delivery).all(axis=1)
+        if not known.all():
+            some = scipy.linalg.cho_factor(covariance[np.ix_(known, known)], lower=True, overwrite_a=True)
+            self._weights[known] = scipy.linalg.cho_solve(some, (heard - self._mean)[known])
         self._factor = scipy.linalg.cho_factor(covariance, lower=True, overwrite_a=True)
-        self._weights = scipy.linalg.cho_solve(self._factor, embeddings - self._mean)
+        width = EMBEDDING_WIDTH if not known.all() else heard.shape[1]
+        self._weights[:, :width] = scipy.linalg.cho_solve(self._factor, (heard - self._mean)[:, :width])
 
-    def __call__(self, styles: Array) -> Array:
-        """The expected embeddings of ``(n, 256)`` styles, ``(n, 256)``; shorter than 1 where the model knows little."""
+    def __call__(self, styles: Array) -> Expected:
+        """What is expected of ``(n, 256)`` styles."""
         across = self._kernel((styles - self._centre) @ self._axes, self._points)
-        expected: Array = self._mean + across @ self._weights
-        return expected
+        heard = self._mean + across @ self._weights
+        return Expected(heard[:, :EMBEDDING_WIDTH], heard[:, EMBEDDING_WIDTH:])
+
+    def pullback(self, styles: Array, slopes: Expected) -> Array:
+        """The gradients by the styles, ``(n, 256)``, of functions whose gradients by what is expected are given."""
+        points = (styles - self._centre) @ self._axes
+        linear = self._kernel.linear / NORM**2
+        smooth = self._kernel(points, self._points) - linear * points @ self._points.T
+        pull = np.hstack(slopes) @ self._weights.T  # by the covariances, (n, samples)
+        drawn = pull * smooth / self._kernel.length**2
+        by_points = linear * pull @ self._points + drawn @ self._points - drawn.sum(axis=1, keepdims=True) * points
+        gradients: Array = by_points @ self._axes.T
+        return gradients
 
     def variance(self, styles: Array) -> Array:
         """The variance of the predictions, ``(n,)``, over that of a style of which nothing is known: in [0, 1]."""
@@ -102,22 +141,3 @@ class Forward:
         prior = self._kernel.linear / NORM**2 * np.square(points).sum(axis=1) + self._kernel.smooth
         share: Array = np.clip(1 - known / prior, 0, 1)
         return share
-
-    def similarity(self, styles: Array, target: Array) -> tuple[Array, Array]:
-        """The cosines of styles' expected embeddings to a target, ``(n,)``, and their gradients, ``(n, 256)``.
-
-        Args:
-            styles: ``(n, 256)``.
-            target: a unit vector, ``(256,)``.
-        """
-        points = (styles - self._centre) @ self._axes
-        linear = self._kernel.linear / NORM**2
-        across = self._kernel(points, self._points)
-        smooth = across - linear * points @ self._points.T
-        expected = self._mean + across @ self._weights
-        norms = np.linalg.norm(expected, axis=1, keepdims=True)
-        cosines = expected @ target[:, None] / norms
-        pull = (target - cosines * expected / norms) / norms @ self._weights.T  # by the covariances, (n, samples)
-        drawn = pull * smooth / self._kernel.length**2
-        slopes = linear * pull @ self._points + drawn @ self._points - drawn.sum(axis=1, keepdims=True) * points
-        return cosines[:, 0], slopes @ self._axes.T

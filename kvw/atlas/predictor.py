@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kvw.atlas.forward import Array, Forward
-from kvw.atlas.inversion import proposals
+from kvw.atlas.inversion import Wanted, proposals
 from kvw.atlas.samples import Samples
 from kvw.errors import KvwError
 from kvw.types import Embedding
@@ -24,18 +22,19 @@ class Predictor:
     Args:
         samples: of the atlas.
         target: the target's embedding.
+        pitch: the natural logarithm of the target's mean pitch in Hz; None where that is not known.
         where: names the atlas in messages.
 
     Raises:
         KvwError: there are too few samples.
     """
 
-    def __init__(self, samples: Samples, target: Embedding, where: object) -> None:
+    def __init__(self, samples: Samples, target: Embedding, pitch: float | None, where: object) -> None:
         if len(samples) < FEWEST:
             raise KvwError(
                 f"{where}: expected an atlas of {FEWEST} samples or more; got {len(samples)}; extend it with task=atlas"
             )
-        self._samples, self._target = samples, target.astype(np.float64)
+        self._samples, self._wanted = samples, Wanted(target.astype(np.float64), pitch)
         self._proposed: dict[int, Array] = {}
 
     @cached_property
@@ -48,7 +47,7 @@ class Predictor:
         numbers = np.unique(self._samples.stock[self._samples.stock >= 0])
         mine = [self._samples.stock == number for number in numbers]
         rows = np.array([self._samples.styles[own][0] for own in mine], dtype=np.float64)
-        cosines = np.array([(self._samples.embeddings[own] @ self._target).mean() for own in mine])
+        cosines = np.array([(self._samples.embeddings[own] @ self._wanted.embedding).mean() for own in mine])
         return rows, cosines
 
     def __call__(self, count: int) -> Array:
@@ -58,16 +57,25 @@ class Predictor:
             ValueError: ``count`` is not in 1 to 8.
         """
         if count not in self._proposed:
-            self._proposed[count] = proposals(self._forward, *self._stock, self._target, count)
+            self._proposed[count] = proposals(self._forward, *self._stock, self._wanted, count)
         return self._proposed[count]
 
-    def likeness(self, styles: Mapping[str, NDArray[np.floating]]) -> dict[str, float]:
-        """The similarity to the target, in [0, 1], that is expected of mean rows, ``(256,)`` each, by name."""
-        expected = self._forward(np.array(list(styles.values()), dtype=np.float64))
-        cosines = np.clip(expected @ self._target / np.linalg.norm(expected, axis=1), 0, 1)
-        return dict(zip(styles, cosines.tolist(), strict=True))
+    def likeness(self, styles: Array) -> Array:
+        """The similarity to the target, in [0, 1], that is expected of mean rows, ``(n, 256)``: ``(n,)``."""
+        expected, _ = self._forward(styles)
+        cosines: Array = expected @ self._wanted.embedding / np.linalg.norm(expected, axis=1)
+        return np.clip(cosines, 0, 1)
 
 
 def fitted(samples: Samples) -> Forward:
     """The forward model of samples."""
-    return Forward(samples.styles.astype(np.float64), samples.embeddings.astype(np.float64), samples.spoken)
+    styles, embeddings = samples.styles.astype(np.float64), samples.embeddings.astype(np.float64)
+    return Forward(styles, embeddings, delivery(samples), samples.spoken)
+
+
+def delivery(samples: Samples) -> Array:
+    """Pitch and pace of samples, ``(n, 2)``, as in :class:`kvw.atlas.forward.Expected`; NaN where that is not known."""
+    pitch, _, voiced = samples.intonation.T.astype(np.float64)
+    pace = samples.pace.astype(np.float64)
+    pace[pace == 0] = np.nan
+    return np.column_stack([np.where(voiced > 0, pitch, np.nan), np.log(pace)])

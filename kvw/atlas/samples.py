@@ -22,6 +22,10 @@ MOST_BYTES = 500_000_000
 """Size of a file above which it is no atlas: half a million samples."""
 
 
+RANDOM, OF_RUN = -1, -2
+"""In the place of the number of a stock voice, of a random voice, and of a candidate of a run."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """What samples depend on: equal origins and designs mean equal samples, but for rounding.
@@ -53,10 +57,11 @@ class Samples:
         styles: mean rows of the voices, float16 ``(n, 256)``.
         embeddings: unit vectors, float16 ``(n, 256)``.
         spoken: index of the text that each voice spoke, int16 ``(n,)``.
-        stock: the number of the stock voice, by sorted names; -1 for a random voice, int16 ``(n,)``.
+        stock: the number of the stock voice, by sorted names; :data:`RANDOM`; or :data:`OF_RUN`, int16 ``(n,)``.
         intonation: mean and standard deviation of log pitch (Hz), and the voiced share, float32 ``(n, 3)``: see
-            :func:`kvw.audio.pitch.intonation`.
-        pace: phonemes a second, float32 ``(n,)``.
+            :func:`kvw.audio.pitch.intonation`; 0 where that is not known.
+        pace: phonemes a second, float32 ``(n,)``; 0 where that is not known.
+        texts_of_runs: that candidates of runs spoke; their numbers follow those of the origin's texts.
     """
 
     origin: Origin
@@ -67,6 +72,7 @@ class Samples:
     stock: NDArray[np.int16]
     intonation: NDArray[np.float32]
     pace: NDArray[np.float32]
+    texts_of_runs: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """The number of samples."""
@@ -88,6 +94,8 @@ class Samples:
     def file(self) -> bytes:
         """The bytes of a file; equal samples give equal bytes."""
         facts = {"format": FORMAT, "asked": self.asked, **asdict(self.origin)}
+        if self.texts_of_runs:
+            facts["texts_of_runs"] = self.texts_of_runs
         # one entry: safetensors writes several in random order
         metadata = {"kvw": json.dumps(facts, sort_keys=True)}
         return bytes(save({name: np.ascontiguousarray(getattr(self, name)) for name in ARRAYS}, metadata))
@@ -109,7 +117,8 @@ WIDTHS = {"styles": (STYLE_WIDTH,), "embeddings": (STYLE_WIDTH,), "intonation": 
 
 def none_of(origin: Origin) -> Samples:
     """No samples yet."""
-    return Samples(origin, 0, **{name: np.empty((0, *WIDTHS.get(name, ())), kind) for name, kind in ARRAYS.items()})
+    empty: dict[str, Any] = {name: np.empty((0, *WIDTHS.get(name, ())), kind) for name, kind in ARRAYS.items()}
+    return Samples(origin, 0, **empty)
 
 
 def read_samples(path: Path) -> Samples:
@@ -132,9 +141,16 @@ def read_samples(path: Path) -> Samples:
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         found = facts.get("format") if isinstance(facts, dict) else None
         raise KvwError(f"{path}: expected an atlas of format {FORMAT}; got {found!r:.40}; {anew}")
-    kinds = {"asked": int, "seed": int, "texts": list, **dict.fromkeys(("model", "encoder", "language", "bank"), str)}
+    facts.setdefault("texts_of_runs", [])
+    kinds = {
+        "asked": int,
+        "seed": int,
+        "texts": list,
+        "texts_of_runs": list,
+        **dict.fromkeys(("model", "encoder", "language", "bank"), str),
+    }
     sound = all(type(facts.get(name)) is kind for name, kind in kinds.items())
-    if not sound or not all(isinstance(text, str) for text in facts["texts"]):
+    if not sound or not all(isinstance(text, str) for text in (*facts["texts"], *facts["texts_of_runs"])):
         raise KvwError(f"{path}: expected {', '.join(kinds)} beside the samples; got others; {anew}")
     own = {field.name: facts[field.name] for field in fields(Origin)} | {"texts": tuple(facts["texts"])}
     samples = none_of(Origin(**own))
@@ -147,6 +163,7 @@ def read_samples(path: Path) -> Samples:
             raise KvwError(f"{path}: expected {name} of {kind} {shape}; got another array; {anew}")
         if not np.isfinite(got).all():
             raise KvwError(f"{path}: expected numbers; {name} has NaN or infinity; {anew}")
-    if not ((arrays["spoken"] >= 0) & (arrays["spoken"] < len(own["texts"]))).all():
-        raise KvwError(f"{path}: expected spoken to number the {len(own['texts'])} texts; got others; {anew}")
-    return replace(samples, asked=facts["asked"], **arrays)
+    count = len(own["texts"]) + len(facts["texts_of_runs"])
+    if not ((arrays["spoken"] >= 0) & (arrays["spoken"] < count)).all():
+        raise KvwError(f"{path}: expected spoken to number the {count} texts; got others; {anew}")
+    return replace(samples, asked=facts["asked"], texts_of_runs=tuple(facts["texts_of_runs"]), **arrays)

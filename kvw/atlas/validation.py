@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kvw.atlas.predictor import fitted
-from kvw.atlas.samples import Samples
+from kvw.atlas.forward import Array
+from kvw.atlas.predictor import delivery, fitted
+from kvw.atlas.samples import RANDOM, Samples
 
 FOLDS = 4
 """Parts of the random voices, each of which is predicted from samples of the other parts."""
@@ -17,17 +18,18 @@ SMALLEST = 100
 
 
 def curve(samples: Samples) -> list[tuple[str, ...]]:
-    """A table: samples, explained variance, cosine, and seconds of the fit, for growing numbers of samples.
+    """A table for growing numbers of samples: how well the others are predicted, and the seconds of the fit.
 
-    The cosine is that of a sample to its prediction, 1 at most; both figures are means over :data:`FOLDS` parts of the
-    random voices. A text colours what is heard, so that no model of the style alone explains all variance.
+    The figures are means over :data:`FOLDS` parts of the random voices: the explained variance of the embeddings, the
+    cosine of an embedding to its prediction, 1 at most, and the explained variances of log pitch and log pace. A text
+    colours what is heard, so that no model of the style alone explains all variance.
     """
-    rows: list[tuple[str, ...]] = [("samples", "explained variance", "cosine", "fit, s")]
+    rows: list[tuple[str, ...]] = [("samples", "explained variance", "cosine", "of pitch", "of pace", "fit, s")]
     for size in sizes(len(samples) - len(samples) // FOLDS):
         started = time.process_time()
         scores = np.mean([score(samples, fold, size) for fold in range(FOLDS)], axis=0)
         seconds = (time.process_time() - started) / FOLDS
-        rows.append((str(size), f"{scores[0]:.3f}", f"{scores[1]:.3f}", f"{seconds:.1f}"))
+        rows.append((str(size), *(f"{figure:.3f}" for figure in scores), f"{seconds:.1f}"))
     return rows
 
 
@@ -40,13 +42,21 @@ def sizes(most: int) -> Iterator[int]:
     yield most
 
 
-def score(samples: Samples, fold: int, size: int) -> tuple[float, float]:
-    """Explained variance and mean cosine of the random voices of a part, predicted from ``size`` other samples."""
+def score(samples: Samples, fold: int, size: int) -> tuple[float, ...]:
+    """The figures of :func:`curve` for the random voices of a part, predicted from ``size`` other samples."""
     numbers = np.arange(len(samples))
-    held = (numbers % FOLDS == fold) & (samples.stock < 0)
+    held = (numbers % FOLDS == fold) & (samples.stock == RANDOM)
     forward = fitted(samples.only(numbers[~held][:size]))
     test = samples.only(held)
-    truth, expected = test.embeddings.astype(np.float64), forward(test.styles.astype(np.float64))
-    explained = 1 - np.square(truth - expected).sum() / np.square(truth - truth.mean(axis=0)).sum()
-    lengths = np.linalg.norm(truth, axis=1) * np.linalg.norm(expected, axis=1)
-    return float(explained), float(np.mean((truth * expected).sum(axis=1) / lengths))
+    embeddings, expected = test.embeddings.astype(np.float64), forward(test.styles.astype(np.float64))
+    lengths = np.linalg.norm(embeddings, axis=1) * np.linalg.norm(expected.embeddings, axis=1)
+    cosine = float(np.mean((embeddings * expected.embeddings).sum(axis=1) / lengths))
+    delivered = (explained(*pair) for pair in zip(delivery(test).T, expected.delivery.T, strict=True))
+    return explained(embeddings, expected.embeddings), cosine, *delivered
+
+
+def explained(truth: Array, expected: Array) -> float:
+    """The share of the variance of ``truth`` that ``expected`` explains: 1 at most."""
+    known = np.isfinite(truth)
+    mean = np.nanmean(truth, axis=0)
+    return float(1 - np.square(truth - expected)[known].sum() / np.square(truth - mean)[known].sum())

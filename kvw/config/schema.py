@@ -41,7 +41,7 @@ class Config:
     stages: Any = None
     experiment: Any = None
     judges: Any = None
-    atlas: Any = field(default_factory=lambda: {"file": None, "samples": 2000})
+    atlas: Any = field(default_factory=lambda: {"file": None, "samples": 2000, "runs": False})
     tracking: Any = None
     report: bool = True
     target_audio: Any = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -13,7 +12,7 @@ from kvw.evaluation import Utterance
 from kvw.fitness.background import Measurement, Scorers, take_all
 from kvw.fitness.speaker import SpeakerEncoder
 from kvw.fitness.trial import Trial
-from kvw.fitness.utterances import utterance_key
+from kvw.fitness.utterances import noise_seed, utterance_key
 from kvw.speech.synthesizer import Script, Synthesizer
 from kvw.types import SAMPLE_RATE, Voice, Wave
 
@@ -70,14 +69,12 @@ class Listener:
 
     def speak(self, voices: Sequence[Voice], script: Script) -> list[Wave]:
         """Speaks ``script`` with the noise seed that belongs to it: the same for every voice."""
-        return self.synthesizer(voices, script, self._noise(script))
+        return self.synthesizer(voices, script, noise_seed(self.seed, script))
 
     def key(self, voice: Voice, script: Script) -> str:
         """The key of the utterance in a cache."""
-        return utterance_key(voice, script, self._noise(script), self.identity_on_device)
-
-    def _noise(self, script: Script) -> int:
-        return self.seed ^ zlib.crc32(script.text.encode())
+        rows = [voice[segment.row, 0] for segment in script.segments]
+        return utterance_key(rows, script, self.seed, self.identity_on_device)
 
     def hear(self, trials: Sequence[Trial], *scripts: Script) -> list[Trial]:
         """Adds the utterance of each script to each trial, or fails it; new ones are remembered as they come.

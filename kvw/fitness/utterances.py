@@ -6,13 +6,16 @@ Scores are no part of it: they are computed from measurements, whatever the targ
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kvw.evaluation import Utterance
 from kvw.speech.synthesizer import Script
-from kvw.types import Voice
+
+Row = NDArray[np.float32]
 
 
 class DictCache(dict[str, Utterance]):
@@ -23,17 +26,22 @@ class DictCache(dict[str, Utterance]):
         self.update(utterances)
 
 
-def utterance_key(voice: Voice, script: Script, seed: int, identity_on_device: str) -> str:
+def utterance_key(rows: Sequence[Row], script: Script, seed: int, identity_on_device: str) -> str:
     """What an utterance depends on, as 64 hex digits: equal keys, equal audio.
 
     Args:
-        voice: of which the rows that the script is heard through count, bit for bit.
+        rows: of the voice, ``(256,)`` each, through which the script's segments are heard: they count bit for bit.
         script: what is pronounced.
-        seed: of the noise.
+        seed: of the search; that of the noise is made of it and the text, and the same for every voice.
         identity_on_device: the synthesiser's identity and the kind of device that it runs on.
     """
     spoken = [(segment.text, segment.phonemes) for segment in script.segments]
-    digest = hashlib.sha256(f"{identity_on_device}\n{seed}\n{spoken}".encode())
-    for segment in script.segments:
-        digest.update(np.ascontiguousarray(voice[segment.row, 0], dtype="<f4").tobytes())
+    digest = hashlib.sha256(f"{identity_on_device}\n{noise_seed(seed, script)}\n{spoken}".encode())
+    for row in rows:
+        digest.update(np.ascontiguousarray(row, dtype="<f4").tobytes())
     return digest.hexdigest()
+
+
+def noise_seed(seed: int, script: Script) -> int:
+    """The seed of the synthesiser's noise under a script, of a search's seed."""
+    return seed ^ zlib.crc32(script.text.encode())

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 RATE = 16_000
 """Sampling rate of DNSMOS's input, in Hz."""
 
+WINDOW = 9.01
+"""Seconds of speech that DNSMOS rates at once."""
+
 VERDICTS = "judged.json"
 """File in a run's folder with the judges' figures by :func:`verdict_key`, so that no judge does the same work twice."""
 
@@ -77,7 +80,7 @@ class DNSMOS:
     evaluate noise suppressors"; ``speechmos`` has its models.
 
     Args:
-        seconds: judged of each recording, above 0; the model's window is 9 s, and a shorter recording is repeated.
+        seconds: judged of each recording, above 0; a shorter one than :data:`WINDOW` is repeated to fill it.
     """
 
     heading = "Quality, DNSMOS ↑"
@@ -101,7 +104,9 @@ class DNSMOS:
         except ImportError as error:
             raise KvwError(LACKING.format("speechmos")) from error
         resampled = [soxr.resample(wave[: round(self.seconds * SAMPLE_RATE)], SAMPLE_RATE, RATE) for wave in waves]
-        return float(np.mean([dnsmos.run(np.clip(wave, -1, 1), sr=RATE)["ovrl_mos"] for wave in resampled]))
+        # speechmos would double a short one until it is long enough, and rate up to nine windows of the same speech
+        filled = [np.resize(wave, max(len(wave), int(WINDOW * RATE))) for wave in resampled]
+        return float(np.mean([dnsmos.run(np.clip(wave, -1, 1), sr=RATE)["ovrl_mos"] for wave in filled]))
 
 
 class WordErrors:

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kvw.errors import KvwError
 from kvw.evaluation import Evaluation, Utterance
+from kvw.fitness.utterances import utterance_key
 from kvw.runs import folders
 from kvw.runs.connection import ask
 from kvw.runs.result import HeldOutFigures, read_figures, read_heldout, read_verdict
@@ -29,6 +31,8 @@ from kvw.runs.samples import Sample, Stock, Training, sample_of, stock_of, train
 from kvw.runs.schema import DamagedError, checked, guard_types, read_array, read_rows, utterance_of
 from kvw.runtime.locks import is_held
 from kvw.search.state import thaw, unpack
+from kvw.speech.synthesizer import Script, Segment
+from kvw.types import EMBEDDING_WIDTH
 
 Row = TypeVar("Row")
 
@@ -86,6 +90,16 @@ class Run:
     def config(self) -> dict[str, Any]:
         """The config, resolved."""
         return self._dict("config")
+
+    @cached_property
+    def scripts(self) -> list[Script]:
+        """The scored texts, first the target text; none of a run that an older kvw recorded."""
+        with guard_types(self.path, "segments"):
+            spoken = zip(self.facts["texts"], self.facts["segments"], strict=True) if "segments" in self.facts else ()
+            return [
+                Script(str(text), tuple(Segment(str(words), str(phonemes)) for words, phonemes in parts))
+                for text, parts in spoken
+            ]
 
     @property
     def steps(self) -> int:
@@ -186,8 +200,23 @@ class Run:
         """
         samples = [sample for sample in self.candidates() if failed or not sample.evaluation.failed]
         with guard_types(self.path, "candidates"):
-            texts = len(samples[0].rows) if samples else len(self.facts.get("rows", ()))
-            return training_of(samples, texts)
+            segments = len(samples[0].rows) if samples else len(self.facts.get("rows", ()))
+            return training_of(samples, segments, self._heard(samples))
+
+    def _heard(self, samples: Sequence[Sample]) -> NDArray[np.float32]:
+        """The speaker embedding of each candidate in each text, ``(n, texts, 256)``; NaN where none is known."""
+        scripts = self.scripts
+        found = np.full((len(samples), len(scripts), EMBEDDING_WIDTH), np.nan, dtype=np.float32)
+        if not scripts or not samples:
+            return found
+        utterances, identity, seed = dict(self.utterances()), str(self.facts["identity_on_device"]), self.about["seed"]
+        for sample, heard in zip(samples, found, strict=True):
+            rows = iter(sample.rows)
+            for number, script in enumerate(scripts):
+                key = utterance_key([next(rows) for _ in script.segments], script, seed, identity)
+                if (known := utterances.get(key)) and known.embedding is not None:
+                    heard[number] = known.embedding
+        return found
 
     def improvements(self, samples: Iterator[Sample]) -> Iterator[Sample]:
         """Those of ``samples``, in the order of the steps, that were the best so far.

@@ -58,9 +58,11 @@ class Training:
 
     Attributes:
         steps: of the candidates, int64 ``(n,)``.
-        rows: the style rows that the scored texts are heard through, float32 ``(n, texts, 256)``.
+        rows: the style rows that the segments of the scored texts are heard through, float32 ``(n, segments, 256)``.
         target_similarity: float64 ``(n,)``, in [0, 1], by which candidates were ordered: for a candidate that was
             stopped before the target text the probe's similarity, or 0; -1 for a failure.
+        embeddings: of the speaker that was heard in each text, float32 ``(n, texts, 256)``; NaN for a text that was not
+            heard, and of a run that an older kvw recorded.
         parts: similarity by stage, float64 ``(n, len(names))``, each in [0, 1]; NaN for stages not reached.
         names: of the stages, in their order.
     """
@@ -68,6 +70,7 @@ class Training:
     steps: NDArray[np.int64]
     rows: NDArray[np.float32]
     target_similarity: NDArray[np.float64]
+    embeddings: NDArray[np.float32]
     parts: NDArray[np.float64]
     names: tuple[str, ...]
 
@@ -85,19 +88,20 @@ def stock_of(row: Sequence[Any]) -> Stock:
     return Stock(str(name), evaluation_of(evaluation), str(ranking), _style(rows))
 
 
-def training_of(samples: Sequence[Sample], texts: int) -> Training:
+def training_of(samples: Sequence[Sample], segments: int, embeddings: NDArray[np.float32]) -> Training:
     """The training data of candidates.
 
     Args:
         samples: the candidates.
-        texts: scored texts: style rows of each candidate.
+        segments: of the scored texts: style rows of each candidate.
+        embeddings: see :class:`Training`.
 
     Raises:
         ValueError: a candidate has rows of another shape.
     """
     evaluations = [sample.evaluation for sample in samples]
     names = list(dict.fromkeys(name for evaluation in evaluations for name in evaluation.parts))
-    rows = np.empty((len(samples), texts, STYLE_WIDTH), dtype=np.float32)
+    rows = np.empty((len(samples), segments, STYLE_WIDTH), dtype=np.float32)
     for row, sample in zip(rows, samples, strict=True):
         row[:] = sample.rows
     parts = [[evaluation.parts.get(name, np.nan) for name in names] for evaluation in evaluations]
@@ -105,6 +109,7 @@ def training_of(samples: Sequence[Sample], texts: int) -> Training:
         np.array([sample.step for sample in samples], dtype=np.int64),
         rows,
         np.array([evaluation.target_similarity for evaluation in evaluations], dtype=np.float64),
+        embeddings,
         np.array(parts).reshape(len(samples), len(names)),
         tuple(names),
     )

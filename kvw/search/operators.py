@@ -14,7 +14,7 @@ import numpy as np
 from deap import tools
 
 from kvw.search.candidate import Candidate
-from kvw.search.strategy import deap_random
+from kvw.search.strategy import Predictor, deap_random
 from kvw.spaces.base import TIMBRE, Space
 from kvw.types import Genome
 
@@ -219,3 +219,9 @@ def replace_worst(population: list[Candidate], newcomer: Candidate) -> None:
     worst = min(range(len(population)), key=lambda number: population[number].fitness)
     if newcomer.fitness > population[worst].fitness:
         population[worst] = newcomer
+
+
+def likeliest(drawn: Sequence[Candidate], count: int, space: Space, predictor: Predictor) -> list[Candidate]:
+    """Of candidates the ``count`` that an atlas expects to be most like the target, the likeliest first."""
+    styles = np.array([space.decode(one.genome)[:, 0].mean(axis=0, dtype=np.float64) for one in drawn])
+    return [drawn[number] for number in np.argsort(-predictor.likeness(styles), kind="stable")[:count]]

@@ -35,6 +35,13 @@ class Predictor(Protocol):
             KvwError: there is no atlas to predict by.
         """
 
+    def likeness(self, styles: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The similarity to the target, in [0, 1], that is expected of mean rows, ``(n, 256)``: ``(n,)``.
+
+        Raises:
+            KvwError: as above.
+        """
+
 
 class Strategy(Protocol):
     """DEAP's ask and tell, as ``deap.algorithms.eaGenerateUpdate`` calls them.

@@ -15,7 +15,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from kvw.atlas.draw import Design
-from kvw.atlas.samples import ARRAYS, Origin, Samples, none_of, read_samples
+from kvw.atlas.samples import ARRAYS, RANDOM, Origin, Samples, none_of, read_samples
 from kvw.atlas.validation import curve
 from kvw.config.fitness import SamplerSpec
 from kvw.config.inputs import check_numbers
@@ -26,9 +26,11 @@ from kvw.config.schema import plain
 from kvw.errors import KvwError
 from kvw.evaluation import Executor, Gate
 from kvw.fitness.utterances import DictCache
+from kvw.runs.reader import open_runs
 from kvw.runtime.environment import pick_device
 from kvw.runtime.files import write_whole
 from kvw.speech.segmentation import opening
+from kvw.tasks.atlas_of_runs import with_runs
 from kvw.tasks.bank import load_bank_of
 from kvw.tasks.prepare import synth_node
 from kvw.text import aligned, duration
@@ -72,8 +74,12 @@ def atlas(invocation: Invocation) -> float:
         origin = sampling.origin
         path = Path(cfg.atlas.file or invocation.outputs / "atlas" / f"{origin.model}-{origin.language}.safetensors")
         samples = sampling(begun(path, origin), cfg.atlas.samples, path)
+        if cfg.atlas.runs:
+            runs, _ = open_runs(invocation.outputs)
+            samples = with_runs(samples, runs, sampling.listener.synthesizer.identity, sampling.mean)
+            write_whole(path, samples.file())
     log.info("%s: %d samples", path, len(samples))
-    if np.sum(samples.stock < 0) >= FEWEST_TO_JUDGE:
+    if np.sum(samples.stock == RANDOM) >= FEWEST_TO_JUDGE:
         log.info("\n%s", "\n".join(aligned(curve(samples), 1)))
     return float(len(samples))
 
@@ -85,16 +91,21 @@ class Sampling:
         spec: of what speaks and hears.
         bank: the stock voices by name.
         executor: evaluates voices by that.
+
+    Attributes:
+        listener: what speaks and hears.
+        mean: of the stock voices.
+        origin: of the samples.
     """
 
     def __init__(self, spec: SamplerSpec, bank: Mapping[str, Voice], executor: Executor) -> None:
         sampler = spec()
-        self._listener, self._scripts, self._executor = sampler.listener, sampler.scripts, executor
+        self.listener, self._scripts, self._executor = sampler.listener, sampler.scripts, executor
         self._stock = [bank[name] for name in sorted(bank)]
-        self._mean = mean_voice(self._stock)
+        self.mean = mean_voice(self._stock)
         rows = np.array([voice[:, 0].mean(axis=0, dtype=np.float64) for voice in self._stock])
         self._design = Design(rows, spec.seed)
-        synthesizer, encoder = self._listener.synthesizer, self._listener.encoder
+        synthesizer, encoder = self.listener.synthesizer, self.listener.encoder
         digest = hashlib.sha256(rows.astype("<f4").tobytes()).hexdigest()
         self.origin = Origin(synthesizer.model, encoder.identity, spec.language, spec.texts, digest, spec.seed)
 
@@ -119,8 +130,8 @@ class Sampling:
             return self._stock[stock], (stock + further) % len(self._scripts), stock
         drawn = number - STOCK_TEXTS * len(self._stock)
         style = self._design(drawn)
-        moved = self._mean + (style - self._mean[:, 0].mean(axis=0)).astype(np.float32)
-        return moved, drawn % len(self._scripts), -1
+        moved = self.mean + (style - self.mean[:, 0].mean(axis=0)).astype(np.float32)
+        return moved, drawn % len(self._scripts), RANDOM
 
     def _heard(self, numbers: Sequence[int]) -> dict[str, list[Any]]:
         """The arrays of :class:`Samples` for the voices with these numbers that spoke well."""
@@ -130,7 +141,7 @@ class Sampling:
         found: dict[str, list[Any]] = {name: [] for name in ARRAYS}
         for voice, text, number in zip(voices, texts, stock, strict=True):
             script = self._scripts[text]
-            utterance = cache.get(self._listener.key(voice, script))
+            utterance = cache.get(self.listener.key(voice, script))
             if utterance and not utterance.status and utterance.statistics is not None:
                 found["styles"].append(voice[:, 0].mean(axis=0, dtype=np.float64))
                 found["embeddings"].append(utterance.embedding)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kvw.atlas.predictor import Predictor
 from kvw.atlas.samples import read_samples
+from kvw.audio.pitch import intonation
 from kvw.config.fitness import FitnessSpec
 from kvw.config.paths import PACKAGE
 from kvw.errors import KvwError
@@ -60,19 +61,26 @@ class Atlas:
                 raise KvwError(
                     f"{self.path}: expected an atlas of the {name} {own}; got one of {got}; give another atlas.file="
                 )
-        heard = [embedding for embedding in encoder(self.settings.inputs.target.clips) if embedding is not None]
-        return Predictor(samples, mean_embedding(heard), self.path)
+        clips = self.settings.inputs.target.clips
+        heard = [embedding for embedding in encoder(clips) if embedding is not None]
+        pitch, _, voiced = intonation(np.concatenate(clips))
+        return Predictor(samples, mean_embedding(heard), float(pitch) if voiced else None, self.path)
 
     def __call__(self, count: int) -> NDArray[np.float64]:
         """As :class:`kvw.search.strategy.Predictor`."""
         return self.predictor(count)
 
-    def likeness(self, bank: Mapping[str, Voice]) -> dict[str, float] | None:
-        """The similarity to the target that is expected of voices, by name; None where there is no atlas.
+    def likeness(self, styles: NDArray[np.float64]) -> NDArray[np.float64]:
+        """As :class:`kvw.search.strategy.Predictor`."""
+        return self.predictor.likeness(styles)
+
+    def of_bank(self, bank: Mapping[str, Voice]) -> dict[str, float] | None:
+        """The similarity to the target that is expected of stock voices, by name; None where there is no atlas.
 
         Raises:
             KvwError: as :attr:`predictor`, but for a file that is missing and was not asked for.
         """
         if not self.here:
             return None
-        return self.predictor.likeness({name: voice[:, 0].mean(axis=0) for name, voice in bank.items()})
+        rows = np.array([voice[:, 0].mean(axis=0, dtype=np.float64) for voice in bank.values()])
+        return dict(zip(bank, self.likeness(rows).tolist(), strict=True))

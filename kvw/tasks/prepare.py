@@ -124,7 +124,7 @@ class Prepared:
             budget=Budget(cfg.step_limit, cfg.minutes, cfg.stop_score, cfg.patience),
             population_limit=cfg.population_limit,
             shortlist=cfg.shortlist,
-            likeness=self.atlas.likeness,
+            likeness=self.atlas.of_bank,
             start_voices=cfg.start_voices,
             starting_voice=self.settings.inputs.starting_voice,
             observers=observers,

@@ -95,6 +95,8 @@ def begin(ready: Prepared, folder: Path) -> Store:
         "bank": digests(ready.bank),
         "fingerprint": ready.fingerprint(),
         "texts": [script.text for script in ready.scripts],
+        "segments": [[[part.text, part.phonemes] for part in script.segments] for script in ready.scripts],
+        "identity_on_device": settings.listener(cfg.seed).identity_on_device,
         "rows": ready.rows,
     }
     return Store.create(folder / folders.RECORD, record)

@@ -13,6 +13,7 @@ _draw = np.random.default_rng(12)
 _MIX = _draw.standard_normal((STYLE_WIDTH, 12)) / 16
 _OUT = _draw.standard_normal((12, STYLE_WIDTH))
 _BASE = _draw.standard_normal(STYLE_WIDTH)
+_PITCH = _draw.standard_normal(12) / 10
 _TEXT = 0.3 * _draw.standard_normal((TEXTS, STYLE_WIDTH))
 
 
@@ -27,3 +28,9 @@ def heard(some, texts):
     """The embeddings of styles that speak texts by their numbers; without what a text adds where it is None."""
     raw = _BASE + np.tanh(some / VOICE_STD @ _MIX) @ _OUT + (0 if texts is None else _TEXT[texts])
     return raw / np.linalg.norm(raw, axis=1, keepdims=True)
+
+
+def delivered(some):
+    """Mean log pitch and log phonemes a second of styles, ``(count, 2)``."""
+    pitch = 5.2 + np.tanh(some / VOICE_STD @ _MIX) @ _PITCH
+    return np.column_stack([pitch, 2.5 + 0 * pitch])

@@ -5,40 +5,55 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kvw.atlas.forward import Forward
+from kvw.atlas.forward import Expected, Forward
 from kvw.types import STYLE_WIDTH
-from tests.atlas.formula import TEXTS, heard, styles
+from tests.atlas.formula import TEXTS, delivered, heard, styles
 
 
 @pytest.fixture(scope="module")
 def forward():
-    some = styles(0, 400)
-    return Forward(some, heard(some, np.arange(400) % TEXTS), np.arange(400) % TEXTS)
+    return made(400)
 
 
-def explained(forward, some):
-    truth = heard(some, None)
-    return 1 - np.square(truth - forward(some)).sum() / np.square(truth - truth.mean(axis=0)).sum()
+def made(count):
+    some, texts = styles(0, count), np.arange(count) % TEXTS
+    return Forward(some, heard(some, texts), delivered(some), texts)
+
+
+def explained(expected, truth):
+    return 1 - np.square(truth - expected).sum() / np.square(truth - truth.mean(axis=0)).sum()
 
 
 def test_it_predicts_voices_that_it_never_heard_and_better_with_more_samples(forward):
     some = styles(1, 100)
-    texts = np.arange(60) % TEXTS
-    few = Forward(styles(0, 60), heard(styles(0, 60), texts), texts)
-    assert explained(forward, some) > 0.8
-    assert explained(forward, some) > explained(few, some) + 0.1
+    share = explained(forward(some).embeddings, heard(some, None))
+    assert share > 0.8
+    assert share > explained(made(60)(some).embeddings, heard(some, None)) + 0.1
+    assert explained(forward(some).delivery[:, 0], delivered(some)[:, 0]) > 0.7
 
 
-def test_the_gradient_is_that_of_the_cosine(forward):
-    target = heard(styles(2, 1), None)[0]
+def test_a_sample_without_pitch_and_pace_counts_for_the_speaker_alone():
+    some, texts = styles(0, 300), np.arange(300) % TEXTS
+    known, delivery = np.arange(300) < 200, delivered(some)
+    delivery[~known] = np.nan
+    forward = Forward(some, heard(some, texts), delivery, texts)
+    less = Forward(some[known], heard(some, texts)[known], delivery[known], texts[known])
+    new = styles(1, 100)
+    assert explained(forward(new).embeddings, heard(new, None)) > explained(less(new).embeddings, heard(new, None))
+    assert explained(forward(new).delivery[:, 0], delivered(new)[:, 0]) > 0.6
+
+
+def test_the_pullback_is_the_gradient(forward):
+    slopes = Expected(np.random.default_rng(0).standard_normal((3, 256)), np.array([[1.0, 0], [2, -1], [0, 3]]))
     points = styles(3, 3)
-    cosines, gradients = forward.similarity(points, target)
-    expected = forward(points)
-    assert cosines == pytest.approx(expected @ target / np.linalg.norm(expected, axis=1))
+
+    def value(some):
+        return sum((one * by).sum(axis=1) for one, by in zip(forward(some), slopes, strict=True))
+
+    gradients = forward.pullback(points, slopes)
     for seed in range(5):
         step = 1e-5 * np.random.default_rng(seed).standard_normal(STYLE_WIDTH)
-        above, below = (forward.similarity(points + sign * step, target)[0] for sign in (1, -1))
-        assert (above - below) / 2 == pytest.approx(gradients @ step, rel=1e-4, abs=1e-12)
+        assert (value(points + step) - value(points - step)) / 2 == pytest.approx(gradients @ step, rel=1e-4, abs=1e-12)
 
 
 def test_the_variance_is_small_at_a_sample_and_near_1_far_from_all(forward):

@@ -13,7 +13,7 @@ from safetensors.numpy import save
 from kvw.atlas.draw import Design
 from kvw.atlas.samples import ARRAYS, Origin, none_of, read_samples
 from kvw.errors import KvwError
-from tests.atlas.formula import TEXTS, heard, styles
+from tests.atlas.formula import TEXTS, delivered, heard, styles
 
 BANK = styles(100, 20)
 ORIGIN = Origin("kokoro-v1.0", "resemblyzer", "a", tuple(f"Text {number}." for number in range(TEXTS)), "0" * 64, 3)
@@ -25,8 +25,10 @@ def made(count):
     some = np.concatenate([np.repeat(BANK, 2, axis=0), [design(number) for number in range(count)]])
     spoken = np.arange(len(some)) % TEXTS
     stock = np.concatenate([np.repeat(np.arange(len(BANK)), 2), np.full(count, -1)])
+    pitch, pace = delivered(some).T
+    intonation = np.column_stack([pitch, 0.2 + 0 * pitch, 0.5 + 0 * pitch])
     arrays = {"styles": some, "embeddings": heard(some, spoken), "spoken": spoken, "stock": stock}
-    return none_of(ORIGIN).extended(len(some), **arrays, intonation=np.ones((len(some), 3)), pace=np.ones(len(some)))
+    return none_of(ORIGIN).extended(len(some), **arrays, intonation=intonation, pace=np.exp(pace))
 
 
 def test_samples_come_back_as_they_were_and_equal_samples_are_equal_bytes(tmp_path):

@@ -27,15 +27,22 @@ from tests.conftest import ROOT, SHARED
 
 CONTENDERS = {
     "random_walk": ["strategy=random_walk", "fitness.most_characters=40"],
-    "instant": ["experiment=instant", "heldout_characters=null"],
+    "instant": ["experiment=instant", "heldout_characters=null", "shortlist=16", "population_limit=5"],
     "quick": ["experiment=quick"],
 }
-"""Overrides by name. The walk has texts as long as those of ``quick``: KVoiceWalk's take three times as long."""
+"""Overrides by name. The walk has texts as long as those of ``quick``: KVoiceWalk's take three times as long. All have
+the same best stock voice to compare with."""
 
 CHANGES = {
-    "from a stock voice": ["~stages.predicted"],
-    "mean of ten": ["~stages.predicted", "start_voices=10", "population_limit=10"],
-    "sigma 0.3": ["stages.search.strategy.sigma=0.3"],
+    "from a stock voice": ["~stages.predicted", "stages.search.strategy.sigma=0.6"],
+    "mean of ten": [
+        "~stages.predicted",
+        "stages.search.strategy.sigma=0.6",
+        "start_voices=10",
+        "population_limit=10",
+    ],
+    "sigma 0.6": ["stages.search.strategy.sigma=0.6"],
+    "no screen": ["stages.search.strategy.screen=1"],
     "no words": ["fitness.weights.words=0", "fitness.gates.words.tolerance=1"],
     "near prior": ["fitness.weights.prior=0.2", "fitness.prior_limit=1"],
     "60 characters": ["fitness.most_characters=60"],

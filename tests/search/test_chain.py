@@ -17,6 +17,7 @@ from kvw.search.loop import search
 from kvw.search.stage import SearchStage
 from kvw.spaces.elementwise import Elementwise
 from kvw.spaces.offset import Coherent
+from kvw.testing import Oracle
 from kvw.types import mean_voice
 from strategies.interpolation import Interpolation
 from strategies.random_search import RandomSearch
@@ -34,7 +35,7 @@ def interpolation(**settings):
 
 
 def cma(*, space, seeds, rng):
-    return SeparableCMA(space=space, seeds=seeds, rng=rng, population=4)
+    return SeparableCMA(space=space, seeds=seeds, rng=rng, predictor=Oracle(), population=4)
 
 
 def test_a_stage_gives_way_to_the_next_at_its_limit_and_the_last_has_what_is_left():

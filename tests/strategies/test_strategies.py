@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 from deap import cma
@@ -59,11 +61,31 @@ class Valley:
         return parts["target"]
 
 
+class Blurred:
+    """Predicts how near a style is to the goal of a valley, with an error that is as large as styles differ."""
+
+    here = True
+
+    def __init__(self, space):
+        self._space, self._rng = space, np.random.default_rng(3)
+
+    def likeness(self, styles):
+        away = np.abs(styles[:, : self._space.dim] - self._space.goal).mean(axis=1)
+        return -away + away.std() * self._rng.standard_normal(len(away))
+
+
+def given_to(make, given):
+    """What a strategy takes of the given."""
+    takes = inspect.signature(make).parameters
+    return {name: value for name, value in given.items() if name in takes}
+
+
 def best_of(make, dim, evaluations, seed=0, **settings):
     """The best target similarity that a strategy finds."""
     space, rng = Valley(dim), np.random.default_rng(seed)
     seeds = [Candidate(space.scale * rng.standard_normal(dim)) for _ in range(4)]
-    strategy = make(space=space, rng=rng, **({"seeds": seeds} if make is not RandomSearch else {}), **settings)
+    given = {"space": space, "rng": rng, "seeds": seeds, "predictor": Blurred(space)}
+    strategy = make(**given_to(make, {**given, **settings}))
     done, found = 0, 0.0
     while done < evaluations:
         population = strategy.generate()
@@ -88,9 +110,22 @@ def test_every_strategy_that_learns_does_better_than_random_draws(make, settings
     assert best_of(make, 30, 600, **settings) > 1.2 * floor
 
 
+@pytest.mark.parametrize("make", [CMA, SeparableCMA])
+def test_screening_gets_as_far_with_a_third_fewer_evaluations(make):
+    assert best_of(make, 30, 400, screen=4) > best_of(make, 30, 600)
+
+
+def test_without_an_atlas_nothing_is_screened():
+    space = Valley(6)
+    blind = Blurred(space)
+    blind.here = False
+    one, other = (CMA(space=space, seeds=[], rng=np.random.default_rng(0), predictor=blind, screen=by) for by in (1, 4))
+    assert [mine.genome.tolist() for mine in one.generate()] == [his.genome.tolist() for his in other.generate()]
+
+
 def test_cma_is_deaps_own_on_scaled_genes():
     space = Valley(6)
-    ours = CMA(space=space, seeds=[], rng=np.random.default_rng(0), sigma=0.5, population=8)
+    ours = CMA(space=space, seeds=[], rng=np.random.default_rng(0), predictor=Oracle(), sigma=0.5, population=8)
     deaps = cma.Strategy(np.zeros(6), 0.5, lambda_=8)
     for _ in range(10):
         population = ours.generate()
@@ -134,7 +169,9 @@ def test_separable_cma_learns_the_scale_of_each_gene():
 
 def test_cma_starts_again_around_its_best_with_twice_the_population_when_it_stalls():
     space = Valley(5)
-    strategy = SeparableCMA(space=space, seeds=[], rng=np.random.default_rng(0), population=6, patience=3)
+    strategy = SeparableCMA(
+        space=space, seeds=[], rng=np.random.default_rng(0), predictor=Oracle(), population=6, patience=3
+    )
     first = strategy.generate()
     for candidate in first:
         space.score(candidate)
@@ -246,10 +283,14 @@ def test_a_child_of_differential_evolution_takes_its_parents_place_only_if_it_is
     ],
 )
 def test_settings_out_of_range_are_refused_with_what_was_expected(make, settings):
-    seeds = {"seeds": [Candidate(np.ones(3))] * 2} if make is not RandomSearch else {}
-    rng = {"rng": np.random.default_rng(0)} if make is not Interpolation else {}
+    given = {
+        "space": Valley(3),
+        "seeds": [Candidate(np.ones(3))] * 2,
+        "rng": np.random.default_rng(0),
+        "predictor": Oracle(),
+    }
     with pytest.raises(ValueError, match="expected"):
-        make(**{"space": Valley(3), **seeds, **rng, **settings})
+        make(**given_to(make, {**given, **settings}))
 
 
 def test_without_an_atlas_a_search_goes_on_where_none_was_asked_for():

@@ -94,6 +94,11 @@ def work(*values: int) -> tuple[int, int]:
     return spoken, measured
 
 
+def key_of(voice: Voice, script: Script) -> str:
+    """The key of an utterance."""
+    return utterance_key([voice[segment.row, 0] for segment in script.segments], script, SEED, "stress")
+
+
 class Speech:
     """An executor: a voice "speaks" two texts, the nearer to :data:`GOAL` the better; one utterance of seven fails.
 
@@ -135,7 +140,7 @@ class Speech:
         return Evaluation("complete", score, parts["target"], parts, spoken)
 
     def _hear(self, voice: Voice, script: Script, cache: UtteranceCache) -> Utterance:
-        name = utterance_key(voice, script, SEED, "stress")
+        name = key_of(voice, script)
         heard = cache.get(name)
         if heard is None:
             WORK.values[0] += 1
@@ -157,6 +162,6 @@ class Speech:
         if heard.statistics is None:
             WORK.values[1] += 1
             heard = dataclasses.replace(heard, statistics=np.abs(heard.embedding[::32].astype(np.float64) - 0.1))
-            cache.put({utterance_key(voice, SCRIPTS[0], SEED, "stress"): heard})
+            cache.put({key_of(voice, SCRIPTS[0]): heard})
         assert heard.statistics is not None
         return heard.statistics

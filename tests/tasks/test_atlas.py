@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 
-from kvw.atlas.samples import read_samples
+from kvw.atlas.samples import OF_RUN, read_samples
 from kvw.cli.main import invoke
+from kvw.runs.reader import open_runs
+from tests.conftest import ROOT
 
 GIVEN = [
     "task=atlas",
@@ -44,10 +51,28 @@ def test_one_that_is_extended_is_one_that_was_made_at_once(atlas, tmp_path):
     assert path.read_bytes() == atlas.read_bytes()
 
 
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("executor", [["executor.scorers=0"], ["executor=processes", "executor.workers=2"]])
+def test_one_that_was_killed_twice_is_one_that_was_left_alone(executor, atlas, tmp_path):
+    path = tmp_path / "killed.safetensors"
+    given = [*GIVEN[:2], *GIVEN[3:], *executor, f"atlas.file={path}", "atlas.samples=60"]
+    for _ in range(2):
+        before = path.stat().st_mtime_ns if path.exists() else 0
+        with subprocess.Popen([sys.executable, "-m", "kvw", *given], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None and (path.stat().st_mtime_ns if path.exists() else 0) == before:
+                time.sleep(0.001)
+            process.kill()
+        assert process.returncode == -signal.SIGKILL, "it was at work"
+        assert read_samples(path).asked < 132
+    assert invoke(given) == 0
+    assert path.read_bytes() == atlas.read_bytes()
+
+
 def test_a_table_says_what_it_predicts(atlas, capsys):
     assert invoke([*GIVEN, f"atlas.file={atlas}", "atlas.samples=60"]) == 0
     out = capsys.readouterr()
-    assert "samples  explained variance  cosine" in out.err + out.out
+    assert "samples  explained variance  cosine  of pitch  of pace" in out.err + out.out
     assert "99 " in out.err + out.out, "three quarters of 132"
 
 
@@ -82,6 +107,28 @@ def test_a_search_begins_with_its_proposals_and_goes_on_from_the_best(atlas, kvw
     assert len(list((run / "predicted").glob("*.pt"))) == 2
     log = (run / "kvw.log").read_text()
     assert "predicted: 2 candidates, beside step_limit" in log
+
+
+def test_an_atlas_takes_in_what_runs_heard_once(atlas, kvw, capsys, tmp_path):
+    code, (run,) = kvw("strategy=random_walk", "step_limit=4", "synth=embedded", "fitness.most_characters=20")
+    assert code == 0
+    data = open_runs(run.parent.parent)[0][0].training()
+    heard = np.isfinite(data.embeddings).all(axis=2)
+    assert heard.sum() >= 4
+    path = tmp_path / "with runs.safetensors"
+    path.write_bytes(atlas.read_bytes())
+    given = [*GIVEN, f"atlas.file={path}", "atlas.samples=60", "atlas.runs=true", f"hydra.run.dir={run.parent.parent}"]
+    assert invoke(given) == 0
+    samples = read_samples(path)
+    own = samples.only(samples.stock == OF_RUN)
+    assert len(own) == heard.sum()
+    assert np.linalg.norm(own.embeddings.astype(float), axis=1) == pytest.approx(1, abs=2e-3)
+    assert len(samples.texts_of_runs) == 2
+    written = path.read_bytes()
+    assert invoke(given) == 0
+    assert path.read_bytes() == written
+    told = capsys.readouterr()
+    assert "0 samples of 1 runs" in told.err + told.out
 
 
 def test_a_strategy_that_asks_for_an_atlas_where_none_is_ends_with_one_line(kvw, capsys, monkeypatch, tmp_path):
