@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kvw.errors import KvwError
 from kvw.fitness.hybrid import attempt
 from kvw.fitness.listener import Listener
 from kvw.fitness.stages import TargetSimilarity
 from kvw.fitness.trial import Trial
-from kvw.types import Voice, Wave, mean_embedding
+from kvw.types import Voice, Wave
 
 
 class HeldOut:
@@ -30,10 +29,7 @@ class HeldOut:
     def __init__(self, listener: Listener, texts: Sequence[str], audio: Sequence[Wave]) -> None:
         self.listener = listener
         self.scripts = [listener.synthesizer.script(text) for text in texts]
-        heard = [embedding for embedding in listener.encoder(audio) if embedding is not None]
-        if len(heard) < len(audio):
-            raise KvwError("heldout_audio: expected speech in every clip; none is heard in one; leave that one out")
-        self.target = mean_embedding(heard)
+        self.target = listener.encoder.speaker(audio, "heldout_audio")
 
     def __call__(self, voice: Voice) -> list[float]:
         """The cosine to the held-out audio for each text, in [0, 1]; 0 where the voice fails to speak it."""

@@ -34,7 +34,7 @@ from kvw.fitness.trial import Trial
 from kvw.speech.segmentation import opening
 from kvw.speech.synthesizer import Script, Synthesizer
 from kvw.transcription.whisper import heard_text
-from kvw.types import Voice, Wave, mean_embedding
+from kvw.types import Voice, Wave
 
 STAGES = ("prior", "probe", "target", "self", "others", "words", "feature")
 """Every stage there is, from cheap to dear: the order in which they run."""
@@ -85,9 +85,9 @@ class HybridFitness:
     Raises:
         ValueError: weights or gates are missing, unknown, negative or all zero; the formula has an unknown name; there
             are fewer further texts than ``more_texts``, or two of the texts are the same; a stage lacks its text or
-            the bank; ``prior_limit`` is not above 0; ``most_characters`` is below 20; no speech is heard in a recording
-            of the target.
-        KvwError: a text has nothing that can be pronounced; Whisper's model is missing, or does not hear the language.
+            the bank; ``prior_limit`` is not above 0; ``most_characters`` is below 20.
+        KvwError: no speech is heard in a recording of the target; a text has nothing that can be pronounced; Whisper's
+            model is missing, or does not hear the language.
     """
 
     def __init__(
@@ -129,10 +129,7 @@ class HybridFitness:
         if len({script.text, *(other.text for other in others)}) <= len(others):
             raise ValueError("texts: expected target text, other text and further ones to differ; two are the same")
         self.scripts: tuple[Script, ...] = (script, *others)
-        heard = [embedding for embedding in encoder(target) if embedding is not None]
-        if not target or len(heard) < len(target):
-            raise ValueError(f"target: expected speech in each recording; it is heard in {len(heard)} of {len(target)}")
-        embedding = mean_embedding(heard)
+        embedding = encoder.speaker(target, "target_audio")
         statistics = np.mean([acoustics.statistics(wave) for wave in target], axis=0)
         stages: list[Stage] = [
             TargetSimilarity("target", self.listener, [script], embedding),

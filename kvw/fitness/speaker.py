@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
+from kvw.errors import KvwError
 from kvw.runtime.workers import torch_threads
-from kvw.types import SAMPLE_RATE, Embedding, Wave
+from kvw.types import SAMPLE_RATE, Embedding, Wave, mean_embedding
 
 with warnings.catch_warnings():
     # resemblyzer asks for scipy.ndimage.morphology, which leaves in scipy 2; kvw requires scipy<2 for it
@@ -68,6 +69,19 @@ class SpeakerEncoder:
             valid embedding there, with a cosine of 0.4 to real speech. Noise and some tones do pass for speech.
         """
         return self.embed([self.measure(wave) for wave in waves])
+
+    def speaker(self, recordings: Sequence[Wave], key: str) -> Embedding:
+        """The embedding of a speaker: the mean of those of one or more recordings.
+
+        Raises:
+            KvwError: no speech is heard in some of them, which it numbers; it begins with ``key``.
+        """
+        heard = self(recordings)
+        silent = [str(number) for number, embedding in enumerate(heard, start=1) if embedding is None]
+        if silent:
+            which = f"{', '.join(silent)} of {len(heard)}"
+            raise KvwError(f"{key}: expected speech in every recording; none is heard in {which}; leave that out")
+        return mean_embedding([embedding for embedding in heard if embedding is not None])
 
     @property
     def measure(self) -> Callable[[Wave], NDArray[np.float32] | None]:

@@ -16,7 +16,7 @@ from kvw.audio.pitch import intonation
 from kvw.config.fitness import FitnessSpec
 from kvw.config.paths import PACKAGE
 from kvw.errors import KvwError
-from kvw.types import Voice, mean_embedding
+from kvw.types import Voice
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class Atlas:
                     f"{self.path}: expected an atlas of the {name} {own}; got one of {got}; give another atlas.file="
                 )
         clips = self.settings.inputs.target.clips
-        heard = [embedding for embedding in encoder(clips) if embedding is not None]
+        target = encoder.speaker(clips, "target_audio")
         pitch, _, voiced = intonation(np.concatenate(clips))
-        return Predictor(samples, mean_embedding(heard), float(pitch) if voiced else None, self.path)
+        return Predictor(samples, target, float(pitch) if voiced else None, self.path)
 
     def __call__(self, count: int) -> NDArray[np.float64]:
         """As :class:`kvw.search.strategy.Predictor`."""

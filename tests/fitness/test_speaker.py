@@ -10,8 +10,9 @@ import pytest
 from resemblyzer import VoiceEncoder, preprocess_wav
 
 from kvw.config.paths import DEMO
+from kvw.errors import KvwError
 from kvw.fitness.speaker import SpeakerEncoder, cosine, speech_of
-from kvw.types import SAMPLE_RATE, Embedding, Wave
+from kvw.types import SAMPLE_RATE, Embedding, Wave, mean_embedding
 from tests.support.recordings import REAL_TARGETS, read_by_librosa
 
 
@@ -119,6 +120,15 @@ def test_what_holds_no_speech_has_no_embedding_and_warns_of_nothing(encoder: Spe
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert encoder([NOT_SPEECH[name].astype(np.float32)]) == [None]
+
+
+def test_a_speaker_is_the_mean_of_their_recordings(demo: Wave, encoder: SpeakerEncoder) -> None:
+    halves = [demo[: len(demo) // 2], demo[len(demo) // 2 :]]
+    own = encoder.speaker(halves, "target_audio")
+    assert own == pytest.approx(mean_embedding([one for one in encoder(halves) if one is not None]))
+    silence = np.zeros(5 * SAMPLE_RATE, np.float32)
+    with pytest.raises(KvwError, match=r"^heldout_audio: .* none is heard in 2, 3 of 3; leave that out$"):
+        encoder.speaker([demo, silence, silence], "heldout_audio")
 
 
 def test_ten_milliseconds_of_speech_have_no_embedding(demo: Wave, encoder: SpeakerEncoder) -> None:
