@@ -72,7 +72,7 @@ class CMA:
                 f"{space.dim}; use strategy=sep_cma, or space=pca"
             )
         self._space, self._rng, self._sigma, self._patience = space, rng, sigma, patience
-        self._predictor, self._screen = predictor, screen if predictor.here else 1
+        self._predictor, self._screen = predictor, screen if screen > 1 and predictor.here else 1
         self._size = population or int(4 + 3 * np.log(space.dim))
         self.best: Candidate | None = None
         self._start(space.origin, self._size)

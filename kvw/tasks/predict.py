@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvw.atlas.predictor import Predictor
-from kvw.atlas.samples import read_samples
+from kvw.atlas.samples import Samples, read_samples
 from kvw.audio.pitch import intonation
 from kvw.config.fitness import FitnessSpec
 from kvw.config.paths import PACKAGE
@@ -43,8 +44,8 @@ class Atlas:
         return self.file is not None or self.path.is_file()
 
     @cached_property
-    def predictor(self) -> Predictor:
-        """For the target.
+    def samples(self) -> Samples:
+        """Of the file.
 
         Raises:
             KvwError: the file is missing, damaged, or of another model or encoder.
@@ -61,10 +62,29 @@ class Atlas:
                 raise KvwError(
                     f"{self.path}: expected an atlas of the {name} {own}; got one of {got}; give another atlas.file="
                 )
+        return samples
+
+    @property
+    def digest(self) -> str:
+        """Of the samples, 16 hex digits.
+
+        Raises:
+            KvwError: as :attr:`samples`.
+        """
+        return hashlib.sha256(self.samples.file()).hexdigest()[:16]
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """For the target.
+
+        Raises:
+            KvwError: as :attr:`samples`; or they are too few.
+        """
+        _, encoder = self.settings.models()
         clips = self.settings.inputs.target.clips
         target = encoder.speaker(clips, "target_audio")
         pitch, _, voiced = intonation(np.concatenate(clips))
-        return Predictor(samples, target, float(pitch) if voiced else None, self.path)
+        return Predictor(self.samples, target, float(pitch) if voiced else None, self.path)
 
     def __call__(self, count: int) -> NDArray[np.float64]:
         """As :class:`kvw.search.strategy.Predictor`."""

@@ -155,6 +155,8 @@ class Prepared:
         own = fingerprint(self.settings.device, self.executor.batch, nodes)
         if digest := model_digest(self.settings.fitness, self.settings.language):
             own["model of fitness.weights.words"] = digest
+        if self.atlas.here:
+            own["atlas"] = self.atlas.digest
         return own | getattr(self.executor, "fingerprint", {})  # of those that evaluate, where that is elsewhere
 
 

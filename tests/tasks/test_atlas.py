@@ -83,6 +83,7 @@ def test_a_table_says_what_it_predicts(atlas, capsys):
         (["language=b"], "expected an atlas of the same language"),
         (["language.short_texts=[Another text.]"], "expected an atlas of the same texts"),
         (["atlas.samples=0"], "atlas.samples: expected 1 or more; got 0"),
+        (["atlas.runs=outputs"], "atlas.runs: expected true or false; got 'outputs'"),
     ],
 )
 def test_an_atlas_of_others_is_left_alone(changed, told, atlas, capsys):
