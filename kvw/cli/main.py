@@ -28,7 +28,7 @@ from kvw.cli.sweep import record, sweeps
 from kvw.config.arguments import MULTIRUN, quoted, with_executor, with_task
 from kvw.config.invocation import Invocation, register
 from kvw.config.nodes import bound
-from kvw.config.paths import CONF, conf_folders, user_plugins
+from kvw.config.paths import CONF, conf_folders, expand_home, user_plugins
 from kvw.config.schema import plain
 from kvw.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_ITEMS_FAILED, KvwError
 from kvw.runtime import signals
@@ -83,6 +83,7 @@ def main(cfg: DictConfig) -> float:
 def invocation_of(cfg: DictConfig) -> Invocation:
     """Everything that a task needs to know of the command line, read from Hydra's globals once."""
     hydra = HydraConfig.get()
+    expand_home(cfg)
     return Invocation(
         cfg,
         choices={str(group): name for group, name in hydra.runtime.choices.items()},

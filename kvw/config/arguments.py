@@ -8,36 +8,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from kvw.config.paths import PATHS, expanded
 from kvw.config.schema import Config
 from kvw.errors import KvwError
 from kvw.text import escape_interpolation, shell
 
-VERBATIM = frozenset(
-    {
-        "target_audio",
-        "target_text",
-        "other_text",
-        "voice_folder",
-        "voices_folder",
-        "output_name",
-        "starting_voice",
-        "test_voice",
-        "atlas.file",
-        "texts_folder",
-        "heldout_audio",
-        "heldout_texts",
-        "other_texts",
-        "fitness.probe_text",
-        "synth.model",
-        "synth.config",
-        "transcriber.model",
-        "task.name",
-        "task.out",
-        "task.csv",
-        "resume",
-        "run",
-    }
-)
+VERBATIM = PATHS | {"target_text", "other_text", "fitness.probe_text", "task.name"}
 """Keys whose values are free text or paths, which Hydra's grammar would take apart."""
 
 LISTS = frozenset({"target_audio", "heldout_audio", "test_voice", "run"})
@@ -45,6 +21,9 @@ LISTS = frozenset({"target_audio", "heldout_audio", "test_voice", "run"})
 
 SHORTCUTS = {"export_bin": "export", "transcribe_many": "transcribe_many", "test_voice": "speak"}
 """KVoiceWalk's arguments that choose a task, where the command line names none."""
+
+FOLDERS = frozenset({"hydra.run.dir", "hydra.sweep.dir"})
+"""Hydra's own paths, in which it fills in the time and the like."""
 
 MULTIRUN = frozenset({"-m", "--multirun"})
 NO = ("false", "no", "off", "0")
@@ -70,6 +49,10 @@ def quoted(arguments: list[str]) -> list[str]:
             value = "true" if not value or value.startswith("--") else value
             raise KvwError(f"{argument.split('=')[0]}: kvw's arguments are key=value; type {key}={shell(value)}")
         key, equals, value = argument.partition("=")
+        if key in FOLDERS:
+            value = expanded(value)
+            ready.append(f"{key}={value if '${' in value else quote(value)}")
+            continue
         grammar = value == "null" or (multirun and re.fullmatch(r"choice\(.*\)", value, re.DOTALL))
         if not equals or key.lstrip("+") not in VERBATIM or grammar:
             ready.append(argument)
@@ -106,7 +89,8 @@ def with_executor(arguments: list[str]) -> list[str]:
     from kvw.runs import folders
     from kvw.runs.reader import Run
 
-    choices = Run(folders.named(given["resume"], Path(given.get("hydra.run.dir", "outputs")))).facts.get("choices")
+    outputs = Path(expanded(given.get("hydra.run.dir", "outputs")))
+    choices = Run(folders.named(expanded(given["resume"]), outputs)).facts.get("choices")
     chosen = choices.get("executor") if isinstance(choices, dict) else None
     # somebody else may have written it, and Hydra reads more in a word than a name
     return [*arguments, f"executor={chosen}"] if re.fullmatch(r"[a-z]\w*", str(chosen)) else arguments

@@ -17,7 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from kvw.config.paths import CONF, UserConf, conf_folders
+from kvw.config.paths import CONF, UserConf, conf_folders, expand_home
 from kvw.config.schema import Config
 
 
@@ -80,6 +80,7 @@ def compose(*overrides: str) -> Invocation:
     outputs = Path(cfg.hydra.run.dir)
     with open_dict(cfg):
         del cfg["hydra"]
+    expand_home(cfg)
     return Invocation(cfg, choices, overrides, outputs, outputs)
 
 

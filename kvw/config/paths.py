@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from kvw.errors import KvwError
+from kvw.text import escape_interpolation
 
 PACKAGE = Path(__file__).parents[1]
 
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
 """``kvw/conf`` in a wheel, the repository's ``conf`` in a checkout."""
 
+PATHS = frozenset(
+    {
+        *("target_audio", "heldout_audio", "heldout_texts", "other_texts", "texts_folder", "voice_folder"),
+        *("voices_folder", "starting_voice", "test_voice", "output_name", "atlas.file", "resume", "run"),
+        *("synth.model", "synth.config", "transcriber.model", "fitness.words_model", "task.out", "task.csv"),
+    }
+)
+"""Keys whose values are paths, or can be."""
+
 DEMO = PACKAGE / "data" / "demo.flac"
 """The target where none is given; ``demo.txt`` has its words."""
+
+
+def expanded(path: str) -> str:
+    """A path with the home folder in the place of a ``~`` at its beginning; a file may be named ``~a.wav``."""
+    return os.path.expanduser(path)  # noqa: PTH111 - Path's own raises an error for such a name
+
+
+def expand_home(cfg: DictConfig) -> None:
+    """Replaces ``~`` at the beginning of every path in ``cfg`` by the home folder, as shells do before most words."""
+    for key in PATHS:
+        value = OmegaConf.select(cfg, key)
+        given = list(value) if isinstance(value, ListConfig) else [value]
+        if any(isinstance(one, str) and one.startswith("~") for one in given):
+            ready = [escape_interpolation(expanded(one)) if isinstance(one, str) else one for one in given]
+            OmegaConf.update(cfg, key, ready if isinstance(value, ListConfig) else ready[0])
 
 
 def conf_folders() -> list[Path]:

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from kvw.cli.main import invoke
 from kvw.config.arguments import quoted, with_task
 from kvw.config.invocation import compose
+from kvw.config.paths import PATHS
 from kvw.config.schema import plain
 
 SENTENCE = (
@@ -72,6 +73,20 @@ def test_text_and_paths_survive_the_whole_composition():
 def test_the_other_spelling_of_the_voice_folder_wins_when_given():
     assert compose(*quoted(["voice_folder=a b"])).cfg.voices_folder == "a b"
     assert compose(*quoted(["voices_folder=c, d"])).cfg.voices_folder == "c, d"
+
+
+def test_a_tilde_is_the_home_folder_in_every_path_and_nowhere_else(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    keys = sorted(PATHS - {"task.out", "task.csv"})
+    given = [*(f"{key}=~/a, ${{b}} c" for key in keys), "target_text=~/a", "hydra.run.dir=~/out, and in"]
+    found = compose(*quoted(given))
+    for key in keys:
+        assert OmegaConf.select(found.cfg, key) == f"{tmp_path}/a, ${{b}} c", key
+    assert found.cfg.target_text == "~/a"
+    assert found.outputs == tmp_path / "out, and in"
+    several = compose(*quoted(["target_audio=[~/a.wav,b/~.wav]"])).cfg
+    assert list(several.target_audio) == [f"{tmp_path}/a.wav", "b/~.wav"]
 
 
 def test_values_of_other_keys_stay_hydras_and_a_sweep_can_choose_among_targets():
