@@ -42,6 +42,8 @@ def explained(error: Exception, arguments: list[str]) -> str:
     message = str(error)
     cause = f"{message}\n{error.__cause__ or ''}"
     if match := re.search(r"Could not find '([^/']+)/([^']*)'", message):
+        if match[1] == "language":
+            return f"language: there is no language {match[2]!r}; {languages(match[2])}"
         names = re.findall(r"^\t([\w-]+)$", message, re.MULTILINE)
         return f"{match[1]}: there is no {match[1]} {match[2]!r}{nearest(match[2], names)}"
     if match := re.search(r"Could not override '([^']+)'", message):
@@ -54,5 +56,28 @@ def explained(error: Exception, arguments: list[str]) -> str:
         r"Value '(.*)' of type '\w+' could not be converted to (\w+)\s+full_key: (\S+)", cause, re.DOTALL
     ):
         return f"{match[3]}: expected {match[2]}; got {match[1]!r}"
+    if match := re.search(r"Ambiguous value for argument '([^=]+)=(.*?)'\n", message, re.DOTALL):
+        return (
+            f"{match[1]}: expected one value; got {match[2]}; python -m kvw -m {match[1]}={match[2]} runs each of them"
+        )
     line = " ".join(message.split("\nSee ")[0].split())
     return f"{line} (the form is key=value; python -m kvw --help lists the keys)"
+
+
+def languages(asked: str) -> str:
+    """Kokoro's languages with their letters, and those that a word or a code such as ``en-us`` may mean."""
+    from kvw.transcription.whisper import CODES
+
+    files = {path.stem: path for folder in conf_folders() for path in sorted(folder.glob("language/*.yaml"))}
+    names = {}
+    for letter, path in files.items():
+        first = path.read_text("utf-8").partition("\n")[0]
+        names[letter] = re.split(r"[.(]", first.removeprefix("#"))[0].strip()
+    word = asked.lower()
+    code = re.split("[-_]", word)[0]
+    meant = [
+        letter for letter, name in names.items() if word in (letter, *name.lower().split()) or code == CODES.get(letter)
+    ]
+    told = ", ".join(f"{letter} {name}" for letter, name in names.items())
+    advice = f"give language={' or '.join(meant)}" if meant else "it speaks no other"
+    return f"Kokoro speaks {told}; {advice}"

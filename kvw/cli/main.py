@@ -130,6 +130,8 @@ def invoke(arguments: list[str]) -> int:
             sys.stdout.write(page(arguments, conf_folders()))
             return 0
         user_plugins()
+        if "--hydra-help" in arguments:  # of Hydra alone, which knows none of kvw's keys
+            arguments = ["--hydra-help"]
         sys.argv = [sys.argv[0], *quoted(with_executor(with_task(arguments)))]
         try:
             with signals.handled():

@@ -38,7 +38,7 @@ def quoted(arguments: list[str]) -> list[str]:
     ``null`` stays null; a key of :data:`LISTS` can be a list ``[a,b]``; in a multirun ``choice(a,b)`` stays Hydra's.
 
     Raises:
-        KvwError: an argument is written ``--key value``, or a text is ``???``.
+        KvwError: an argument is written ``--key value`` or has no key, or a text is ``???``.
     """
     multirun = not MULTIRUN.isdisjoint(arguments)
     ready = []
@@ -49,6 +49,8 @@ def quoted(arguments: list[str]) -> list[str]:
             value = "true" if not value or value.startswith("--") else value
             raise KvwError(f"{argument.split('=')[0]}: kvw's arguments are key=value; type {key}={shell(value)}")
         key, equals, value = argument.partition("=")
+        if equals and not key.strip("+~ "):
+            raise KvwError(f"{argument}: expected key=value; got no key; python -m kvw --help lists the keys")
         if key in FOLDERS:
             value = expanded(value)
             ready.append(f"{key}={value if '${' in value else quote(value)}")

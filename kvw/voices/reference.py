@@ -26,6 +26,9 @@ from kvw.voices.stock import stock_voices
 EmbeddedVoices: TypeAlias = Callable[[], Mapping[str, Voice]]
 """Makes the embedded synthesiser's stock voices, by name; they are in no folder."""
 
+HEAVIEST = 1e9
+"""The largest weight in a blend: far larger ones have no finite sum."""
+
 _WEIGHTED = re.compile(r"(?P<name>.+?)\s*(?:\((?P<weight>[^()]*)\))?", re.DOTALL)
 
 
@@ -109,8 +112,11 @@ def _weighted(term: str, reference: str) -> tuple[str, float]:
     weight = math.nan
     with suppress(ValueError):
         weight = float(match["weight"] or "1") if match else weight
-    if match is None or not 0 < weight < math.inf:
-        raise KvwError(f"{reference}: expected voices as in af_bella(2)+am_adam(1), weights above 0; got {term!r}")
+    if match is None or not 0 < weight <= HEAVIEST:
+        raise KvwError(
+            f"{reference}: expected voices as in af_bella(2)+am_adam(1), weights above 0 and up to {HEAVIEST:g}; got "
+            f"{term!r}"
+        )
     return match["name"], weight
 
 
