@@ -8,6 +8,7 @@ length that was decoded; and FFmpeg believes every claim of a header, so claims 
 from __future__ import annotations
 
 import ctypes
+import logging
 import math
 import os
 import stat
@@ -26,6 +27,8 @@ from kvw.errors import KvwError
 from kvw.text import printable_line
 from kvw.types import SAMPLE_RATE, Wave
 
+log = logging.getLogger(__name__)
+
 MAX_SECONDS = 600.0
 """Longest recording, in seconds: a longer file is refused, and never more than this (58 MB) is held in memory."""
 
@@ -40,6 +43,12 @@ MAX_VALUES = 2**27
 
 SEEK_BYTES = 512
 """Bytes that one seek counts as, for :data:`MAX_PART`: FFmpeg would follow empty chunks for ever."""
+
+SILENCE_RANGE = 1e-3
+"""Largest minus smallest sample, full scale 2: below this (-66 dB) a recording is silent, whatever its offset."""
+
+MOST_TRACKS = 4
+"""Sound tracks of a file that are tried where the first are silent."""
 
 MAX_STREAMS = 128
 """Most streams of a file that FFmpeg looks at."""
@@ -69,7 +78,8 @@ CONVERT = "convert it to WAV or FLAC with an audio editor, or bring another reco
 def decode_file(path: Path) -> Wave:
     """Decodes an audio or video file of any format, rate, sample width and channel count.
 
-    Channels are averaged. A recording that exceeds full scale is scaled down to it.
+    Channels are averaged; of several sound tracks the first that is not silent is heard, which is logged. A recording
+    that exceeds full scale is scaled down to it.
 
     Returns:
         float32 ``(samples,)``, 24 kHz, finite, in [-1, 1], at most :data:`MAX_SECONDS` long, not empty.
@@ -124,14 +134,29 @@ def _decode(path: Path, file: BinaryIO) -> Wave:
     # FFmpeg allocates the tables and pictures that a file claims to have. This limit, by default 2 GiB, is per process.
     with suppress(OSError, AttributeError):
         ctypes.CDLL(av._core.__file__).av_max_alloc(ctypes.c_size_t(MAX_PART))
+    wave, tracks = _track(path, source, 0)
+    if np.ptp(wave) < SILENCE_RANGE:  # screen recorders put the microphone behind the computer's own sound
+        for number in range(1, min(tracks, MOST_TRACKS)):
+            with suppress(KvwError):
+                other, _ = _track(path, source, number)
+                if np.ptp(other) >= SILENCE_RANGE:
+                    log.warning(
+                        "%s: sound track %d of %d is heard; those before it are silent", path, number + 1, tracks
+                    )
+                    return other
+    return wave
+
+
+def _track(path: Path, source: _Source, number: int) -> tuple[Wave, int]:
+    """A sound track of a file, by its number, and how many there are."""
     try:
         with _open(path, source) as container:
-            claimed = _probe(path, container)
+            claimed, tracks = _probe(path, container, number), len(container.streams.audio)
             if claimed:
-                return _collect(path, _blocks(path, container, source, claimed))
-            _probe_packets(path, container, source)
+                return _collect(path, _blocks(path, container, source, number, claimed)), tracks
+            _probe_packets(path, container, source, number)
         with _open(path, source) as container:
-            return _collect(path, _blocks(path, container, source, 0.0))
+            return _collect(path, _blocks(path, container, source, number, 0.0)), tracks
     except (av.error.FFmpegError, ValueError) as error:
         raise refusal(path, f"expected audio; got a file damaged or cut short; {CONVERT}") from error
 
@@ -152,7 +177,7 @@ def _open(path: Path, source: _Source) -> Any:
         ) from error
 
 
-def _probe(path: Path, container: Any) -> float:
+def _probe(path: Path, container: Any, number: int) -> float:
     """Refuses a file that its header shows to be no recording, or too long.
 
     Returns:
@@ -160,7 +185,7 @@ def _probe(path: Path, container: Any) -> float:
     """
     if not container.streams.audio:
         raise refusal(path, f"expected audio; got a {container.format.long_name} file without any; {CONVERT}")
-    codec = container.streams.audio[0].codec_context
+    codec = container.streams.audio[number].codec_context
     if codec is None:
         raise refusal(path, f"expected audio; got a {container.format.long_name} file of an unknown kind; {CONVERT}")
     _check_form(path, codec.sample_rate, codec.layout.nb_channels)
@@ -172,12 +197,12 @@ def _probe(path: Path, container: Any) -> float:
     return claimed
 
 
-def _probe_packets(path: Path, container: Any, source: _Source) -> None:
+def _probe_packets(path: Path, container: Any, source: _Source, number: int) -> None:
     """Refuses a file whose packets are too long together: a tenth of the work of decoding the packets."""
-    audio = container.streams.audio[0]
+    audio = container.streams.audio[number]
     seconds, base = 0.0, float(audio.time_base)
     for packet in _packets(path, container, source):
-        if packet.stream_index == audio.index:
+        if packet.stream is audio:
             seconds += (packet.duration or 0) * base
         if seconds > MAX_SECONDS:
             raise _too_long(path, "more")
@@ -194,16 +219,16 @@ def _packets(path: Path, container: Any, source: _Source) -> Iterator[Any]:
         raise refusal(path, f"expected audio; got {MAX_PART >> 20} MiB without any; {CONVERT}")
 
 
-def _blocks(path: Path, container: Any, source: _Source, claimed: float) -> Iterator[tuple[int, Wave]]:
-    """The decoded blocks of the first audio stream, each with its rate: Hz, mono float32 ``(samples,)``."""
-    audio = container.streams.audio[0]
+def _blocks(path: Path, container: Any, source: _Source, number: int, claimed: float) -> Iterator[tuple[int, Wave]]:
+    """The decoded blocks of a sound track, each with its rate: Hz, mono float32 ``(samples,)``."""
+    audio = container.streams.audio[number]
     reached = heard = audio_end = 0.0
     audio_start = math.inf
     values = 0
     bases: dict[int, float] = {}  # time bases as floats: fractions are slow
     for packet in _packets(path, container, source):
         stamp = packet.dts if packet.pts is None else packet.pts
-        is_audio = packet.stream_index == audio.index
+        is_audio = packet.stream is audio  # the empty packets at the end have the index 0, whosever they are
         if stamp is not None:
             base = bases.get(packet.stream_index) or bases.setdefault(packet.stream_index, float(packet.time_base))
             end = (stamp + (packet.duration or 0)) * base

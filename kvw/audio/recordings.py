@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kvw.audio.decode import decode_file
+from kvw.audio.decode import SILENCE_RANGE, decode_file
 from kvw.audio.refusal import refusal
 from kvw.audio.vad import speech_seconds
 from kvw.text import printable_line
@@ -20,9 +20,6 @@ MIN_HELDOUT_SPEECH_SECONDS = 1.0
 
 MIN_SPLIT_SECONDS = 12.0
 """Seconds: a clip that is no longer than this is not split."""
-
-SILENCE_RANGE = 1e-3
-"""Largest minus smallest sample, full scale 2: below this (-66 dB) a recording is silent, whatever its offset."""
 
 SPLIT_MARGIN = 0.1
 """Fraction of a clip that is searched for a pause, on each side of the wanted cut."""

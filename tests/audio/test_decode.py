@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 from kvw.audio.decode import decode_file
 from kvw.errors import KvwError
 from kvw.types import SAMPLE_RATE
-from tests.support.recordings import BY_PYAV, BY_SOUNDFILE, assert_is_tone, claim_samples, refused, save, speech, tone
+from tests.support.recordings import (
+    BY_PYAV,
+    BY_SOUNDFILE,
+    assert_is_tone,
+    beside,
+    claim_samples,
+    refused,
+    save,
+    speech,
+    tone,
+)
 
 
 @pytest.mark.parametrize("kind", dict.fromkeys([*BY_SOUNDFILE, *BY_PYAV]))
@@ -26,6 +36,32 @@ def test_every_format_comes_back_with_its_length_pitch_and_level(tmp_path: Path,
 @pytest.mark.parametrize("kind", ["m4a", "webm", "mp4", "mp3"])
 def test_stereo_of_lossy_formats_is_mixed_to_mono(tmp_path: Path, kind: str) -> None:
     assert_is_tone(decode_file(save(tmp_path / f"a.{kind}", tone(channels=2), 48_000)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "tracks"),
+    [
+        ("wmv", "wmav2", ["picture", "sound"]),
+        ("wmv", "wmav2", ["sound", "picture"]),
+        ("mka", "libopus", ["sound", "attachment"]),
+    ],
+)
+def test_tracks_beside_the_sound_change_no_sample_of_it(tmp_path: Path, kind: str, codec: str, tracks: list) -> None:
+    wave = tone()[:, 0]
+    alone = decode_file(beside(tmp_path / f"alone.{kind}", wave, 48_000, codec, "sound"))
+    assert_is_tone(alone)
+    assert np.array_equal(decode_file(beside(tmp_path / f"among.{kind}", wave, 48_000, codec, *tracks)), alone)
+
+
+def test_the_first_sound_track_that_is_not_silent_is_heard_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wave, silence = tone()[:, 0], np.zeros(4 * 48_000, np.float32)
+    alone = decode_file(beside(tmp_path / "alone.mka", wave, 48_000, "libopus", "sound"))
+    path = beside(tmp_path / "second.mka", wave, 48_000, "libopus", silence, "sound")
+    assert np.array_equal(decode_file(path), alone)
+    assert "sound track 2 of 2 is heard; those before it are silent" in caplog.text
+    refused(beside(tmp_path / "none.mka", silence, 48_000, "libopus", "sound", "sound"), "silence")
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000])

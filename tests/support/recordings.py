@@ -92,6 +92,43 @@ def save(path: Path, wave: np.ndarray, rate: int, options: dict[str, str] | None
     return path
 
 
+def beside(path: Path, wave: np.ndarray, rate: int, codec: str, *tracks: str | np.ndarray) -> Path:
+    """Writes ``(samples,)`` as one track among others, in their order.
+
+    Args:
+        path: whose suffix says which container.
+        wave: the sound.
+        rate: of all sound.
+        codec: of all sound.
+        tracks: ``sound`` is the wave; ``picture``; ``attachment``; an array is another sound.
+    """
+    with av.open(str(path), "w") as container:
+        sounds, picture = [], None
+        for track in tracks:
+            if isinstance(track, str) and track == "attachment":
+                container.add_attachment("note.txt", "text/plain", b"notes\n")
+            elif isinstance(track, str) and track == "picture":
+                picture = container.add_stream("wmv2", rate=10)
+                picture.width = picture.height = 64
+                picture.pix_fmt = "yuv420p"
+            else:
+                sounds.append((container.add_stream(codec, rate=rate, layout="mono"), track))
+                sounds[-1][0].bit_rate = 96_000
+        container.start_encoding()
+        if picture:
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")))
+            container.mux(picture.encode(None))
+        for stream, track in sounds:
+            own = wave if isinstance(track, str) else track
+            frame = av.AudioFrame.from_ndarray(own[None].astype(np.float32), format="fltp", layout="mono")
+            frame.sample_rate = rate
+            resampler = av.AudioResampler(stream.format, "mono", rate, frame_size=stream.frame_size or 1024)
+            for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+                container.mux(stream.encode(piece))
+            container.mux(stream.encode(None))
+    return path
+
+
 def halve(path: Path) -> Path:
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
