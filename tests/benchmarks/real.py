@@ -43,7 +43,7 @@ CHANGES = {
     "sigma 0.6": ["stages.search.strategy.sigma=0.6"],
     "no screen": ["stages.search.strategy.screen=1"],
     "no words": ["fitness.weights.words=0", "fitness.gates.words.tolerance=1"],
-    "near prior": ["fitness.weights.prior=0.3", "fitness.prior_limit=1.3"],
+    "far prior": ["fitness.weights.prior=0.05", "fitness.prior_limit=2"],
     "60 characters": ["fitness.most_characters=60"],
     "five texts": ["fitness.more_texts=3"],
 }
