@@ -131,7 +131,8 @@ def check_numbers(cfg: DictConfig, problems: Problems) -> None:
         problems.expect(value is None or value >= 1, f"{key}: expected 1 or more; got {value}")
     count = cfg.atlas.samples
     problems.expect(type(count) is int and count >= 1, f"atlas.samples: expected 1 or more; got {count}")
-    problems.expect(type(cfg.atlas.runs) is bool, f"atlas.runs: expected true or false; got {cfg.atlas.runs!r:.40}")
+    runs = cfg.atlas.get("runs", False)  # which the record of an older run lacks
+    problems.expect(type(runs) is bool, f"atlas.runs: expected true or false; got {runs!r:.40}")
     problems.expect(0 <= cfg.seed < 2**32, f"seed: expected a number from 0 to {2**32 - 1}; got {cfg.seed}")
     finite = cfg.minutes is None or 0 < cfg.minutes < math.inf
     problems.expect(finite, f"minutes: expected a number above 0; got {cfg.minutes}")
