@@ -156,7 +156,7 @@ def run(cell: Cell) -> dict[str, Any]:
         budget=Budget(cell.evaluations),
         population_limit=cfg.population_limit,
         shortlist=cfg.shortlist,
-        likeness=atlas.likeness,
+        likeness=atlas.of_bank,
         start_voices=cfg.start_voices,
         observers=[track],
     )
