@@ -44,6 +44,12 @@ def mean_voice(voices: Sequence[Voice]) -> Voice:
     return mean
 
 
+def mean_row(voice: Voice) -> NDArray[np.float64]:
+    """The mean of a voice's rows, float64 ``(256,)``: what is common to texts of every length."""
+    row: NDArray[np.float64] = voice[:, 0].mean(axis=0, dtype=np.float64)
+    return row
+
+
 def mean_embedding(embeddings: Sequence[Embedding]) -> Embedding:
     """The unit vector along the mean of embeddings; a single embedding is returned unchanged, to the last bit."""
     if len(embeddings) == 1:

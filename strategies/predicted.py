@@ -6,6 +6,7 @@ import numpy as np
 
 from kvw import Candidate, Finished, Space
 from kvw.search.strategy import Predictor
+from kvw.types import mean_row
 
 
 class Predicted:
@@ -39,7 +40,7 @@ class Predicted:
             self.total = 0
             raise Finished("there is no atlas of this model")
         base = self._space.decode(self._space.origin)
-        row = base[:, 0].mean(axis=0, dtype=np.float64)
+        row = mean_row(base)
         styles = self._predictor(self._count)
         return [Candidate(self._space.encode(base + (style - row).astype(np.float32))) for style in styles]
 

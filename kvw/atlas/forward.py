@@ -107,14 +107,14 @@ class Forward:
         covariance = self._kernel(self._points, self._points)
         covariance += self._kernel.text * (texts[:, None] == texts)
         covariance[np.diag_indices(len(styles))] += self._kernel.noise
-        self._weights = np.zeros_like(heard)
+        self._factor = scipy.linalg.cho_factor(covariance, lower=True)
+        away = heard - self._mean
+        self._weights = scipy.linalg.cho_solve(self._factor, np.nan_to_num(away))
         known = np.isfinite(delivery).all(axis=1)
-        if not known.all():
-            some = scipy.linalg.cho_factor(covariance[np.ix_(known, known)], lower=True, overwrite_a=True)
-            self._weights[known] = scipy.linalg.cho_solve(some, (heard - self._mean)[known])
-        self._factor = scipy.linalg.cho_factor(covariance, lower=True, overwrite_a=True)
-        width = EMBEDDING_WIDTH if not known.all() else heard.shape[1]
-        self._weights[:, :width] = scipy.linalg.cho_solve(self._factor, (heard - self._mean)[:, :width])
+        if not known.all():  # pitch and pace by the samples alone that have them
+            some = scipy.linalg.cho_factor(covariance[np.ix_(known, known)], lower=True)
+            self._weights[:, EMBEDDING_WIDTH:] = 0
+            self._weights[known, EMBEDDING_WIDTH:] = scipy.linalg.cho_solve(some, away[known, EMBEDDING_WIDTH:])
 
     def __call__(self, styles: Array) -> Expected:
         """What is expected of ``(n, 256)`` styles."""

@@ -135,16 +135,20 @@ def _decode(path: Path, file: BinaryIO) -> Wave:
     with suppress(OSError, AttributeError):
         ctypes.CDLL(av._core.__file__).av_max_alloc(ctypes.c_size_t(MAX_PART))
     wave, tracks = _track(path, source, 0)
-    if np.ptp(wave) < SILENCE_RANGE:  # screen recorders put the microphone behind the computer's own sound
-        for number in range(1, min(tracks, MOST_TRACKS)):
-            with suppress(KvwError):
-                other, _ = _track(path, source, number)
-                if np.ptp(other) >= SILENCE_RANGE:
-                    log.warning(
-                        "%s: sound track %d of %d is heard; those before it are silent", path, number + 1, tracks
-                    )
-                    return other
+    if not is_silent(wave):
+        return wave
+    for number in range(1, min(tracks, MOST_TRACKS)):  # screen recorders put the microphone behind another track
+        with suppress(KvwError):
+            other, _ = _track(path, source, number)
+            if not is_silent(other):
+                log.warning("%s: sound track %d of %d is heard; those before it are silent", path, number + 1, tracks)
+                return other
     return wave
+
+
+def is_silent(wave: Wave) -> bool:
+    """Whether a wave, not empty, never moves further than :data:`SILENCE_RANGE`."""
+    return float(np.ptp(wave)) < SILENCE_RANGE
 
 
 def _track(path: Path, source: _Source, number: int) -> tuple[Wave, int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kvw.audio.decode import SILENCE_RANGE, decode_file
+from kvw.audio.decode import decode_file, is_silent
 from kvw.audio.refusal import refusal
 from kvw.audio.vad import speech_seconds
 from kvw.text import printable_line
@@ -47,7 +47,7 @@ def read_recording(path: Path) -> Wave:
         KvwError: as :func:`kvw.audio.decode.decode_file`; or the recording is silent, or has too little speech.
     """
     wave = decode_file(path)
-    if float(np.ptp(wave)) < SILENCE_RANGE:
+    if is_silent(wave):
         raise refusal(path, "expected speech; got silence; check the recording's level and its channels")
     speech = speech_seconds(wave)
     if speech < MIN_SPEECH_SECONDS:

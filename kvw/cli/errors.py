@@ -7,6 +7,7 @@ import re
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from kvw.cli.help import gathered, summary
 from kvw.config.arguments import with_executor, with_task
 from kvw.config.invocation import Invocation, compose, keys
 from kvw.config.paths import conf_folders
@@ -68,11 +69,8 @@ def languages(asked: str) -> str:
     """Kokoro's languages with their letters, and those that a word or a code such as ``en-us`` may mean."""
     from kvw.transcription.whisper import CODES
 
-    files = {path.stem: path for folder in conf_folders() for path in sorted(folder.glob("language/*.yaml"))}
-    names = {}
-    for letter, path in files.items():
-        first = path.read_text("utf-8").partition("\n")[0]
-        names[letter] = re.split(r"[.(]", first.removeprefix("#"))[0].strip()
+    files = gathered(conf_folders())["language"]
+    names = {letter: summary(path).partition(".")[0] for letter, path in sorted(files.items())}
     word = asked.lower()
     code = re.split("[-_]", word)[0]
     meant = [

@@ -74,8 +74,10 @@ class SpeakerEncoder:
         """The embedding of a speaker: the mean of those of one or more recordings.
 
         Raises:
-            KvwError: no speech is heard in some of them, which it numbers; it begins with ``key``.
+            KvwError: there is no recording, or no speech is heard in some, which it numbers; it begins with ``key``.
         """
+        if not recordings:
+            raise KvwError(f"{key}: expected a recording; got none")
         heard = self(recordings)
         silent = [str(number) for number, embedding in enumerate(heard, start=1) if embedding is None]
         if silent:

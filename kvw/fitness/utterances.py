@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from kvw.evaluation import Utterance
 from kvw.speech.synthesizer import Script
 
-Row = NDArray[np.float32]
-
 
 class DictCache(dict[str, Utterance]):
     """A :class:`kvw.evaluation.UtteranceCache` in memory."""
@@ -26,7 +24,7 @@ class DictCache(dict[str, Utterance]):
         self.update(utterances)
 
 
-def utterance_key(rows: Sequence[Row], script: Script, seed: int, identity_on_device: str) -> str:
+def utterance_key(rows: Sequence[NDArray[np.float32]], script: Script, seed: int, identity_on_device: str) -> str:
     """What an utterance depends on, as 64 hex digits: equal keys, equal audio.
 
     Args:

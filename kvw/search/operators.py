@@ -16,7 +16,7 @@ from deap import tools
 from kvw.search.candidate import Candidate
 from kvw.search.strategy import Predictor, deap_random
 from kvw.spaces.base import TIMBRE, Space
-from kvw.types import Genome
+from kvw.types import Genome, mean_row
 
 
 def one_of(what: str, name: str, names: Iterable[str]) -> None:
@@ -223,5 +223,5 @@ def replace_worst(population: list[Candidate], newcomer: Candidate) -> None:
 
 def likeliest(drawn: Sequence[Candidate], count: int, space: Space, predictor: Predictor) -> list[Candidate]:
     """Of candidates the ``count`` that an atlas expects to be most like the target, the likeliest first."""
-    styles = np.array([space.decode(one.genome)[:, 0].mean(axis=0, dtype=np.float64) for one in drawn])
+    styles = np.array([mean_row(space.decode(one.genome)) for one in drawn])
     return [drawn[number] for number in np.argsort(-predictor.likeness(styles), kind="stable")[:count]]

@@ -34,7 +34,7 @@ from kvw.tasks.atlas_of_runs import with_runs
 from kvw.tasks.bank import load_bank_of
 from kvw.tasks.prepare import synth_node
 from kvw.text import aligned, duration
-from kvw.types import Voice, mean_voice
+from kvw.types import Voice, mean_row, mean_voice
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Sampling:
         self.listener, self._scripts, self._executor = sampler.listener, sampler.scripts, executor
         self._stock = [bank[name] for name in sorted(bank)]
         self.mean = mean_voice(self._stock)
-        rows = np.array([voice[:, 0].mean(axis=0, dtype=np.float64) for voice in self._stock])
+        rows = np.array([mean_row(voice) for voice in self._stock])
         self._design = Design(rows, spec.seed)
         synthesizer, encoder = self.listener.synthesizer, self.listener.encoder
         digest = hashlib.sha256(rows.astype("<f4").tobytes()).hexdigest()
@@ -143,7 +143,7 @@ class Sampling:
             script = self._scripts[text]
             utterance = cache.get(self.listener.key(voice, script))
             if utterance and not utterance.status and utterance.statistics is not None:
-                found["styles"].append(voice[:, 0].mean(axis=0, dtype=np.float64))
+                found["styles"].append(mean_row(voice))
                 found["embeddings"].append(utterance.embedding)
                 found["spoken"].append(text)
                 found["stock"].append(number)

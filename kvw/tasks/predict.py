@@ -17,7 +17,7 @@ from kvw.audio.pitch import intonation
 from kvw.config.fitness import FitnessSpec
 from kvw.config.paths import PACKAGE
 from kvw.errors import KvwError
-from kvw.types import Voice
+from kvw.types import Voice, mean_row
 
 
 @dataclass(frozen=True)
@@ -102,5 +102,5 @@ class Atlas:
         """
         if not self.here:
             return None
-        rows = np.array([voice[:, 0].mean(axis=0, dtype=np.float64) for voice in bank.values()])
+        rows = np.array([mean_row(voice) for voice in bank.values()])
         return dict(zip(bank, self.likeness(rows).tolist(), strict=True))

@@ -179,6 +179,19 @@ def test_settings_that_make_no_sense_are_refused(settings, message, speech, enco
         HybridFitness(**{**given, **SHORT, "weights": WEIGHTS, "gates": {}, **settings})
 
 
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ([np.zeros(SAMPLE_RATE * 5, np.float32)], "target_audio: .* none is heard in 1 of 1"),
+        ([], "target_audio: .*none"),
+    ],
+)
+def test_a_target_without_speech_is_refused(target, message, speech, encoder):
+    with pytest.raises(KvwError, match=message):
+        given = {"synthesizer": Recorded([speech], speech), "encoder": encoder, "target": target, "seed": 0}
+        HybridFitness(**given, **SHORT, weights=WEIGHTS, gates={})
+
+
 def test_of_long_texts_the_first_sentences_are_spoken_where_that_is_wanted(embedded, encoder, demo):
     texts = {
         "target_text": "The ships are at sea. They sail home.",

@@ -73,16 +73,11 @@ def save(path: Path, wave: np.ndarray, rate: int, options: dict[str, str] | None
     with av.open(str(path), "w", format=form, options=options or {}) as container:
         layout = "mono" if wave.ndim == 1 or wave.shape[1] == 1 else "stereo"
         sound = container.add_stream(codec, rate=rate, layout=layout)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(np.atleast_2d(wave.T)), format="fltp", layout=layout)
-        frame.sample_rate = rate
         picture = container.add_stream("mpeg4", rate=10) if video_seconds else None
         if picture:
             picture.width = picture.height = 64
             picture.pix_fmt = "yuv420p"
-        resampler = av.AudioResampler(sound.format, layout, rate, frame_size=sound.frame_size or 1024)
-        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
-            container.mux(sound.encode(piece))
-        container.mux(sound.encode(None))
+        mux_sound(container, sound, wave, rate, layout)
         if picture:
             for number in range(10 * video_seconds):
                 image = av.VideoFrame.from_ndarray(np.full((64, 64, 3), number, np.uint8), format="rgb24")
@@ -90,6 +85,17 @@ def save(path: Path, wave: np.ndarray, rate: int, options: dict[str, str] | None
                 container.mux(picture.encode(image))
             container.mux(picture.encode(None))
     return path
+
+
+def mux_sound(container, stream, wave: np.ndarray, rate: int, layout: str) -> None:
+    """Encodes ``(samples, channels)`` or ``(samples,)`` as a whole stream of a container."""
+    samples = np.ascontiguousarray(np.atleast_2d(wave.T), np.float32)
+    frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
+    frame.sample_rate = rate
+    resampler = av.AudioResampler(stream.format, layout, rate, frame_size=stream.frame_size or 1024)
+    for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+        container.mux(stream.encode(piece))
+    container.mux(stream.encode(None))
 
 
 def beside(path: Path, wave: np.ndarray, rate: int, codec: str, *tracks: str | np.ndarray) -> Path:
@@ -119,13 +125,7 @@ def beside(path: Path, wave: np.ndarray, rate: int, codec: str, *tracks: str | n
             container.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")))
             container.mux(picture.encode(None))
         for stream, track in sounds:
-            own = wave if isinstance(track, str) else track
-            frame = av.AudioFrame.from_ndarray(own[None].astype(np.float32), format="fltp", layout="mono")
-            frame.sample_rate = rate
-            resampler = av.AudioResampler(stream.format, "mono", rate, frame_size=stream.frame_size or 1024)
-            for piece in [*resampler.resample(frame), *resampler.resample(None)]:
-                container.mux(stream.encode(piece))
-            container.mux(stream.encode(None))
+            mux_sound(container, stream, wave if isinstance(track, str) else track, rate, "mono")
     return path
 
 
