@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kvw.config.arguments import quote
 from kvw.errors import KvwError
 from kvw.runs import folders
 from kvw.runtime.files import write_whole
@@ -97,7 +96,7 @@ class Job:
         own += [f"target_text={self.folder / WORDS_FILE}"] if (self.folder / WORDS_FILE).exists() else []
         own += [f"minutes={self.minutes:g}"] if self.minutes else []
         own += [f"step_limit={self.candidates:.0f}"] if self.candidates else []
-        return [*given, *own, f"hydra.run.dir={quote(str(self.folder))}"]
+        return [*given, *own, f"hydra.run.dir={self.folder}"]
 
     @property
     def number(self) -> int:

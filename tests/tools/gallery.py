@@ -17,7 +17,6 @@ import numpy as np
 
 from kvw.audio.pitch import contour
 from kvw.cli.main import invoke
-from kvw.config.arguments import quote
 from kvw.config.fitness import FitnessSpec
 from kvw.config.inputs import restored_inputs
 from kvw.fitness.heldout import HeldOut
@@ -87,7 +86,7 @@ def searched(folder: Path, arguments: Sequence[str]) -> Run:
     begun = [Run(path) for path in folders.below(folder)]
     if begun and begun[0].status == "done":
         return begun[0]
-    given = [f"resume={begun[0].folder}"] if begun else [*arguments, f"hydra.run.dir={quote(str(folder))}"]
+    given = [f"resume={begun[0].folder}"] if begun else [*arguments, f"hydra.run.dir={folder}"]
     if status := invoke(given):
         sys.exit(status)
     return Run(folders.below(folder)[0])

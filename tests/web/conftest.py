@@ -3,7 +3,7 @@
 import pytest
 
 from kvw.cli.main import invoke
-from kvw.config.arguments import quote, quoted
+from kvw.config.arguments import quoted
 from kvw.config.invocation import compose
 from kvw.voices.files import save_voice
 from kvw.web.files import Files
@@ -23,7 +23,7 @@ def outputs(tmp_path_factory, bank):
     settings = {**SHORT, "voice_folder": here / "bank", "heldout_texts": here / "heldout.txt", "synth": "embedded"}
     settings |= {"step_limit": 12, "space": "coherent", "executor.scorers": 0, "judges": "none"}
     arguments = [f"{key}={value}" for key, value in settings.items()]
-    assert invoke([*arguments, f"hydra.run.dir={quote(str(here / 'outputs'))}"]) == 0
+    assert invoke([*arguments, f"hydra.run.dir={here / 'outputs'}"]) == 0
     return here / "outputs"
 
 
