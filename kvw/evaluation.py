@@ -20,13 +20,16 @@ class Evaluation:
     """What the fitness found out about one voice.
 
     Attributes:
-        status: ``complete``; ``stopped`` (a gate ended it early); else the name of a failure, such as ``silent``.
+        status: ``complete``; ``stopped`` (a gate ended it early); ``gradient`` (nothing but a gradient was asked for);
+            else the name of a failure, such as ``silent``.
         score: [0, 100]; 0 unless complete.
         target_similarity: cosine to the target speaker, in [0, 1]; -1 where the evaluation failed.
         parts: every stage's similarity that was reached, by the stage's name, each in [0, 1].
-        synthesised: seconds of audio that were synthesised for it.
+        synthesised: seconds of audio that were synthesised for it; a gradient counts as the audio that could have been
+            evaluated in its time.
         stage: the stage that stopped or failed it; empty when complete.
         detail: what went wrong, for a failure.
+        gradient: float32 ``(256,)``, what a :class:`Pullback` asks for; None for an evaluation.
     """
 
     status: str
@@ -36,6 +39,7 @@ class Evaluation:
     synthesised: float = 0.0
     stage: str = ""
     detail: str = ""
+    gradient: NDArray[np.float32] | None = field(default=None, compare=False)
 
     @property
     def complete(self) -> bool:
@@ -45,7 +49,25 @@ class Evaluation:
     @property
     def failed(self) -> bool:
         """Whether it could not be scored (as opposed to: was stopped, because it scored badly)."""
-        return self.status not in ("complete", "stopped")
+        return self.status not in ("complete", "stopped", "gradient")
+
+
+@dataclass(frozen=True)
+class Pullback:
+    """Asks for a gradient in place of an evaluation. Plain data: it travels to workers.
+
+    The voice speaks one short text, and its speaker embedding is differentiated along a cotangent by an offset that
+    moves all rows of the voice together.
+
+    Attributes:
+        text: which of the short texts, from 0.
+        seed: of the noise, 0 or more.
+        cotangent: on the embedding, 256 numbers: the gradient is that of their inner product with the embedding.
+    """
+
+    text: int
+    seed: int
+    cotangent: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -58,12 +80,14 @@ class Gate:
         stock: the same of the best stock voice, which is the same for every candidate of a search: what no candidate
             may lose, however slowly its references lose it.
         only: run this stage alone, and stop; ``target`` is for ranking. None runs all.
+        pullback: measure this gradient, and no stage; None for an evaluation.
     """
 
     score: float = 0.0
     parts: Mapping[str, float] = field(default_factory=dict)
     only: str | None = None
     stock: Mapping[str, float] = field(default_factory=dict)
+    pullback: Pullback | None = None
 
 
 OPEN = Gate()
@@ -105,6 +129,7 @@ class Utterance:
         statistics: acoustic ones, float64 ``(n,)`` (see :mod:`kvw.fitness.acoustics`); None where nobody has measured
             them.
         transcript: the words that Whisper hears; None where nobody has asked it.
+        gradient: float32 ``(256,)``, of a :class:`Pullback`; None of an ordinary utterance.
     """
 
     seconds: float
@@ -113,6 +138,7 @@ class Utterance:
     embedding: Embedding | None = None
     statistics: NDArray[np.float64] | None = None
     transcript: str | None = None
+    gradient: NDArray[np.float32] | None = None
 
 
 class UtteranceCache(Protocol):

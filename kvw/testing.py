@@ -33,7 +33,7 @@ from kvw.search.stage import SearchStage
 from kvw.search.state import freeze, load_state_dict, state_dict, thaw
 from kvw.search.strategy import Finished
 from kvw.spaces.base import VOICE_STD
-from kvw.types import STYLE_WIDTH, VOICE_SHAPE, Voice, mean_voice
+from kvw.types import EMBEDDING_WIDTH, STYLE_WIDTH, VOICE_SHAPE, Voice, mean_voice
 
 GENERATIONS = 6
 """Of a rehearsal."""
@@ -66,7 +66,8 @@ def check_strategy(name: str, space: str | None = None) -> None:
     user_plugins()
     cfg = composed(f"strategy={name}", *([f"space={space}"] if space else [])).cfg
     node = {"strategy": plain(cfg.strategy), "space": plain(cfg.space)}
-    stage = make_stage(name, with_members(node, node["space"] if space else None), "", predictor=Oracle())
+    known = with_members(node, node["space"] if space else None)
+    stage = make_stage(name, known, "", predictor=Oracle(), gradients=Oracle())
     rehearse(name, stage, failing=FAILING, generations=GENERATIONS)
     rehearse(name, stage, failing=0, generations=2)
 
@@ -116,9 +117,11 @@ def rehearse(name: str, stage: SearchStage, failing: int, generations: int) -> N
 
 
 class Oracle:
-    """A :class:`kvw.search.strategy.Predictor` that draws."""
+    """A :class:`kvw.search.strategy.Predictor` that draws, and a :class:`kvw.search.strategy.Gradients`."""
 
     here = True
+    target = np.full(EMBEDDING_WIDTH, EMBEDDING_WIDTH**-0.5, np.float32)
+    texts = 3
 
     def __call__(self, count: int) -> NDArray[np.float64]:
         """Mean rows in the place of an atlas's: ``(count, 256)``."""
@@ -152,6 +155,12 @@ class Rehearsal:
         parts = {"target": 1 / (1 + distance), "self": 1 / (1 + distance / 4), "feature": 0.5}
         return Evaluation("complete", 100 * parts["target"], parts["target"], parts, 10.0)
 
+    def climb(self, voice: Voice) -> Evaluation:
+        """A gradient: the way to the goal."""
+        way = (self.goal - voice.mean(axis=0, dtype=np.float64)).ravel()
+        similarity = self.hear(voice).target_similarity
+        return Evaluation("gradient", 0.0, similarity, {"target": similarity}, 6.0, gradient=way.astype(np.float32))
+
     def generate(self) -> list[Candidate]:
         """The next generation; empty when the strategy is finished."""
         try:
@@ -164,10 +173,11 @@ class Rehearsal:
         """Evaluates: one generation fails whole; of each other one every fourth is stopped and every seventh fails."""
         evaluations = []
         for number, candidate in enumerate(population, start=1):
-            seen = self.hear(self.space.decode(candidate.genome))
+            voice = self.space.decode(candidate.genome)
+            seen = self.climb(voice) if candidate.pullback else self.hear(voice)
             if number % 7 == 0 or self.generation == self.failing:
                 seen = Evaluation("silent", stage="target", detail="as rehearsed")
-            elif number % 4 == 0:
+            elif number % 4 == 0 and not candidate.pullback:
                 seen = Evaluation("stopped", 0.0, seen.target_similarity, {"target": seen.target_similarity}, 5.0)
             candidate.evaluate(seen)
             evaluations.append(seen)

@@ -21,7 +21,7 @@ from kvw.fitness.sampler import Sampler
 from kvw.fitness.speaker import SpeakerEncoder
 from kvw.speech.synthesizer import Script, Synthesizer
 from kvw.transcription.whisper import MISSING, find_model, word_listener
-from kvw.types import Voice
+from kvw.types import Embedding, Voice
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,15 @@ class FitnessSpec:
         """The same fitness on another torch device."""
         return replace(self, device=device)
 
+    def target(self) -> Embedding:
+        """The target's embedding.
+
+        Raises:
+            KvwError: no speech is heard in one of its recordings.
+        """
+        _, encoder = self.models()
+        return encoder.speaker(self.inputs.target.clips, "target_audio")
+
     def scripts(self) -> tuple[Script, ...]:
         """The texts that voices are scored on, first the target text."""
         return self().scripts
@@ -76,6 +85,7 @@ class FitnessSpec:
             target_text=self.inputs.target_text,
             other_text=self.inputs.other_text,
             further_texts=self.inputs.other_texts,
+            short_texts=self.inputs.short_texts,
             prior=self.prior,
             language=self.language,
             seed=self.seed,

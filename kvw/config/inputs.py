@@ -17,8 +17,12 @@ from kvw.config.problems import Problems
 from kvw.errors import KvwError
 from kvw.runtime.filenames import safe_stem
 from kvw.speech import select
+from kvw.speech.segmentation import opening
 from kvw.types import Voice
 from kvw.voices.reference import NamedVoice, resolve
+
+SHORT = 40
+"""Characters of a text that is spoken in about two seconds."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Inputs:
         other_text: the text that self similarity compares the target text with.
         heldout_texts: texts to judge by.
         other_texts: further texts, of which a fitness may score some.
+        short_texts: texts of about two seconds, on which gradients are measured.
         notes: what the user should know.
         starting_voice: where the search starts; None for a mean of stock voices.
         starting_synthesizer: the synthesiser that the starting voice belongs to.
@@ -42,6 +47,7 @@ class Inputs:
     other_text: str
     heldout_texts: list[str]
     other_texts: list[str]
+    short_texts: list[str]
     notes: list[str] = field(default_factory=list)
     starting_voice: Voice | None = None
     starting_synthesizer: str = ""
@@ -121,7 +127,7 @@ def read_inputs(cfg: DictConfig, known: Target | None = None) -> Inputs:
     problems.raise_any()
     notes += recordings.notes
     begun = (start.voice, start.synthesizer, start.bases) if start else ()
-    return Inputs(recordings, target_text, other_text, heldout_texts, other_texts, notes, *begun)
+    return Inputs(recordings, target_text, other_text, heldout_texts, other_texts, short_texts(cfg), notes, *begun)
 
 
 def check_numbers(cfg: DictConfig, problems: Problems) -> None:
@@ -180,6 +186,13 @@ def texts_of_key(cfg: DictConfig, key: str) -> list[str]:
         KvwError: there are none, or the file can't be read.
     """
     return read_lines(Path(cfg[key]), key) if cfg[key] else list(cfg.language[key])
+
+
+def short_texts(cfg: DictConfig) -> list[str]:
+    """The short texts of the config's language: its own, else the beginnings of others; never of a held-out one."""
+    language = cfg.language
+    own = language.get("short_texts")
+    return list(own or [opening(text, SHORT) for text in (language.target_text, *language.other_texts)])
 
 
 def read_text(path: Path, key: str) -> str:

@@ -152,5 +152,5 @@ def make_stage(name: str, node: dict[str, Any], where: str, **runtime: Any) -> S
             make_stage(label, member, f"{where}strategy.members.{label}.", **runtime)
             for label, member in members.items()
         ]
-        return Archipelago(name, Union, make, limit, own)
+        return Archipelago(name, Union, make, limit, members=own)
     return SearchStage(name, maker(node["space"], f"{where}space"), make, limit)

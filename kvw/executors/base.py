@@ -13,17 +13,36 @@ from kvw.evaluation import Evaluation, Gate, Utterance, UtteranceCache
 from kvw.fitness.hybrid import HybridFitness
 from kvw.fitness.listener import Listener
 from kvw.fitness.utterances import DictCache
-from kvw.speech.synthesizer import Script
 from kvw.types import Voice
 
 
 def known_utterances(
-    cache: UtteranceCache | None, listener: Listener, scripts: Sequence[Script], voices: Sequence[Voice]
+    cache: UtteranceCache | None,
+    listener: Listener,
+    fitness: HybridFitness,
+    voices: Sequence[Voice],
+    gates: Sequence[Gate],
 ) -> dict[str, Utterance]:
-    """The utterances of ``voices`` speaking ``scripts`` that ``cache`` has, by key, to be sent to a worker."""
+    """The utterances that ``cache`` has of those that an evaluation needs, by key, to be sent to a worker.
+
+    Args:
+        cache: of the driver.
+        listener: makes the keys, on the worker's device.
+        fitness: knows the texts.
+        voices: to be evaluated.
+        gates: one for each.
+    """
     if cache is None:
         return {}
-    keys = [listener.key(voice, script) for voice in voices for script in scripts]
+    keys = [
+        listener.key(voice, *spoken)
+        for voice, gate in zip(voices, gates, strict=True)
+        for spoken in (
+            [(fitness.short_scripts[gate.pullback.text], gate.pullback)]
+            if gate.pullback
+            else [(script,) for script in fitness.scripts]
+        )
+    ]
     return {key: known for key in keys if (known := cache.get(key))}
 
 

@@ -146,7 +146,7 @@ class ProcessExecutor:
             KvwError: as :class:`kvw.executors.scheduler.Scheduler`.
         """
         jobs: list[Job] = [
-            (voice, own, known_utterances(cache, self._own.listener, self._own.scripts, [voice]))
+            (voice, own, known_utterances(cache, self._own.listener, self._own, [voice], [own]))
             for voice, own in zip(voices, gates_for(gate, len(voices)), strict=True)
         ]
         return self._scheduler(jobs, cache.put if cache is not None else None)

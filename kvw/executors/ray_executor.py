@@ -202,8 +202,9 @@ class RayExecutor:
             self._listener = copy.copy(self._own.listener)
             self._listener.identity_on_device = f"{self._own.listener.synthesizer.identity} {device}"
             whole = type(self._own) is not HybridFitness or "prior" in self._own.weights
-            heard = {segment.row for script in self._own.scripts for segment in script.segments}
-            self._rows = list(range(MAX_PHONEMES)) if whole else sorted(heard)
+            spoken = () if whole else (*self._own.scripts, *self._own.short_scripts)
+            heard = {segment.row for script in spoken for segment in script.segments}
+            self._rows = sorted(heard) or list(range(MAX_PHONEMES))
             beside = need.cpus // threads - 1
             given = (ray.put(fitness), threads, beside, self._listener.identity_on_device, self._rows)
             alike = device == "cpu" and self._listener.identity_on_device == self._own.listener.identity_on_device
@@ -243,8 +244,8 @@ class RayExecutor:
         for rows, voice in zip(heard, voices, strict=True):
             if not np.isfinite(voice).all():  # the voice has to fail even where its bad numbers are in rows unheard
                 rows[:] = np.nan
-        known = known_utterances(jobs[0][2], self._listener, self._own.scripts, voices)
-        return heard, [gate for _, gate, _ in jobs], known
+        gates = [gate for _, gate, _ in jobs]
+        return heard, gates, known_utterances(jobs[0][2], self._listener, self._own, voices, gates)
 
     def _here(self, job: tuple[Voice, Gate, UtteranceCache | None]) -> Evaluation:
         """Evaluates one candidate in this process."""

@@ -19,6 +19,7 @@ from kvw.errors import KvwError
 from kvw.evaluation import OPEN, Evaluation, Gate, UtteranceCache, gates_for
 from kvw.fitness import acoustics
 from kvw.fitness.bank_distance import BankDistance
+from kvw.fitness.gradient import Gradient
 from kvw.fitness.listener import Listener
 from kvw.fitness.rules import Rule
 from kvw.fitness.speaker import SpeakerEncoder
@@ -50,8 +51,8 @@ class HybridFitness:
 
     ``prior`` keeps a voice near the bank, without speech; ``probe`` is the target similarity of a short text, a cheap
     look before ``target``; ``self`` is the voice's stability over the other texts; ``others`` is the target similarity
-    over those, so that ``target`` and ``others`` together average it over all texts; ``words`` is the share of the
-    target text's words that Whisper hears right; ``feature`` is acoustic.
+    over those, so that ``target`` and ``others`` together average it over all texts; ``words`` is the share of all
+    texts' words that Whisper hears right; ``feature`` is acoustic.
 
     Args:
         synthesizer: what speaks.
@@ -76,11 +77,13 @@ class HybridFitness:
         words_model: the Whisper of the stage ``words``: a size, which has to be on this machine, or a converted model's
             folder.
         language: Kokoro's letter for the language of the texts.
+        short_texts: those that gradients are measured on.
 
     Attributes:
         listener: what speaks and hears.
         measures: the functions of a wave that its scorers are asked for.
-        scripts: every text that is spoken: the target text, the other ones, the probe's.
+        scripts: every text that is scored: the target text, the other ones, the probe's.
+        short_scripts: the short texts.
 
     Raises:
         ValueError: weights or gates are missing, unknown, negative or all zero; the formula has an unknown name; there
@@ -110,6 +113,7 @@ class HybridFitness:
         prior: BankDistance | None = None,
         words_model: str = "tiny",
         language: str = "a",
+        short_texts: Sequence[str] = (),
     ) -> None:
         if formula not in FORMULAS:
             raise ValueError(f"formula: expected {' or '.join(FORMULAS)}; got {formula!r}")
@@ -129,7 +133,9 @@ class HybridFitness:
         if len({script.text, *(other.text for other in others)}) <= len(others):
             raise ValueError("texts: expected target text, other text and further ones to differ; two are the same")
         self.scripts: tuple[Script, ...] = (script, *others)
+        self.short_scripts: tuple[Script, ...] = tuple(map(synthesizer.script, short_texts))
         embedding = encoder.speaker(target, "target_audio")
+        self._gradient = Gradient(self.listener, self.short_scripts, embedding)
         statistics = np.mean([acoustics.statistics(wave) for wave in target], axis=0)
         stages: list[Stage] = [
             TargetSimilarity("target", self.listener, [script], embedding),
@@ -149,7 +155,7 @@ class HybridFitness:
             hear = partial(heard_text, words_model, language)
             hear(np.zeros(0, dtype=np.float32))  # loads the model: nothing is searched without it
             self.measures += (hear,)
-            stages.append(WordSimilarity(self.listener, script, hear, language))
+            stages.append(WordSimilarity(self.listener, [script, *others], hear, language))
         if "prior" in self.weights:
             if prior is None:
                 raise ValueError("prior: expected that of the bank for the stage prior; got nothing")
@@ -165,7 +171,8 @@ class HybridFitness:
 
         Args:
             voices: to evaluate.
-            gate: one for all of them, or one for each; they have the same ``only``.
+            gate: one for all of them, or one for each; they have the same ``only``. A voice whose gate asks for a
+                gradient goes through no stage.
             cache: gives utterances that need not be spoken again, and stores new ones; None for no cache.
 
         Returns:
@@ -183,6 +190,10 @@ class HybridFitness:
         for trial in trials:
             if not np.isfinite(trial.voice).all():
                 trial.fail("not finite", "NaN or infinity in the voice")
+        asking = [trial for trial in trials if trial.gate.pullback and not trial.status]
+        attempt(self._gradient, asking)
+        for trial in asking:
+            trial.status = trial.status or "gradient"
         running = [trial for trial in trials if not trial.status]
         for number, stage in enumerate(stages, start=1):
             attempt(stage, running)

@@ -8,11 +8,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kvw.evaluation import Utterance
+from kvw.evaluation import Pullback, Utterance
 from kvw.fitness.background import Measurement, Scorers, take_all
 from kvw.fitness.speaker import SpeakerEncoder
 from kvw.fitness.trial import Trial
-from kvw.fitness.utterances import noise_seed, utterance_key
+from kvw.fitness.utterances import gradient_key, noise_seed, utterance_key
 from kvw.speech.synthesizer import Script, Synthesizer
 from kvw.types import SAMPLE_RATE, Voice, Wave
 
@@ -71,9 +71,11 @@ class Listener:
         """Speaks ``script`` with the noise seed that belongs to it: the same for every voice."""
         return self.synthesizer(voices, script, noise_seed(self.seed, script))
 
-    def key(self, voice: Voice, script: Script) -> str:
-        """The key of the utterance in a cache."""
+    def key(self, voice: Voice, script: Script, pullback: Pullback | None = None) -> str:
+        """The key of the utterance in a cache; with ``pullback``, of that gradient."""
         rows = [voice[segment.row, 0] for segment in script.segments]
+        if pullback:
+            return gradient_key(rows, script, pullback, self.identity_on_device)
         return utterance_key(rows, script, self.seed, self.identity_on_device)
 
     def hear(self, trials: Sequence[Trial], *scripts: Script) -> list[Trial]:

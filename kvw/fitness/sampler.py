@@ -54,7 +54,7 @@ class Sampler:
         trials = [Trial(voice, one, cache) for voice, one in zip(voices, gates_for(gate, len(voices)), strict=True)]
         for number, script in enumerate(self.scripts):
             some = [trial for trial in trials if trial.gate.only == str(number)]
-            attempt(Spoken(self.listener, script), some)
+            attempt(Spoken(self.listener, [script]), some)
             for trial in some:
                 trial.status = trial.status or "stopped"
         return [trial.evaluation({}) for trial in trials]
@@ -77,7 +77,7 @@ class Spoken(WaveStage):
         """As :class:`kvw.fitness.stages.WaveStage`."""
         return intonation
 
-    def part(self, found: Any) -> float:
+    def part(self, found: list[Any]) -> float:
         """1: every voice that speaks is welcome."""
         return 1.0
 

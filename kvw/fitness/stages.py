@@ -80,7 +80,7 @@ class SelfSimilarity:
 
 
 class WaveStage:
-    """A stage on what a function finds in the wave of the target text, which is kept in the utterance.
+    """A stage on what a function finds in the waves of some texts, which is kept in the utterances.
 
     Attributes:
         name: of the stage.
@@ -90,15 +90,15 @@ class WaveStage:
     name: str
     kept: str
 
-    def __init__(self, listener: Listener, script: Script) -> None:
-        self.listener, self.script = listener, script
+    def __init__(self, listener: Listener, scripts: Sequence[Script]) -> None:
+        self.listener, self.scripts = listener, scripts
 
     def function(self) -> Callable[[Wave], Any]:
         """The function, pure and picklable; a ValueError of it is a named failure."""
         raise NotImplementedError
 
-    def part(self, found: Any) -> float:
-        """The similarity, in [0, 1], of what the function found."""
+    def part(self, found: list[Any]) -> float:
+        """The similarity, in [0, 1], of what the function found in each text."""
         raise NotImplementedError
 
     def usable(self, found: Any) -> bool:
@@ -106,44 +106,49 @@ class WaveStage:
         return True
 
     def prefetch(self, trials: Sequence[Trial]) -> None:
-        """As :class:`Stage`: the wave of the target text; without workers nothing is measured yet."""
-        text = self.script.text
+        """As :class:`Stage`: the waves that have been spoken; without workers nothing is measured yet."""
         for trial in trials:
-            if self.kept not in trial.measuring and text in trial.waves and self._known(trial) is None:
-                trial.measuring[self.kept] = self.listener.scorers.submit(self.function(), trial.waves[text])
+            for script in self.scripts:
+                key, wave = (self.kept, script.text), trial.waves.get(script.text)
+                if wave is not None and key not in trial.measuring and self._known(trial, script) is None:
+                    trial.measuring[key] = self.listener.scorers.submit(self.function(), wave)
 
     def __call__(self, trials: Sequence[Trial]) -> None:
-        """Measures the wave of the target text; it is spoken again where only what is kept of it is unknown."""
-        text = self.script.text
-        sound = self.listener.hear(trials, self.script)
-        unknown = [trial for trial in sound if self._known(trial) is None]
-        for trial in unknown:
-            if text not in trial.waves:
-                (trial.waves[text],) = self.listener.speak([trial.voice], self.script)
-        self.prefetch(unknown)
-        take_all([trial.measuring[self.kept] for trial in unknown])
-        for trial in unknown:
-            try:
-                found = trial.measuring[self.kept].result()
-            except ValueError as error:
-                trial.fail("unmeasurable", str(error))
-                continue
-            if not self.usable(found):
-                trial.fail("not finite", f"NaN or infinity in the {self.kept}")
-                continue
-            trial.heard[text] = replace(trial.heard[text], **{self.kept: found})
-            if trial.cache is not None:
-                trial.cache.put({self.listener.key(trial.voice, self.script): trial.heard[text]})
+        """Measures the waves; a text is spoken again where only what is kept of it is unknown."""
+        sound = self.listener.hear(trials, *self.scripts)
+        unknown = [(trial, script) for trial in sound for script in self.scripts if self._known(trial, script) is None]
+        for trial, script in unknown:
+            if script.text not in trial.waves:
+                (trial.waves[script.text],) = self.listener.speak([trial.voice], script)
+        self.prefetch(sound)
+        take_all([trial.measuring[self.kept, script.text] for trial, script in unknown])
+        for trial, script in unknown:
+            self._keep(trial, script)
         for trial in sound:
             if not trial.status:
-                trial.parts[self.name] = self.part(self._known(trial))
+                trial.parts[self.name] = self.part([self._known(trial, script) for script in self.scripts])
 
-    def _known(self, trial: Trial) -> Any:
-        return getattr(trial.heard[self.script.text], self.kept)
+    def _keep(self, trial: Trial, script: Script) -> None:
+        """Keeps what was found in the wave of a text, or fails the trial."""
+        try:
+            found = trial.measuring[self.kept, script.text].result()
+        except ValueError as error:
+            trial.fail("unmeasurable", str(error))
+            return
+        if not self.usable(found):
+            trial.fail("not finite", f"NaN or infinity in the {self.kept}")
+            return
+        trial.heard[script.text] = replace(trial.heard[script.text], **{self.kept: found})
+        if trial.cache is not None:
+            trial.cache.put({self.listener.key(trial.voice, script): trial.heard[script.text]})
+
+    def _known(self, trial: Trial, script: Script) -> Any:
+        heard = trial.heard.get(script.text)
+        return heard and getattr(heard, self.kept)
 
 
 class WordSimilarity(WaveStage):
-    """The share of the target text's words that Whisper hears right: 1 - word errors / words, at least .01.
+    """The share of the texts' words that Whisper hears right: 1 - word errors / words, at least .01.
 
     A word that Whisper mishears from everybody costs every candidate and the stock voices the same: it moves no
     candidate past another, and the gate :class:`kvw.fitness.rules.KeepsUp` compares with the best stock voice's share.
@@ -156,17 +161,20 @@ class WordSimilarity(WaveStage):
 
     name, kept = "words", "transcript"
 
-    def __init__(self, listener: Listener, script: Script, hear: Callable[[Wave], str], language: str) -> None:
-        super().__init__(listener, script)
+    def __init__(
+        self, listener: Listener, scripts: Sequence[Script], hear: Callable[[Wave], str], language: str
+    ) -> None:
+        super().__init__(listener, scripts)
         self.hear, self.language = hear, language
 
     def function(self) -> Callable[[Wave], str]:
         """Whisper."""
         return self.hear
 
-    def part(self, found: str) -> float:
-        """The share of a transcript."""
-        return max(acoustics.FLOOR, 1.0 - error_rate([self.script.text], [found], self.language))
+    def part(self, found: list[str]) -> float:
+        """The share of the transcripts of all texts together."""
+        texts = [script.text for script in self.scripts]
+        return max(acoustics.FLOOR, 1.0 - error_rate(texts, found, self.language))
 
 
 class FeatureSimilarity(WaveStage):
@@ -181,16 +189,16 @@ class FeatureSimilarity(WaveStage):
         target: NDArray[np.float64],
         formula: Callable[[NDArray[np.float64], NDArray[np.float64]], float],
     ) -> None:
-        super().__init__(listener, script)
+        super().__init__(listener, [script])
         self.target, self.formula = target, formula
 
     def function(self) -> Callable[[Wave], NDArray[np.float64]]:
         """The statistics."""
         return acoustics.statistics
 
-    def part(self, found: NDArray[np.float64]) -> float:
+    def part(self, found: list[NDArray[np.float64]]) -> float:
         """The similarity of statistics."""
-        return self.formula(found, self.target)
+        return self.formula(found[0], self.target)
 
     def usable(self, found: NDArray[np.float64]) -> bool:
         """Whether all statistics are finite."""

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kvw.evaluation import OPEN, Evaluation, Gate, Utterance, UtteranceCache, harmonic_mean
 from kvw.fitness.background import Measurement
 from kvw.speech.synthesizer import Script
@@ -17,7 +20,7 @@ class Trial:
     """One voice on its way through the stages.
 
     ``heard`` and ``waves`` are by the script's text; an utterance from the cache has no wave. ``measuring`` is by the
-    name of an attribute of :class:`kvw.evaluation.Utterance`: what somebody measures in the wave of the target text.
+    name of an attribute of :class:`kvw.evaluation.Utterance` and the script's text: what somebody measures in its wave.
     """
 
     voice: Voice
@@ -26,8 +29,9 @@ class Trial:
     parts: dict[str, float] = field(default_factory=dict)
     heard: dict[str, Utterance] = field(default_factory=dict)
     waves: dict[str, Wave] = field(default_factory=dict)
-    measuring: dict[str, Measurement[Any]] = field(default_factory=dict)
+    measuring: dict[tuple[str, str], Measurement[Any]] = field(default_factory=dict)
     synthesised: float = 0.0
+    gradient: NDArray[np.float32] | None = None
     status: str = ""
     stage: str = ""
     detail: str = ""
@@ -60,6 +64,10 @@ class Trial:
         Where the target text was not reached, the target similarity is the probe's, and 0 where nothing was spoken: so
         those that were stopped are still ordered.
         """
+        if self.status == "gradient":
+            return Evaluation(
+                self.status, 0.0, self.parts["target"], self.parts, self.synthesised, gradient=self.gradient
+            )
         if self.status not in ("", "stopped"):
             return Evaluation(self.status, 0.0, -1.0, self.parts, self.synthesised, self.stage, self.detail)
         score = 0.0 if self.status else harmonic_mean(self.parts, weights)

@@ -12,8 +12,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kvw.evaluation import Utterance
+from kvw.evaluation import Pullback, Utterance
 from kvw.speech.synthesizer import Script
+
+GRADIENT_VERSION = 1
+"""Raised by every change after which a gradient differs by more than rounding, and by no other change."""
 
 
 class DictCache(dict[str, Utterance]):
@@ -37,6 +40,16 @@ def utterance_key(rows: Sequence[NDArray[np.float32]], script: Script, seed: int
     digest = hashlib.sha256(f"{identity_on_device}\n{noise_seed(seed, script)}\n{spoken}".encode())
     for row in rows:
         digest.update(np.ascontiguousarray(row, dtype="<f4").tobytes())
+    return digest.hexdigest()
+
+
+def gradient_key(
+    rows: Sequence[NDArray[np.float32]], script: Script, pullback: Pullback, identity_on_device: str
+) -> str:
+    """As :func:`utterance_key`, of a gradient: another renderer makes its wave, so that no utterance has its key."""
+    digest = hashlib.sha256(f"gradient {GRADIENT_VERSION} ".encode())
+    digest.update(utterance_key(rows, script, pullback.seed, identity_on_device).encode())
+    digest.update(np.array(pullback.cotangent, dtype="<f8").tobytes())
     return digest.hexdigest()
 
 

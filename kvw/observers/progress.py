@@ -70,7 +70,7 @@ class Progress(Observer):
         """Logs the candidates of a stage and the time that they will take."""
         self._uncounted += total or 0
         allowed = self.step_limit + self._uncounted - self._done
-        allowed = min(stage.step_limit or allowed, allowed)
+        allowed = min(stage.limit or allowed, allowed)
         count = f"{total} candidates, beside step_limit" if total else f"up to {allowed} candidates"
         takes = f", about {duration(self._step_seconds * (total or allowed))}" if self._step_seconds else ""
         log.info("%s: %s%s", stage.name, count, takes)

@@ -197,8 +197,11 @@ class Run:
 
         Args:
             failed: whether to include candidates that could not be scored.
+
+        Those of which a gradient was measured are never included: they spoke another text.
         """
-        samples = [sample for sample in self.candidates() if failed or not sample.evaluation.failed]
+        scored = (sample for sample in self.candidates() if sample.evaluation.status != "gradient")
+        samples = [sample for sample in scored if failed or not sample.evaluation.failed]
         with guard_types(self.path, "candidates"):
             segments = len(samples[0].rows) if samples else len(self.facts.get("rows", ()))
             return training_of(samples, segments, self._heard(samples))

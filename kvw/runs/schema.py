@@ -24,7 +24,7 @@ from kvw.evaluation import Evaluation, Utterance
 from kvw.runtime.files import retry
 from kvw.search.state import Stored
 
-SCHEMA = 4
+SCHEMA = 5
 """The format: ``PRAGMA user_version`` of a record with the layout below."""
 
 EVALUATION = "status TEXT, score REAL, target_similarity REAL, parts TEXT, synthesised REAL, stage TEXT, detail TEXT"
@@ -33,9 +33,10 @@ TABLES = {
     # the run as a whole, as JSON: config, inputs, provenance (synthesiser, target, seed, versions, ...), ...
     "run": "key TEXT PRIMARY KEY, value TEXT",
     # a voice speaking a text, by kvw.fitness.utterances.utterance_key: seconds of audio, the failure, the speaker
-    # embedding, float32 (256,), acoustic statistics, float64 (n,), and the words that Whisper hears
+    # embedding, float32 (256,), acoustic statistics, float64 (n,), the words that Whisper hears, and of a gradient (by
+    # gradient_key) that, float32 (256,)
     "utterances": "key TEXT PRIMARY KEY, seconds REAL, status TEXT, detail TEXT, embedding BLOB, statistics BLOB, "
-    "transcript TEXT",
+    "transcript TEXT, gradient BLOB",
     # a stock voice in the ranking ("ranked": by the first stage alone), and again if it seeds the search ("full")
     "stock": f"name TEXT, ranking TEXT, {EVALUATION}, rows BLOB, PRIMARY KEY (name, ranking)",
     # a candidate; rows: the style rows that the scored texts are heard through, float32 (n, 256)
@@ -184,7 +185,7 @@ def checked(evaluation: Evaluation) -> Evaluation:
 
 def utterance_of(row: Sequence[Any]) -> tuple[str, Utterance]:
     """The key and the utterance in a row of ``utterances``; call within :func:`guard_types`."""
-    key, seconds, status, detail, embedding, statistics, transcript = row
+    key, seconds, status, detail, embedding, statistics, transcript, gradient = row
     return str(key), Utterance(
         float(seconds),
         str(status),
@@ -192,6 +193,7 @@ def utterance_of(row: Sequence[Any]) -> tuple[str, Utterance]:
         None if embedding is None else np.frombuffer(embedding, "<f4"),
         None if statistics is None else np.frombuffer(statistics, "<f8"),
         None if transcript is None else str(transcript),
+        None if gradient is None else np.frombuffer(gradient, "<f4"),
     )
 
 

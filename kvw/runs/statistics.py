@@ -25,6 +25,7 @@ class Tally:
         complete: number of candidates that passed every gate.
         stopped: number of candidates that a gate stopped, by stage.
         failed: number of candidates that could not be scored, by status.
+        gradients: number of candidates of which a gradient was measured.
         better: the improvements.
     """
 
@@ -34,6 +35,7 @@ class Tally:
     complete: int = 0
     stopped: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
+    gradients: int = 0
     better: list[Sample] = field(default_factory=list)
 
     def count(self, samples: Iterator[Sample]) -> Iterator[Sample]:
@@ -43,9 +45,10 @@ class Tally:
             self.steps, self.generations = sample.step + 1, sample.generation + 1
             self.seconds += evaluation.synthesised
             self.complete += evaluation.complete
+            self.gradients += evaluation.status == "gradient"
             if evaluation.failed:
                 self.failed[evaluation.status] += 1
-            elif not evaluation.complete:
+            elif evaluation.status == "stopped":
                 self.stopped[evaluation.stage or "?"] += 1
             yield sample
 
@@ -54,6 +57,7 @@ class Tally:
         for name, counts in (("stopped", self.stopped), ("failed", self.failed)):
             reasons = ", ".join(f"{reason} {count}" for reason, count in counts.most_common())
             parts.append(f"{counts.total()} {name}{f' ({reasons})' if reasons else ''}")
+        parts += [f"{self.gradients} gradients"] if self.gradients else []
         return f"{', '.join(parts)}; {self.seconds:.0f} s of audio"
 
 

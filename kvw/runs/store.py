@@ -164,6 +164,7 @@ class Store(Observer):
                 None if one.embedding is None else np.asarray(one.embedding, "<f4").tobytes(),
                 None if one.statistics is None else np.asarray(one.statistics, "<f8").tobytes(),
                 one.transcript,
+                None if one.gradient is None else np.asarray(one.gradient, "<f4").tobytes(),
             )
             for key, one in utterances.items()
         ]

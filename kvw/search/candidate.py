@@ -9,7 +9,7 @@ import numpy as np
 from deap import base
 from numpy.typing import ArrayLike, NDArray
 
-from kvw.evaluation import Evaluation
+from kvw.evaluation import Evaluation, Pullback
 from kvw.types import Genome, Voice
 
 
@@ -32,24 +32,30 @@ class Candidate:
     Args:
         genome: ``(dim,)``, copied to float64.
         notes: figures that the strategy wants to be shown beside the candidate, such as its mutation strength.
+        pullback: asks for a gradient in place of an evaluation, which is then found in ``evaluation.gradient``: such a
+            candidate has no score.
 
     Attributes:
         genome: float64 ``(dim,)``.
         fitness: DEAP's; valid once evaluated.
         evaluation: the source of the fitness; None before.
         notes: as given.
+        pullback: as given; not part of a strategy's state.
         voice: the voice that was evaluated, half a megabyte; else None. The loop sets it for the archive, the record
             and the observers, and resets it after each generation: a strategy that keeps candidates keeps no voices.
             The voice is not part of a strategy's state.
     """
 
-    __slots__ = ("evaluation", "fitness", "genome", "notes", "voice")
+    __slots__ = ("evaluation", "fitness", "genome", "notes", "pullback", "voice")
 
-    def __init__(self, genome: ArrayLike, notes: dict[str, float] | None = None) -> None:
+    def __init__(
+        self, genome: ArrayLike, notes: dict[str, float] | None = None, pullback: Pullback | None = None
+    ) -> None:
         self.genome: Genome = np.array(genome, dtype=np.float64)
         self.fitness = Score()
         self.evaluation: Evaluation | None = None
         self.notes: dict[str, float] = dict(notes or {})
+        self.pullback = pullback
         self.voice: Voice | None = None
 
     def evaluate(self, evaluation: Evaluation) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from deap import algorithms, base
@@ -38,8 +38,8 @@ class SearchResult:
     Attributes:
         ranking: stock voices by target similarity, best first, without their other similarities.
         top: the first ``population_limit`` of them, evaluated in full, by score.
-        start: the first candidate; None without a budget for one, or if the first strategy does not begin at the start
-            (see ``total`` of :class:`kvw.search.strategy.Strategy`).
+        start: the first candidate; None without a budget for one, or if the first strategy does not begin with an
+            evaluation of the start (see ``total`` of :class:`kvw.search.strategy.Strategy`).
         archive: the search's; ``archive.best`` is the result, None if no candidate could be scored.
         reason: why the search stopped.
         seconds: the duration.
@@ -144,7 +144,10 @@ def search(
             set_random_state(rng, state["random"])
 
     def evaluate_all(_: object, population: Sequence[Candidate]) -> list[tuple[float, ...]]:
-        gates = [gate_of(reference, top[0].evaluation) for reference in chain.references(population)]
+        gates = [
+            replace(gate_of(reference, top[0].evaluation), pullback=candidate.pullback)
+            for reference, candidate in zip(chain.references(population), population, strict=True)
+        ]
         alike = all(gate == gates[0] for gate in gates)
         voices = [chain.space.decode(candidate.genome) for candidate in population]
         evaluations = executor(voices, gates[0] if alike else gates, cache)
@@ -168,7 +171,7 @@ def search(
         if generation == 0 and chain.total is None:
             first = population[0]
             assert first.evaluation is not None and first.voice is not None
-            if not np.array_equal(first.voice, top[0].voice):
+            if not first.pullback and not np.array_equal(first.voice, top[0].voice):
                 start = Entry("", first.voice, first.evaluation, 0, first.notes)
         if record:
             state = {

@@ -26,12 +26,22 @@ class SearchStage:
         space: makes the space from ``bank``, ``top`` and ``base``.
         strategy: makes the strategy from ``space``, ``seeds`` and ``rng``.
         step_limit: most candidates of this stage; None for no limit but the search's.
+        total: how many candidates its strategy has outside ``step_limit``; None where it does not say so, or has not
+            been rehearsed.
+        most: how many candidates its strategy has at most, which count; None likewise.
     """
 
     name: str
     space: Callable[..., Space]
     strategy: Callable[..., Strategy]
     step_limit: int | None = None
+    total: int | None = None
+    most: int | None = None
+
+    @property
+    def limit(self) -> int | None:
+        """Most candidates of this stage that count; None where nothing but the search's limit ends it."""
+        return min((limit for limit in (self.step_limit, self.most) if limit is not None), default=None)
 
     def make(
         self, bank: Sequence[Voice], top: Sequence[Entry], base: Voice, rng: np.random.Generator

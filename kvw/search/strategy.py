@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvw.search.candidate import Candidate
+from kvw.types import Embedding
 
 
 class Finished(Exception):
@@ -43,19 +44,36 @@ class Predictor(Protocol):
         """
 
 
+class Gradients(Protocol):
+    """What a strategy has to know to ask for gradients, by candidates with a :class:`kvw.evaluation.Pullback`."""
+
+    @property
+    def target(self) -> Embedding:
+        """The target's embedding, a unit vector ``(256,)``: as a cotangent it asks for the gradient of the similarity.
+
+        Raises:
+            KvwError: the synthesiser or the encoder can't be differentiated.
+        """
+
+    @property
+    def texts(self) -> int:
+        """How many short texts there are."""
+
+
 class Strategy(Protocol):
     """DEAP's ask and tell, as ``deap.algorithms.eaGenerateUpdate`` calls them.
 
     A constructor takes, keyword-only, what it needs of ``space`` (:class:`kvw.spaces.base.Space`), ``seeds`` (the
     best voices known for the target as candidates, best first; ``seed.fitness.valid`` where the space holds that voice
-    exactly, so that its score is known), ``rng`` (a numpy Generator, the only source of randomness) and
-    ``predictor`` (:class:`Predictor`), then its own settings, which it checks.
+    exactly, so that its score is known), ``rng`` (a numpy Generator, the only source of randomness),
+    ``predictor`` (:class:`Predictor`) and ``gradients`` (:class:`Gradients`), then its own settings, which it checks.
 
     A strategy may also have
 
     - ``reference() -> Candidate | None``: the gate's reference, None for no gate; by default the best complete
       candidate since the strategy began. Or ``references(population) -> list[Candidate | None]``, for each.
     - ``total: int``: how many candidates it proposes altogether. They do not count against ``step_limit``.
+    - ``most: int``: how many it proposes at most, of those that count: then it ends by itself.
     - ``keep() -> dict[str, list[Candidate]]``: the candidates to be saved at its end, by folder; they are the
       seeds of the next strategy.
     - ``receive(candidate)``: called after an update with a complete candidate of its space that it did not propose:

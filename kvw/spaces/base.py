@@ -40,6 +40,9 @@ class Space(Protocol):
     of ``base`` in every decoded voice; or None), then the space's own settings. The constructor raises ValueError if an
     argument is out of range.
 
+    A space that moves all rows together may also have ``pullback(gradient) -> Genome``, the gradient by the genome of
+    one by such an offset (:meth:`kvw.spaces.offset.Offset.pullback`): gradients are searched in no other.
+
     Attributes:
         dim: length of a genome.
         scale: float64 ``(dim,)``, positive: the natural standard deviation of each gene, one unit of mutation.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kvw.spaces.base import Array, FreeColumns, Voices, spread
 from kvw.types import Genome, Voice
@@ -28,6 +29,11 @@ class Offset:
     def decode(self, genome: Genome) -> Voice:
         """Adds one offset to each row of the base voice, whose row curve stays; the genome is ``(dim,)``."""
         return self._free.write(self._rows + genome @ self._directions)
+
+    def pullback(self, gradient: NDArray[np.floating]) -> Genome:
+        """The gradient by the genome, ``(dim,)``, of that by an offset which moves all rows together, ``(256,)``."""
+        genome: Genome = self._directions @ gradient[self._free.columns]
+        return genome
 
     def encode(self, voice: Voice) -> Genome:
         """The voice's mean row projected onto the directions, ``(dim,)``; the voice's own row curve is lost."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kvw.types import Voice, Wave
 
@@ -41,7 +44,10 @@ class Script:
 
 
 class Synthesizer(Protocol):
-    """Speaks scripts in voices: a pure function of (voice, script, seed, speed) that changes no random state."""
+    """Speaks scripts in voices: a pure function of (voice, script, seed, speed) that changes no random state.
+
+    One whose speech can be differentiated also has :meth:`vjp`.
+    """
 
     name: str
     """``kokoro`` or ``embedded``: whose voices can be spoken. Every artefact carries this name."""
@@ -66,4 +72,14 @@ class Synthesizer(Protocol):
         """Speaks ``script`` in each voice: one wave a voice, in order, all with ``seed``, at ``speed`` in [0.5, 2].
 
         Waves are not checked: empty, silent or non-finite waves are failures that the fitness names.
+        """
+
+    def vjp(self, voice: Voice, script: Script, seed: int) -> tuple[Wave, Callable[[Wave], NDArray[np.float32]]]:
+        """Speaks ``script`` in one voice, and can differentiate by an offset that moves all of its rows together.
+
+        The names are those of ``jax.vjp``: of a function and its vector-Jacobian product.
+
+        Returns:
+            The wave, which may differ from that of a call by rounding and by what that moves; and the function that
+            brings a cotangent, of the wave's shape, back to the gradient by the offset, float32 ``(256,)``.
         """

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
 
 from kvw.atlas.draw import Design
 from kvw.atlas.samples import ARRAYS, RANDOM, Origin, Samples, none_of, read_samples
 from kvw.atlas.validation import curve
 from kvw.config.fitness import SamplerSpec
-from kvw.config.inputs import check_numbers
+from kvw.config.inputs import check_numbers, short_texts
 from kvw.config.invocation import Invocation
 from kvw.config.nodes import maker
 from kvw.config.problems import Problems
@@ -29,7 +28,6 @@ from kvw.fitness.utterances import DictCache
 from kvw.runs.reader import open_runs
 from kvw.runtime.environment import pick_device
 from kvw.runtime.files import write_whole
-from kvw.speech.segmentation import opening
 from kvw.tasks.atlas_of_runs import with_runs
 from kvw.tasks.bank import load_bank_of
 from kvw.tasks.prepare import synth_node
@@ -46,9 +44,6 @@ FEWEST_TO_JUDGE = 20
 
 CHUNK = 40
 """Voices between two writes of the file, at least."""
-
-SHORT = 40
-"""Characters of a text, where a language has no texts for the purpose."""
 
 
 def atlas(invocation: Invocation) -> float:
@@ -67,7 +62,7 @@ def atlas(invocation: Invocation) -> float:
     problems.raise_any()
     synth = synth_node(cfg)
     bank = load_bank_of(cfg, synth)
-    spec = SamplerSpec(synth, pick_device(cfg.device), cfg.language.letter, cfg.seed, short_texts(cfg))
+    spec = SamplerSpec(synth, pick_device(cfg.device), cfg.language.letter, cfg.seed, tuple(short_texts(cfg)))
     log.info("Loading the models")
     with closing(make_executor(fitness=spec)) as executor:
         sampling = Sampling(spec, bank, executor)
@@ -170,9 +165,3 @@ def begun(path: Path, origin: Origin) -> Samples:
             "another atlas.file="
         )
     return samples
-
-
-def short_texts(cfg: DictConfig) -> tuple[str, ...]:
-    """The texts of about two seconds that voices of an atlas speak in the config's language."""
-    own = cfg.language.get("short_texts")
-    return tuple(own or [opening(text, SHORT) for text in (*cfg.language.heldout_texts, *cfg.language.other_texts)])

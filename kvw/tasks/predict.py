@@ -1,4 +1,4 @@
-"""The atlas of a search: found, checked against the models of the search, and asked about its target."""
+"""What strategies are told of the target: what an atlas predicts for it, and how to ask for gradients towards it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kvw.audio.pitch import intonation
 from kvw.config.fitness import FitnessSpec
 from kvw.config.paths import PACKAGE
 from kvw.errors import KvwError
-from kvw.types import Voice, mean_row
+from kvw.types import Embedding, Voice, mean_row
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,8 @@ class Atlas:
         Raises:
             KvwError: as :attr:`samples`; or they are too few.
         """
-        _, encoder = self.settings.models()
-        clips = self.settings.inputs.target.clips
-        target = encoder.speaker(clips, "target_audio")
-        pitch, _, voiced = intonation(np.concatenate(clips))
-        return Predictor(self.samples, target, float(pitch) if voiced else None, self.path)
+        pitch, _, voiced = intonation(np.concatenate(self.settings.inputs.target.clips))
+        return Predictor(self.samples, self.settings.target(), float(pitch) if voiced else None, self.path)
 
     def __call__(self, count: int) -> NDArray[np.float64]:
         """As :class:`kvw.search.strategy.Predictor`."""
@@ -104,3 +101,34 @@ class Atlas:
             return None
         rows = np.array([mean_row(voice) for voice in bank.values()])
         return dict(zip(bank, self.likeness(rows).tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class TargetGradients:
+    """A :class:`kvw.search.strategy.Gradients`; nothing is loaded before it is asked.
+
+    Attributes:
+        settings: of the search's fitness.
+    """
+
+    settings: FitnessSpec
+
+    @property
+    def target(self) -> Embedding:
+        """As :class:`kvw.search.strategy.Gradients`."""
+        synthesizer, encoder = self.settings.models()
+        for key, name, model in (
+            ("synth", synthesizer.name, synthesizer),
+            ("encoder", encoder.identity, encoder),
+        ):
+            if not hasattr(model, "vjp"):
+                raise KvwError(
+                    f"{key}: expected one that can be differentiated, for the gradients that a strategy asks for; got "
+                    f"{name}; choose another strategy, such as strategy=sep_cma"
+                )
+        return self.settings.target()
+
+    @property
+    def texts(self) -> int:
+        """As :class:`kvw.search.strategy.Gradients`."""
+        return len(self.settings.inputs.short_texts)

@@ -43,7 +43,7 @@ from kvw.speech.kokoro.sources import PACKAGES
 from kvw.speech.synthesizer import Script
 from kvw.tasks.bank import has_own_bank, load_bank_for
 from kvw.tasks.examine import Examiner
-from kvw.tasks.predict import Atlas
+from kvw.tasks.predict import Atlas, TargetGradients
 from kvw.tasks.report import jury_of
 from kvw.types import Voice
 
@@ -60,8 +60,7 @@ class Prepared:
     Attributes:
         invocation: of the search; its config has the synthesiser and the stages that were chosen, and ``stages`` is
             never empty.
-        stages: made of that config.
-        totals: how many candidates each stage has, where its strategy says so.
+        stages: made of that config, and rehearsed.
         bank: the stock voices by name.
         settings: everything that the fitness is made of.
         executor: with its models loaded.
@@ -70,7 +69,6 @@ class Prepared:
 
     invocation: Invocation
     stages: list[SearchStage]
-    totals: list[int | None]
     bank: dict[str, Voice]
     settings: FitnessSpec
     executor: Executor
@@ -94,7 +92,14 @@ class Prepared:
     @property
     def uncounted(self) -> int:
         """How many candidates of the search count against no limit."""
-        return sum(total or 0 for total in self.totals)
+        return sum(stage.total or 0 for stage in self.stages)
+
+    @property
+    def limit(self) -> int:
+        """Most candidates that count: fewer than ``step_limit`` where every strategy ends by itself before that."""
+        limits = [stage.limit for stage in self.stages if stage.total is None]
+        own = sum(limit for limit in limits if limit is not None)
+        return int(self.cfg.step_limit) if None in limits else min(self.cfg.step_limit, own)
 
     def examiner(self) -> Examiner:
         """Measures voices on held-out texts and audio.
@@ -188,9 +193,9 @@ def prepared(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
     prior = prior_of(bank.values(), plain(cfg.fitness))
     settings = FitnessSpec(synth, plain(cfg.fitness), device, cfg.language.letter, cfg.seed, inputs, prior)
     atlas = Atlas(cfg.atlas.file, settings)
-    stages = make_stages(nodes, where, predictor=atlas)
-    totals = rehearse(stages, list(bank.values()), cfg.population_limit)
-    check_limits(stages, totals, cfg.step_limit)
+    stages = make_stages(nodes, where, predictor=atlas, gradients=TargetGradients(settings))
+    stages = rehearse(stages, list(bank.values()), cfg.population_limit)
+    check_limits(stages, cfg.step_limit)
     log.info("Loading the models")
     files = {key: absolute(synth[key]) for key in ("model", "config") if synth.get(key) not in (None, "", PACKAGES)}
     chosen = {**plain(cfg), "synth": {**synth, **files}, "stages": nodes, "interpolate_start": False}
@@ -201,7 +206,7 @@ def prepared(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
     executor = make_executor(fitness=settings)
     try:
         made = replace(invocation, cfg=restored_config(chosen))
-        yield Prepared(made, stages, totals, bank, settings, executor, atlas)
+        yield Prepared(made, stages, bank, settings, executor, atlas)
     finally:
         executor.close()
 
@@ -241,48 +246,47 @@ def absolute(path: str) -> str:
     return str(Path(path).absolute())
 
 
-def rehearse(stages: Sequence[SearchStage], bank: list[Voice], limit: int) -> list[int | None]:
+def rehearse(stages: Sequence[SearchStage], bank: list[Voice], limit: int) -> list[SearchStage]:
     """Makes each stage's space, strategy and first generation once, with unranked voices.
 
     A wrong setting or plugin shows before the ranking, which takes minutes, not after it.
 
     Returns:
-        how many candidates each stage has, where its strategy says so; see :class:`kvw.search.strategy.Strategy`.
+        the stages, with what their strategies say of how many candidates they have.
 
     Raises:
         KvwError: a setting is out of its range, or a strategy breaks its contract.
     """
     known = Evaluation("complete", 50.0, 0.5, {"target": 0.5, "self": 0.5, "feature": 0.5})
     top = [Entry("", voice, known) for voice in bank[:limit]]
-    totals = []
+    rehearsed = []
     for stage in stages:
         space, _, strategy = stage.make(bank, top, bank[0], np.random.default_rng(0))
         with suppress(Finished):
             stage.generate(strategy, space.dim)
         stage.attempt(freeze, stage.attempt(state_dict, strategy))
-        totals.append(getattr(strategy, "total", None))
-    return totals
+        rehearsed.append(replace(stage, total=getattr(strategy, "total", None), most=getattr(strategy, "most", None)))
+    return rehearsed
 
 
-def check_limits(stages: Sequence[SearchStage], totals: Sequence[int | None], step_limit: int) -> None:
+def check_limits(stages: Sequence[SearchStage], step_limit: int) -> None:
     """Checks that every stage of a search comes to an end.
 
     Args:
-        stages: of the search.
-        totals: as from :func:`rehearse`.
+        stages: of the search, rehearsed.
         step_limit: of the search.
 
     Raises:
         KvwError: a stage has a follower, but neither a number of candidates nor a limit.
     """
     spent = 0
-    for stage, total in zip(stages[:-1], totals, strict=False):
-        if total is None and stage.step_limit is None:
+    for stage in stages[:-1]:
+        if stage.total is None and stage.limit is None:
             raise KvwError(
                 f"{stage.name}: expected a step_limit, since another strategy follows and it never ends by itself; "
                 f"give strategy.step_limit, or stages.{stage.name}.step_limit in an experiment"
             )
-        spent += 0 if total is not None else stage.step_limit or 0
+        spent += 0 if stage.total is not None else stage.limit or 0
     if spent >= step_limit:
         log.warning("step_limit %d is spent before the last stage, %s, has its turn", step_limit, stages[-1].name)
 

@@ -72,7 +72,7 @@ def new_run(invocation: Invocation, inputs: Inputs) -> Outcome | None:
             plan(ready)
             return None
         examiner = ready.examiner()
-        check_free(invocation.folder, storage_needed(cfg.step_limit + ready.uncounted, len(ready.scripts)))
+        check_free(invocation.folder, storage_needed(ready.limit + ready.uncounted, len(ready.scripts)))
         folder = run_folder(invocation, inputs.target.name)
         with folders.held(folder), closing(begin(ready, folder)) as record:
             return run_search(ready, examiner, folder, record)
@@ -125,7 +125,7 @@ def run_search(ready: Prepared, examiner: Examiner, folder: Path, record: Store)
         tracking = build(plain(cfg.tracking), "tracking", folder=folder, config=plain(cfg), stem=stem)
         observers.append(tracking)
     record.heard_through(ready.rows)
-    progress, log_file = Progress(cfg.step_limit), RunLog(folder / "kvw.log")
+    progress, log_file = Progress(ready.limit), RunLog(folder / "kvw.log")
     logging.getLogger("kvw").addHandler(log_file)
     try:
         log.info("Synthesiser %s on %s; run folder %s", synthesizer.name, ready.settings.device, folder)
@@ -186,7 +186,7 @@ def plan(ready: Prepared) -> None:
     rest = max(0.0, seconds["complete"] - seconds["target"])
     ranking = len(bank) * seconds.get("probe", 0.0) + listed * seconds["target"]
     ranking += min(cfg.population_limit, len(bank)) * rest
-    candidates = cfg.step_limit + ready.uncounted
+    candidates = ready.limit + ready.uncounted
     steps = candidates * (seconds["target"] + SCORED_SHARE * rest)
     synthesizer, _ = settings.models()
     log.info("Held-out: %s", settings.inputs.target.heldout_note)

@@ -98,7 +98,7 @@ def test_a_wave_that_can_not_be_measured_fails_its_own_trial_alone(workers, work
             bad.waves[SHORT["target_text"]] = speech[: acoustics.MIN_SAMPLES - 1]
         prefetch(trials)
         for bad in trials[1:2] if workers else []:
-            begun(bad.measuring["statistics"])
+            begun(bad.measuring["statistics", SHORT["target_text"]])
 
     monkeypatch.setattr(feature, "prefetch", cutting)
     good, bad, again = fitness([numbered(0)] * 3)

@@ -26,7 +26,7 @@ def asked(path, question):
         "CREATE VIEW harm AS SELECT * FROM run",
         "DROP TABLE stock",
         "ALTER TABLE stock ADD COLUMN harm",
-        "PRAGMA user_version=5",
+        "PRAGMA user_version=99",
     ],
 )
 def test_a_file_with_other_tables_is_no_record(statement, tmp_path):
@@ -45,7 +45,7 @@ def test_a_file_that_is_no_database_is_damaged(content, tmp_path):
     assert refused.value.code == 5 and "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 @pytest.mark.parametrize("opened", [Store, lambda path: Run(path.parent)])
 def test_a_record_of_an_earlier_format_is_refused_in_one_line_that_says_what_to_do(opened, version, tmp_path):
     path = tmp_path / "run.db"
@@ -56,7 +56,7 @@ def test_a_record_of_an_earlier_format_is_refused_in_one_line_that_says_what_to_
     with pytest.raises(KvwError) as refused:
         opened(path)
     assert str(refused.value) == (
-        f"{path}: expected a record of kvw in format 4; got format {version}; it was written by an earlier version "
+        f"{path}: expected a record of kvw in format 5; got format {version}; it was written by an earlier version "
         "of kvw; start a new run"
     )
     assert not isinstance(refused.value, DamagedError)

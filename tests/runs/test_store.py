@@ -167,7 +167,13 @@ def test_an_array_of_no_type_is_damage_though_its_digest_is_right(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "row", [("x", "", "", None, None, None), (1.0, "", "", b"abc", None, None), (1.0, "", "", None, 7, None)]
+    "row",
+    [
+        ("x", "", "", None, None, None, None),
+        (1.0, "", "", b"abc", None, None, None),
+        (1.0, "", "", None, 7, None, None),
+        (1.0, "", "", None, None, None, "up"),
+    ],
 )
 def test_an_utterance_of_another_form_is_measured_again(row, tmp_path, caplog):
     path = tmp_path / "run.db"

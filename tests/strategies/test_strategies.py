@@ -18,6 +18,7 @@ from kvw.types import VOICE_SHAPE
 from strategies.cma import CMA
 from strategies.differential import Differential
 from strategies.genetic import Genetic
+from strategies.gradient import Gradient
 from strategies.interpolation import Interpolation
 from strategies.nsga2 import NSGA2
 from strategies.predicted import Predicted
@@ -25,14 +26,18 @@ from strategies.random_search import RandomSearch
 from strategies.random_walk import RandomWalk
 from strategies.sep_cma import Separable, SeparableCMA
 
-REFUSED = {("cma", "elementwise")}
+REFUSED = {
+    ("cma", "elementwise"): "sep_cma",
+    ("gradient", "elementwise"): "pca_offset",
+    ("gradient", "blend"): "pca_offset",
+}
 
 
 @pytest.mark.parametrize("space", spaces())
 @pytest.mark.parametrize("name", strategies())
 def test_every_strategy_keeps_the_contract_in_every_space(name, space):
     if (name, space) in REFUSED:
-        with pytest.raises(KvwError, match="sep_cma"):
+        with pytest.raises(KvwError, match=REFUSED[name, space]):
             check_strategy(name, space)
     else:
         check_strategy(name, space)
@@ -53,6 +58,14 @@ class Valley:
 
     def encode(self, voice):
         return voice[0, 0, : self.dim].astype(np.float64)
+
+    def pullback(self, gradient):
+        return gradient[: self.dim]
+
+    def climb(self, candidate):
+        gradient = np.zeros(256, np.float32)
+        gradient[: self.dim] = (self.goal - candidate.genome) / self.scale**2
+        candidate.evaluate(Evaluation("gradient", 0.0, 0.5, {"target": 0.5}, gradient=gradient))
 
     def score(self, candidate):
         away = float(np.sqrt(np.mean(((candidate.genome - self.goal) / self.scale) ** 2)))
@@ -278,6 +291,9 @@ def test_a_child_of_differential_evolution_takes_its_parents_place_only_if_it_is
         (Differential, {"size": 4}),
         (Differential, {"scheme": "worst"}),
         (NSGA2, {"size": 10}),
+        (Gradient, {"steps": 0}),
+        (Gradient, {"momentum": 1.0}),
+        (Gradient, {"prior": -0.1}),
         (Interpolation, {"step": 0.0}),
         (Interpolation, {"seeds": [Candidate([1.0])]}),
     ],
@@ -288,9 +304,67 @@ def test_settings_out_of_range_are_refused_with_what_was_expected(make, settings
         "seeds": [Candidate(np.ones(3))] * 2,
         "rng": np.random.default_rng(0),
         "predictor": Oracle(),
+        "gradients": Oracle(),
     }
     with pytest.raises(ValueError, match="expected"):
         make(**given_to(make, {**given, **settings}))
+
+
+def climber(dim=20, **settings):
+    space = Valley(dim)
+    return space, Gradient(space=space, rng=np.random.default_rng(0), gradients=Oracle(), **settings)
+
+
+def climbed(space, strategy):
+    """The generations of a strategy, evaluated."""
+    generations = []
+    while True:
+        try:
+            population = strategy.generate()
+        except Finished:
+            return generations
+        for candidate in population:
+            space.climb(candidate) if candidate.pullback else space.score(candidate)
+        strategy.update(population)
+        generations.append(population)
+
+
+def test_steps_along_gradients_lead_uphill_and_have_the_lengths_that_were_asked_for():
+    space, strategy = climber(steps=40, rate=0.4, prior=0.0, every=40)
+    generations = climbed(space, strategy)
+    points = [population[-1].genome / space.scale for population in generations[:-1]]
+    lengths = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    assert lengths == pytest.approx(0.4 * (0.55 + 0.45 * np.cos(np.pi * np.arange(39) / 40)))
+    (offered,) = generations[-1]
+    assert offered.fitness.values[1] > 0.95 > 0.4 > space.score(Candidate(space.origin))
+
+
+def test_offers_are_the_mean_of_the_latest_points_and_all_that_is_scored():
+    space, strategy = climber(steps=9, texts=2, every=6)
+    generations = climbed(space, strategy)
+    assert [len(population) for population in generations] == [2, 2, 2, 2, 2, 2, 3, 2, 2, 1]
+    assert sum(map(len, generations)) == strategy.most
+    points = [population[-1].genome for population in generations[:-1]]
+    assert generations[6][0].genome == pytest.approx(np.mean(points[1:7], axis=0))
+    for population in generations:
+        texts = [one.pullback.text for one in population if one.pullback]
+        assert len(set(texts)) == len(texts)
+
+
+def test_the_prior_draws_to_zero():
+    far, near = (climbed(*climber(steps=30, prior=prior))[-1][0].genome for prior in (0.0, 1e3))
+    assert np.abs(near).mean() < 0.5 * np.abs(far).mean()
+
+
+def test_a_step_without_a_gradient_is_left_out_and_the_next_one_asks_for_others():
+    space, strategy = climber(steps=3)
+    first = strategy.generate()
+    first[0].evaluate(Evaluation("no gradient"))
+    strategy.update(first)
+    second = strategy.generate()
+    assert np.array_equal(second[0].genome, first[0].genome)
+    assert second[0].pullback != first[0].pullback
+    assert len(climbed(space, strategy)) == 2 + 1
 
 
 def test_without_an_atlas_a_search_goes_on_where_none_was_asked_for():

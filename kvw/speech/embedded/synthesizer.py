@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 
 import numpy as np
@@ -23,7 +23,7 @@ from kvw.speech.embedded.style import decode_style
 from kvw.speech.embedded.vocoder import Analysis
 from kvw.speech.segmentation import to_script
 from kvw.speech.synthesizer import Script
-from kvw.types import SAMPLE_RATE, Voice, Wave
+from kvw.types import SAMPLE_RATE, STYLE_WIDTH, Voice, Wave
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +85,27 @@ class EmbeddedSynthesizer:
         """
         batches = [voices[start : start + self.batch] for start in range(0, len(voices), self.batch)]
         return [wave for batch in batches for wave in self._speak(batch, script, seed, speed)]
+
+    def vjp(self, voice: Voice, script: Script, seed: int) -> tuple[Wave, Callable[[Wave], NDArray[np.float32]]]:
+        """As :class:`kvw.speech.synthesizer.Synthesizer`, without what pitch, melody and rate do.
+
+        Raises:
+            KvwError: espeak-ng failed.
+        """
+        offset = torch.zeros(STYLE_WIDTH, requires_grad=True)
+        pause = torch.zeros(PAUSE)
+        parts = [pause]
+        for segment in script.segments:
+            row = (torch.from_numpy(voice[segment.row]) + offset).to(self._device)
+            (wave,) = vocoder.render(analysis(segment.text, self._espeak_voice), decode_style(row), seed)
+            parts += [wave.cpu(), pause]
+        spoken = torch.cat(parts)
+
+        def by_offset(cotangent: Wave) -> NDArray[np.float32]:
+            (gradient,) = torch.autograd.grad(spoken, offset, torch.from_numpy(cotangent))
+            return np.asarray(gradient.numpy())
+
+        return spoken.detach().numpy(), by_offset
 
     def _speak(self, voices: Sequence[Voice], script: Script, seed: int, speed: float) -> list[Wave]:
         parts: list[list[NDArray[np.float32]]] = [[np.zeros(PAUSE, np.float32)] for _ in voices]

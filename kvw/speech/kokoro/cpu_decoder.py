@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from kvw.speech.kokoro.model import Frames, harmonics
 from kvw.speech.kokoro.winograd import Activation, Convolution, Moments, Rows, Workspace, compiled
 
-_PI_PARTS = (np.float32(3.140625), np.float32(9.67502593994140625e-4), np.float32(1.50995799097e-7))
-_SINE = tuple(map(np.float32, (-2.3889859e-08, 2.7525562e-06, -1.9840874e-04, 8.3333310e-03, -1.6666667e-01)))
+PI_PARTS = (np.float32(3.140625), np.float32(9.67502593994140625e-4), np.float32(1.50995799097e-7))
+SINE = tuple(map(np.float32, (-2.3889859e-08, 2.7525562e-06, -1.9840874e-04, 8.3333310e-03, -1.6666667e-01)))
 
 
 class CPUDecoder:
@@ -98,7 +98,7 @@ class _ResidualBlock:
             given = np.empty_like(rows)
             active(rows, given)
             given = self._pool(torch.from_numpy(given).T[None])[0].T.contiguous().numpy()
-            active = _unchanged(rows.shape[1])
+            active = unchanged(rows.shape[1])
         shape, moments = (len(given), self._width), Moments(self._width)
         inner = self._convolutions[0](given, active, np.empty(shape, np.float32), moments=moments)
         out = self._shortcut(torch.from_numpy(rows))
@@ -130,9 +130,9 @@ class _SnakeBlock:
         """Transforms ``rows``, whose moments are ``moments``, in place; ``inner`` is a buffer of the same shape."""
         for (norm1, alpha1, convolution1), (norm2, alpha2, convolution2) in self._steps:
             between = Moments(rows.shape[1])
-            convolution1(rows, partial(_snake, alpha1, *norm1(style, moments)), inner, moments=between)
+            convolution1(rows, partial(snake, alpha1, *norm1(style, moments)), inner, moments=between)
             moments = Moments(rows.shape[1])
-            convolution2(inner, partial(_snake, alpha2, *norm2(style, between)), rows, add=True, moments=moments)
+            convolution2(inner, partial(snake, alpha2, *norm2(style, between)), rows, add=True, moments=moments)
         return rows
 
 
@@ -222,7 +222,8 @@ def _bias(layer: nn.Conv1d | nn.ConvTranspose1d) -> Tensor:
     return torch.zeros(layer.out_channels) if layer.bias is None else layer.bias.detach()
 
 
-def _unchanged(channels: int) -> Activation:
+def unchanged(channels: int) -> Activation:
+    """The activation that changes nothing."""
     return partial(_leaky, np.float32(1), np.ones(channels, np.float32), np.zeros(channels, np.float32))
 
 
@@ -237,7 +238,7 @@ def _leaky(slope: Any, factor: Any, shift: Any, rows: Any, out: Any) -> None:
 
 
 @compiled
-def _snake(alpha: Any, factor: Any, shift: Any, rows: Any, out: Any) -> None:
+def snake(alpha: Any, factor: Any, shift: Any, rows: Any, out: Any) -> None:
     """AdaIN and snake, ``y + sin(alpha y)^2 / alpha``; the library's sine would not become vector instructions.
 
     A multiple of pi, in three parts, brings the sine's argument to [-pi/2, pi/2]; the sign that this may change is lost
@@ -250,11 +251,11 @@ def _snake(alpha: Any, factor: Any, shift: Any, rows: Any, out: Any) -> None:
             value = row[channel] * factor[channel] + shift[channel]
             angle = alpha[channel] * value
             turns = np.rint(angle * np.float32(1 / np.pi))
-            for part in _PI_PARTS:
+            for part in PI_PARTS:
                 angle -= turns * part
             square = angle * angle
             series = np.float32(0)
-            for coefficient in _SINE:
+            for coefficient in SINE:
                 series = series * square + coefficient
             sine = angle + angle * square * series
             active[channel] = value + inverse[channel] * sine * sine

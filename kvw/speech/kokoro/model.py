@@ -62,7 +62,8 @@ class Kokoro:
     """Speaks phonemes in one or several voices.
 
     Args:
-        model: on its device, without weight norm: see :func:`remove_weight_norm`.
+        model: on its device, without weight norm: see :func:`remove_weight_norm`. Its weights want no gradient from
+            here on.
         renderer: turns frames into sound.
 
     Attributes:
@@ -70,7 +71,7 @@ class Kokoro:
     """
 
     def __init__(self, model: KModel, renderer: Renderer) -> None:
-        self.model, self._renderer = model, renderer
+        self.model, self._renderer = model.requires_grad_(False), renderer
         self._texts = lru_cache(maxsize=64)(self._encoded)  # a search has a dozen texts, of 1 MB at most
 
     @torch.inference_mode()
@@ -87,13 +88,14 @@ class Kokoro:
             one wave a voice, float32 ``(samples,)`` at 24 kHz, on the model's device.
         """
         styles = styles.to(self.model.device)
-        text = self._texts(phonemes)
         # one voice at a time, by the model's own modules: in a batch the pitch would differ in its last bits, and make
         # another wave (25 dB where voiced), since the source's phase is a running sum of the pitch, and the angles of
         # the source's spectrum jump at half a turn
-        frames = [self._frames(text, style[None, 128:], speed) for style in styles]
+        frames = [self.frames(phonemes, style[None, 128:], speed) for style in styles]
         return self._renderer(frames, styles, seed)
 
+    @torch.inference_mode(False)  # a tensor that is kept: a later caller may want gradients
+    @torch.no_grad()
     def _encoded(self, phonemes: str) -> _Text:
         """All of the model's work on phonemes that does not depend on the voice."""
         model = self.model
@@ -104,9 +106,15 @@ class Kokoro:
         prosody = model.bert_encoder(model.bert(tokens, attention_mask=(~mask).int())).transpose(1, 2)
         return _Text(length, mask, prosody, model.text_encoder(tokens, length, mask))
 
-    def _frames(self, text: _Text, style: Tensor, speed: float) -> Frames:
-        """The text in a voice's rhythm and melody."""
-        predictor = self.model.predictor
+    def frames(self, phonemes: str, style: Tensor, speed: float = 1.0) -> Frames:
+        """Phonemes in a voice's rhythm and melody, whose gradient is lost where durations are rounded.
+
+        Args:
+            phonemes: as for a call.
+            style: the prosody half of a style row, ``(1, 128)``.
+            speed: as for a call.
+        """
+        text, predictor = self._texts(phonemes), self.model.predictor
         encoded = predictor.text_encoder(text.prosody, style, text.length, text.mask)
         hidden, _ = predictor.lstm(encoded)
         durations = torch.sigmoid(predictor.duration_proj(hidden)).sum(dim=-1)[0] / speed

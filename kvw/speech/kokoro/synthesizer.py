@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from kokoro import KModel
+from numpy.typing import NDArray
 
 from kvw.errors import KvwError, error_line
 from kvw.runtime import hub
@@ -23,11 +25,12 @@ from kvw.speech.kokoro import sources
 from kvw.speech.kokoro.cpu_decoder import CPUDecoder
 from kvw.speech.kokoro.g2p import grapheme_to_phoneme
 from kvw.speech.kokoro.gpu_decoder import GPUDecoder
+from kvw.speech.kokoro.gradient import Differentiable
 from kvw.speech.kokoro.model import Kokoro, remove_weight_norm
 from kvw.speech.kokoro.weights import read_weights
 from kvw.speech.segmentation import to_script
 from kvw.speech.synthesizer import Script, Segment
-from kvw.types import Voice, Wave
+from kvw.types import STYLE_WIDTH, Voice, Wave
 
 log = logging.getLogger(__name__)
 
@@ -95,10 +98,36 @@ class KokoroSynthesizer:
 
     def __call__(self, voices: Sequence[Voice], script: Script, seed: int, speed: float = 1.0) -> list[Wave]:
         """Speaks ``script`` in each voice: float32 waves at 24 kHz."""
-        # set on every call, as these flags are the process's; torch's default is on for convolutions
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self._tf32
+        self._set_precision()
         spoken = [self._speak(voices, segment, seed, speed) for segment in script.segments]
         return [np.concatenate(parts) for parts in zip(*spoken, strict=True)]
+
+    def vjp(self, voice: Voice, script: Script, seed: int) -> tuple[Wave, Callable[[Wave], NDArray[np.float32]]]:
+        """As :class:`kvw.speech.synthesizer.Synthesizer`; :mod:`kvw.speech.kokoro.gradient` says what it can't tell."""
+        self._set_precision()
+        device = self._model.model.device
+        offset = torch.zeros(STYLE_WIDTH, requires_grad=True)
+        rows = [torch.from_numpy(voice[segment.row]) + offset for segment in script.segments]
+        wave = torch.cat(
+            [
+                self._differentiable(segment.phonemes, row.to(device), seed).cpu()
+                for segment, row in zip(script.segments, rows, strict=True)
+            ]
+        )
+
+        def by_offset(cotangent: Wave) -> NDArray[np.float32]:
+            (gradient,) = torch.autograd.grad(wave, offset, torch.from_numpy(cotangent))
+            return np.asarray(gradient.numpy())
+
+        return wave.detach().numpy(), by_offset
+
+    @cached_property
+    def _differentiable(self) -> Differentiable:
+        return Differentiable(self._model)
+
+    def _set_precision(self) -> None:
+        """Sets flags that are the process's, so on every call; torch's default is on for convolutions."""
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self._tf32
 
     def _speak(self, voices: Sequence[Voice], segment: Segment, seed: int, speed: float) -> list[Wave]:
         styles = torch.from_numpy(np.stack([voice[segment.row, 0] for voice in voices]))

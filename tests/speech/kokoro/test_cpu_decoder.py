@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kvw.speech.kokoro.cpu_decoder import _snake
+from kvw.speech.kokoro.cpu_decoder import snake
 
 
 def filled(seed: int, *shape: int) -> np.ndarray:
@@ -16,7 +16,7 @@ def filled(seed: int, *shape: int) -> np.ndarray:
 def test_snake_is_exact_but_for_rounding_far_from_zero_too(scale):
     rows, alpha = filled(0, 400, 5) * np.float32(scale), np.abs(filled(1, 5)) + np.float32(0.3)
     factor, shift, out = filled(2, 5), filled(3, 5), np.empty((400, 5), np.float32)
-    _snake(alpha, factor, shift, rows, out)
+    snake(alpha, factor, shift, rows, out)
     value = rows * factor + shift
     wanted = value + np.sin(alpha * value, dtype=np.float64) ** 2 / alpha
     assert np.abs(out - wanted).max() <= 1e-6 * np.abs(value).max() + 1e-6
