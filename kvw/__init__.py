@@ -2,7 +2,8 @@
 
 - :func:`evolve` a voice, :func:`speak` with it, :class:`Result`, the :func:`demo` recording;
 - :func:`load_voice`, :func:`save_voice`, and the runs of a folder as a database: :func:`open_runs`;
-- for a strategy's author: :class:`Candidate`, :class:`Finished`, the protocols :class:`Space` and :class:`Strategy`;
+- for a strategy's author: :class:`Candidate`, :class:`Pullback`, :class:`Finished`, the protocols :class:`Space` and
+  :class:`Strategy`;
 - :class:`KvwError`, the error of all of them.
 """
 
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kvw.api import Result, demo, evolve, speak
     from kvw.errors import KvwError
+    from kvw.evaluation import Pullback
     from kvw.runs.reader import open_runs
     from kvw.search.candidate import Candidate
     from kvw.search.strategy import Finished, Strategy
@@ -26,6 +28,7 @@ _HOMES = {
     "Candidate": "kvw.search.candidate",
     "Finished": "kvw.search.strategy",
     "KvwError": "kvw.errors",
+    "Pullback": "kvw.evaluation",
     "Result": "kvw.api",
     "Space": "kvw.spaces.base",
     "Strategy": "kvw.search.strategy",
@@ -40,6 +43,7 @@ __all__ = [
     "Candidate",
     "Finished",
     "KvwError",
+    "Pullback",
     "Result",
     "Space",
     "Strategy",

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kvw import Candidate, Finished, Space
+from kvw import Candidate, Finished, Pullback, Space
 from kvw.errors import KvwError
-from kvw.evaluation import Pullback
 from kvw.search.strategy import Gradients
 from kvw.types import Genome
 

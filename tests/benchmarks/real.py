@@ -29,25 +29,32 @@ CONTENDERS = {
     "random_walk": ["strategy=random_walk", "fitness.most_characters=40"],
     "instant": ["experiment=instant", "heldout_characters=null"],
     "quick": ["experiment=quick"],
+    "sep_cma": [
+        *("experiment=thorough", "~stages.refine", "fitness=clear", "fitness.most_characters=40"),
+        "population_limit=5",
+    ],
 }
 """Overrides by name. The walk has texts as long as those of ``quick``: KVoiceWalk's take three times as long."""
 
 CHANGES = {
-    "from a stock voice": ["~stages.predicted", "stages.search.strategy.sigma=0.6"],
-    "mean of ten": [
-        "~stages.predicted",
-        "stages.search.strategy.sigma=0.6",
-        "start_voices=10",
-        "population_limit=10",
-    ],
-    "sigma 0.6": ["stages.search.strategy.sigma=0.6"],
-    "no screen": ["stages.search.strategy.screen=1"],
-    "no words": ["fitness.weights.words=0", "fitness.gates.words.tolerance=1"],
-    "far prior": ["fitness.weights.prior=0.05", "fitness.prior_limit=2"],
-    "60 characters": ["fitness.most_characters=60"],
-    "five texts": ["fitness.more_texts=3"],
+    "uphill from a stock voice": ("quick", ["~stages.predicted"]),
+    "one text a step": ("quick", ["stages.refine.strategy.texts=1", "stages.refine.strategy.steps=24"]),
+    "half the rate": ("quick", ["stages.refine.strategy.rate=0.25"]),
+    "both halves": ("quick", ["stages.refine.space.freeze=null"]),
+    "no prior uphill": ("quick", ["stages.refine.strategy.prior=0"]),
+    "from a stock voice": ("sep_cma", ["~stages.predicted", "stages.search.strategy.sigma=0.6"]),
+    "mean of ten": (
+        "sep_cma",
+        ["~stages.predicted", "stages.search.strategy.sigma=0.6", "start_voices=10", "population_limit=10"],
+    ),
+    "sigma 0.6": ("sep_cma", ["stages.search.strategy.sigma=0.6"]),
+    "no screen": ("sep_cma", ["stages.search.strategy.screen=1"]),
+    "no words": ("sep_cma", ["fitness.weights.words=0", "fitness.gates.words.tolerance=1"]),
+    "far prior": ("sep_cma", ["fitness.weights.prior=0.05", "fitness.prior_limit=2"]),
+    "60 characters": ("sep_cma", ["fitness.most_characters=60"]),
+    "five texts": ("sep_cma", ["fitness.more_texts=3"]),
 }
-"""Changes to ``quick``, one at a time, by name: what its settings are chosen by."""
+"""Changes to a contender, one at a time, by name: what its settings are chosen by."""
 
 UNHEARD = (
     "Could you pass the salt?",
@@ -80,8 +87,9 @@ def command(contender: str, target: str, seed: int, evaluations: int, folder: Pa
 
 
 def overrides(contender: str) -> list[str]:
-    """The overrides of a contender, or of ``quick`` with one of :data:`CHANGES`."""
-    return CONTENDERS[contender] if contender in CONTENDERS else [*CONTENDERS["quick"], *CHANGES[contender]]
+    """The overrides of a contender, or of one with one of :data:`CHANGES`."""
+    changed, changes = CHANGES.get(contender, (contender, []))
+    return [*CONTENDERS[changed], *changes]
 
 
 def result(contender: str, target: str, seed: int, evaluations: int, folder: Path) -> dict[str, Any] | None:
