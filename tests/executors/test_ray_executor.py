@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from kvw.errors import KvwError
-from kvw.evaluation import OPEN, Gate
+from kvw.evaluation import OPEN, Gate, Pullback
 from kvw.executors.local import LocalExecutor
 from kvw.fitness.utterances import DictCache
 from tests.conftest import SHORT
@@ -158,6 +158,18 @@ def test_whole_voices_travel_where_the_fitness_looks_at_them(ray_executor, bank,
     seen = executor(voices, OPEN)
     assert list(map(repr, seen)) == list(map(repr, local(voices, OPEN)))
     assert len({one.parts["prior"] for one in seen if "prior" in one.parts}) > 1
+
+
+def test_gradients_are_those_of_the_local_executor_and_are_handed_to_the_cache(ray_executor, bank):
+    executor, local = ray_executor(actors=1), LocalExecutor(fitness=determinism.fitness, scorers=0)
+    voices, cache = list(bank.values())[:3], DictCache()
+    gates = [Gate(pullback=Pullback(0, seed, (1 / 16,) * 256)) for seed in (3, 4)] + [OPEN]
+    seen, expected = executor(voices, gates, cache), local(voices, gates)
+    assert seen == expected
+    for one, other in zip(seen[:2], expected[:2], strict=True):
+        assert np.array_equal(one.gradient, other.gradient)
+    assert sum(one.gradient is not None for one in cache.values()) == 2
+    assert executor(voices, gates, cache) == expected
 
 
 def near_bank():
