@@ -214,6 +214,7 @@ def outcomes(past: History) -> list[tuple[str, str]]:
     return [
         ("candidates", str(tally.steps)),
         ("complete", share(tally.complete)),
+        *((("gradients alone", share(tally.gradients)),) if tally.gradients else ()),
         *((f"stopped by the gate of {LABELS.get(name, name)}", share(n)) for name, n in tally.stopped.most_common()),
         *((f"failed: {name}", share(n)) for name, n in tally.failed.most_common()),
         ("improvements", str(len(tally.better))),

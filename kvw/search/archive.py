@@ -107,6 +107,11 @@ class Archive:
         self.former = former
 
     @property
+    def gradients(self) -> int:
+        """Candidates of which a gradient was measured, and nothing else."""
+        return self.steps - self.complete - self.stopped - self.failed
+
+    @property
     def failed(self) -> int:
         """Candidates that could not be scored."""
         return sum(self.failures.values())

@@ -130,13 +130,15 @@ def conclude(outcome: Outcome, examiner: Examiner, improvements: Improvements, i
     with forgiven("what the voices say is not kept for a report"):
         keep_spoken(folder, spoken_of(outcome, improvements))
     lengths = [script.phonemes for script in examiner.heldout.scripts]
+    climbed = f" ({archive.gradients} gradients)" if archive.gradients else ""
     about = {
         "Target": inputs.target.summary,
         "Held-out": f"mean of {len(lengths)} texts of {min(lengths)} to {max(lengths)} phonemes, "
         f"against {inputs.target.heldout_note}",
         "Synthesiser": str(improvements.facts["synthesiser"]),
-        "Search": f"{archive.steps} candidates in {duration(result.seconds)}, {archive.synthesised:.0f} s of audio, "
-        f"{archive.stopped / archive.steps:.0%} stopped early, {archive.failed} failed; {result.reason}",
+        "Search": f"{archive.steps} candidates{climbed} in {duration(result.seconds)}, "
+        f"{archive.synthesised:.0f} s of audio, {archive.stopped / archive.steps:.0%} stopped early, "
+        f"{archive.failed} failed; {result.reason}",
         "Result": f"{folder / 'best.pt'} and best.wav",
     }
     if outcome.verdict == UNCLEAR:

@@ -36,6 +36,7 @@ def test_gradients_are_recorded_beside_the_voices_that_are_heard_in_full(kvw):
     assert sorted(one.synthesised for one in gradients) == pytest.approx(heard)
     assert len(run.training().steps) == 2
     assert "8 gradients" in str(history(run).tally)
+    assert "10 candidates (8 gradients)" in (folder / "summary.txt").read_text()
     best = run.best
     assert best is not None and best[1].complete
 
