@@ -147,7 +147,7 @@ class SpeakerEncoder:
         )
         energies = (_mel_filters(size) @ frames.abs().square()).T
         encoder, device = self._encoder, self._encoder.device
-        with torch_threads(1):
+        with torch_threads(1), torch.backends.cudnn.flags(enabled=False):  # its LSTM has no gradient but in training
             _, (hidden, _) = encoder.lstm(torch.stack([energies[part] for part in mel_slices]).to(device))
             parts = relu(encoder.linear(hidden[-1])).cpu()
         mean = (parts / parts.norm(dim=1, keepdim=True)).mean(dim=0)

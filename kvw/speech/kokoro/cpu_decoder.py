@@ -23,7 +23,10 @@ from kvw.speech.kokoro.model import Frames, harmonics
 from kvw.speech.kokoro.winograd import Activation, Convolution, Moments, Rows, Workspace, compiled
 
 PI_PARTS = (np.float32(3.140625), np.float32(9.67502593994140625e-4), np.float32(1.50995799097e-7))
+"""Pi in three parts, whose products with small whole numbers are exact but for the last."""
+
 SINE = tuple(map(np.float32, (-2.3889859e-08, 2.7525562e-06, -1.9840874e-04, 8.3333310e-03, -1.6666667e-01)))
+"""Coefficients of the sine's odd polynomial on [-pi/2, pi/2], of the highest power first; that of the first is 1."""
 
 
 class CPUDecoder:

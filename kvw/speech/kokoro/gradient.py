@@ -1,8 +1,9 @@
 """Kokoro as a differentiable function of a style row: what a small change of the row does to the wave.
 
-Read :func:`vjp`. The layers are those of ``kokoro/istftnet.py``. On a CPU the residual blocks of the generator, which
-take nearly all of the time, are :mod:`kvw.speech.kokoro.winograd`'s, forwards and backwards (the gradient of a
-convolution is one with the same taps, turned round); elsewhere, and in the rest of the model, torch differentiates.
+Read :class:`Differentiable`. The layers are those of ``kokoro/istftnet.py``. On a CPU the residual blocks of the
+generator, which take nearly all of the time, are :mod:`kvw.speech.kokoro.winograd`'s, forwards and backwards (the
+gradient of a convolution is one with the same taps, turned round); elsewhere, and in the rest of the model, torch
+differentiates.
 
 Kokoro rounds durations, and places the pulses of its source without a gradient: the pitch moves them, and no gradient
 tells. What remains is how timbre shapes the sound, and how prosody does through the energy and the pitch curve that
@@ -47,7 +48,8 @@ class Differentiable:
 
     def __call__(self, phonemes: str, style: Tensor, seed: int) -> Tensor:
         """The wave, float32 ``(samples,)``, of a style row ``(1, 256)`` that may want a gradient."""
-        frames = self._kokoro.frames(phonemes, style[:, 128:])
+        with torch.backends.cudnn.flags(enabled=False):  # its LSTM has no gradient but in training
+            frames = self._kokoro.frames(phonemes, style[:, 128:])
         return self._rendered(self._kokoro.model, frames, style[:, :128], seed)
 
     def _rendered(self, model: KModel, frames: Frames, timbre: Tensor, seed: int) -> Tensor:
