@@ -104,6 +104,7 @@ SMALL = {
     "cma": (["strategy.population=3", "strategy.patience=2"], 4),
     "differential": (["strategy.size=5"], 5),
     "genetic": (["strategy.size=4", "strategy.elites=1", "strategy.patience=1"], 4),
+    "gradient": (["strategy.steps=6", "strategy.every=2"], 2),
     "interpolation": (["strategy.step=1.5"], 3),
     "islands": (
         ['strategy.members=["genetic strategy.size=3 strategy.elites=1",random_walk]', "strategy.exchange=1"],
@@ -139,7 +140,7 @@ def _case(name: str) -> Case:
         cfg = compose(f"strategy={part}", *settings).cfg
         node = with_members({"strategy": plain(cfg.strategy), "space": plain(cfg.space)}, None)
         limit = None if name.endswith(part) else 2 * size
-        stage = make_stage(part, node, "", predictor=Oracle())
+        stage = make_stage(part, node, "", predictor=Oracle(), gradients=Oracle())
         stages.append(dataclasses.replace(small(stage), step_limit=limit))
     return Case(name, stages, size, name == "random_walk")
 
