@@ -62,6 +62,7 @@ class Islands:
             Candidate(
                 self._space.join(number, candidate.genome),
                 {**candidate.notes, "Island": number, **({"Visits": 1.0} if candidate is visitor else {})},
+                candidate.pullback,
             )
             for number, (own, visitor) in enumerate(zip(self._own, self.visitors, strict=True))
             for candidate in own

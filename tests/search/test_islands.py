@@ -35,7 +35,7 @@ def node(*members, **settings):
 
 
 def islands(*members, **settings):
-    return make_stage("islands", node(*members, **settings), "", predictor=Oracle())
+    return make_stage("islands", node(*members, **settings), "", predictor=Oracle(), gradients=Oracle())
 
 
 def searched(stage, steps, executor=None):
@@ -56,6 +56,12 @@ def randomness(seed, count):
     """What islands draw from."""
     draw = np.random.default_rng(seed)
     return [np.random.default_rng(int(draw.integers(2**63))) for _ in range(count)]
+
+
+def test_a_gradient_that_an_island_asks_for_is_asked_for():
+    _, strategy = made(islands("gradient space=coherent", "random_walk space=coherent"), np.random.default_rng(0))
+    climber, walker = strategy.generate()
+    assert climber.pullback is not None and walker.pullback is None
 
 
 def test_without_visits_each_proposes_what_it_would_propose_alone():
