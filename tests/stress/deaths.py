@@ -122,7 +122,7 @@ def _deaths(workers: Sequence[int], start: bool, most: int) -> list[Row]:
             found.add("who ends all", "" if seen[2] == crashed and crashed.failed else f"{seen[2]}")
             ended = len((inside / named(always)).read_text())
             found.add("deaths", "" if ended in (most, most + 1) else f"{ended}")
-            known = known_utterances(cache, executor._own.listener, executor._own.scripts, [one])
+            known = known_utterances(cache, executor._own.listener, executor._own, [one], [OPEN])
             found.add("remembered", "" if len(known) == len(SCRIPTS) else f"{known}")
             if start:
                 kill(executor, count)
