@@ -34,15 +34,12 @@ def known_utterances(
     """
     if cache is None:
         return {}
-    keys = [
-        listener.key(voice, *spoken)
-        for voice, gate in zip(voices, gates, strict=True)
-        for spoken in (
-            [(fitness.short_scripts[gate.pullback.text], gate.pullback)]
-            if gate.pullback
-            else [(script,) for script in fitness.scripts]
-        )
-    ]
+    keys = []
+    for voice, gate in zip(voices, gates, strict=True):
+        if gate.pullback:
+            keys.append(listener.key(voice, fitness.short_scripts[gate.pullback.text], gate.pullback))
+        else:
+            keys += [listener.key(voice, script) for script in fitness.scripts]
     return {key: known for key in keys if (known := cache.get(key))}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,6 @@ class HybridFitness:
         listener: what speaks and hears.
         measures: the functions of a wave that its scorers are asked for.
         scripts: every text that is scored: the target text, the other ones, the probe's.
-        short_scripts: the short texts.
 
     Raises:
         ValueError: weights or gates are missing, unknown, negative or all zero; the formula has an unknown name; there
@@ -133,9 +132,9 @@ class HybridFitness:
         if len({script.text, *(other.text for other in others)}) <= len(others):
             raise ValueError("texts: expected target text, other text and further ones to differ; two are the same")
         self.scripts: tuple[Script, ...] = (script, *others)
-        self.short_scripts: tuple[Script, ...] = tuple(map(synthesizer.script, short_texts))
+        self._short_texts = short_texts
         embedding = encoder.speaker(target, "target_audio")
-        self._gradient = Gradient(self.listener, self.short_scripts, embedding)
+        self._embedding = embedding
         statistics = np.mean([acoustics.statistics(wave) for wave in target], axis=0)
         stages: list[Stage] = [
             TargetSimilarity("target", self.listener, [script], embedding),
@@ -164,6 +163,19 @@ class HybridFitness:
         made = {stage.name: stage for stage in stages}
         self._alone = {name: made[name] for name in STAGES if name in made and name in (*self.weights, "probe")}
 
+    @cached_property
+    def short_scripts(self) -> tuple[Script, ...]:
+        """The short texts; most searches ask for no gradient, and espeak takes a second for them.
+
+        Raises:
+            KvwError: a text has nothing that can be pronounced.
+        """
+        return tuple(map(self.listener.synthesizer.script, self._short_texts))
+
+    @cached_property
+    def _gradient(self) -> Gradient:
+        return Gradient(self.listener, self.short_scripts, self._embedding)
+
     def __call__(
         self, voices: Sequence[Voice], gate: Gate | Sequence[Gate] = OPEN, cache: UtteranceCache | None = None
     ) -> list[Evaluation]:
@@ -191,7 +203,8 @@ class HybridFitness:
             if not np.isfinite(trial.voice).all():
                 trial.fail("not finite", "NaN or infinity in the voice")
         asking = [trial for trial in trials if trial.gate.pullback and not trial.status]
-        attempt(self._gradient, asking)
+        if asking:
+            attempt(self._gradient, asking)
         for trial in asking:
             trial.status = trial.status or "gradient"
         running = [trial for trial in trials if not trial.status]

@@ -20,6 +20,7 @@ from torch.nn.functional import pad, relu
 
 from kvw.errors import KvwError
 from kvw.runtime.workers import torch_threads
+from kvw.speech.pullback import pullback
 from kvw.types import SAMPLE_RATE, Embedding, Wave, mean_embedding
 
 with warnings.catch_warnings():
@@ -117,14 +118,7 @@ class SpeakerEncoder:
         """
         given = torch.from_numpy(wave).requires_grad_()
         heard = self._differentiable(given)
-        if heard is None:
-            return None
-
-        def by_wave(cotangent: Embedding) -> Wave:
-            (gradient,) = torch.autograd.grad(heard, given, torch.from_numpy(cotangent))
-            return np.asarray(gradient.numpy())
-
-        return np.asarray(heard.detach().numpy()), by_wave
+        return None if heard is None else (np.asarray(heard.detach().numpy()), pullback(heard, given))
 
     def _differentiable(self, wave: torch.Tensor) -> torch.Tensor | None:
         """The embedding ``(256,)``, on the CPU: ``embed_utterance(preprocess_wav(wave))`` in torch's operations."""

@@ -113,9 +113,9 @@ class TargetGradients:
 
     settings: FitnessSpec
 
-    @property
+    @cached_property
     def target(self) -> Embedding:
-        """As :class:`kvw.search.strategy.Gradients`."""
+        """As :class:`kvw.search.strategy.Gradients`; also checks that the short texts can be pronounced."""
         synthesizer, encoder = self.settings.models()
         for key, name, model in (
             ("synth", synthesizer.name, synthesizer),
@@ -126,6 +126,8 @@ class TargetGradients:
                     f"{key}: expected one that can be differentiated, for the gradients that a strategy asks for; got "
                     f"{name}; choose another strategy, such as strategy=sep_cma"
                 )
+        for text in self.settings.inputs.short_texts:
+            synthesizer.script(text)
         return self.settings.target()
 
     @property

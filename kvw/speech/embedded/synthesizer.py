@@ -21,6 +21,7 @@ from kvw.errors import KvwError
 from kvw.speech.embedded import espeak, vocoder
 from kvw.speech.embedded.style import decode_style
 from kvw.speech.embedded.vocoder import Analysis
+from kvw.speech.pullback import pullback
 from kvw.speech.segmentation import to_script
 from kvw.speech.synthesizer import Script
 from kvw.types import SAMPLE_RATE, STYLE_WIDTH, Voice, Wave
@@ -100,12 +101,7 @@ class EmbeddedSynthesizer:
             (wave,) = vocoder.render(analysis(segment.text, self._espeak_voice), decode_style(row), seed)
             parts += [wave.cpu(), pause]
         spoken = torch.cat(parts)
-
-        def by_offset(cotangent: Wave) -> NDArray[np.float32]:
-            (gradient,) = torch.autograd.grad(spoken, offset, torch.from_numpy(cotangent))
-            return np.asarray(gradient.numpy())
-
-        return spoken.detach().numpy(), by_offset
+        return spoken.detach().numpy(), pullback(spoken, offset)
 
     def _speak(self, voices: Sequence[Voice], script: Script, seed: int, speed: float) -> list[Wave]:
         parts: list[list[NDArray[np.float32]]] = [[np.zeros(PAUSE, np.float32)] for _ in voices]

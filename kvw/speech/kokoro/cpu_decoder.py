@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from kvw.speech.kokoro.model import Frames, harmonics
 from kvw.speech.kokoro.winograd import Activation, Convolution, Moments, Rows, Workspace, compiled
 
-PI_PARTS = (np.float32(3.140625), np.float32(9.67502593994140625e-4), np.float32(1.50995799097e-7))
+_PI_PARTS = (np.float32(3.140625), np.float32(9.67502593994140625e-4), np.float32(1.50995799097e-7))
 """Pi in three parts, whose products with small whole numbers are exact but for the last."""
 
-SINE = tuple(map(np.float32, (-2.3889859e-08, 2.7525562e-06, -1.9840874e-04, 8.3333310e-03, -1.6666667e-01)))
+_SINE = tuple(map(np.float32, (-2.3889859e-08, 2.7525562e-06, -1.9840874e-04, 8.3333310e-03, -1.6666667e-01)))
 """Coefficients of the sine's odd polynomial on [-pi/2, pi/2], of the highest power first; that of the first is 1."""
 
 
@@ -241,24 +241,32 @@ def _leaky(slope: Any, factor: Any, shift: Any, rows: Any, out: Any) -> None:
 
 
 @compiled
+def sine(angle: Any) -> Any:
+    """The sine of an angle less a multiple of pi, which brings it to [-pi/2, pi/2] and may change the sign.
+
+    The multiple is taken in three parts. There the sine is an odd minimax polynomial of degree 11, exact but for
+    rounding.
+    """
+    turns = np.rint(angle * np.float32(1 / np.pi))
+    for part in _PI_PARTS:
+        angle -= turns * part
+    square = angle * angle
+    series = np.float32(0)
+    for coefficient in _SINE:
+        series = series * square + coefficient
+    return angle + angle * square * series
+
+
+@compiled
 def snake(alpha: Any, factor: Any, shift: Any, rows: Any, out: Any) -> None:
     """AdaIN and snake, ``y + sin(alpha y)^2 / alpha``; the library's sine would not become vector instructions.
 
-    A multiple of pi, in three parts, brings the sine's argument to [-pi/2, pi/2]; the sign that this may change is lost
-    in the square. There the sine is an odd minimax polynomial of degree 11, exact but for rounding.
+    The sign that :func:`sine` may change is lost in the square.
     """
     inverse = np.float32(1) / alpha
     for i in range(len(rows)):
         row, active = rows[i], out[i]
         for channel in range(len(active)):
             value = row[channel] * factor[channel] + shift[channel]
-            angle = alpha[channel] * value
-            turns = np.rint(angle * np.float32(1 / np.pi))
-            for part in PI_PARTS:
-                angle -= turns * part
-            square = angle * angle
-            series = np.float32(0)
-            for coefficient in SINE:
-                series = series * square + coefficient
-            sine = angle + angle * square * series
-            active[channel] = value + inverse[channel] * sine * sine
+            root = sine(alpha[channel] * value)
+            active[channel] = value + inverse[channel] * root * root

@@ -23,7 +23,7 @@ from kokoro import KModel
 from kokoro.istftnet import AdaIN1d, AdaINResBlock1
 from torch import Tensor, nn
 
-from kvw.speech.kokoro.cpu_decoder import PI_PARTS, SINE, snake, unchanged
+from kvw.speech.kokoro.cpu_decoder import sine, snake, unchanged
 from kvw.speech.kokoro.model import Frames, Kokoro, harmonics
 from kvw.speech.kokoro.winograd import BLOCK, Convolution, Moments, Workspace, compiled
 
@@ -153,7 +153,7 @@ def _snake_back(
     """From the gradient by ``snake(AdaIN(rows))``, in ``slopes``, to that by ``rows``, in place.
 
     The gradients by AdaIN's scale and shift are added to ``by_scale`` and ``by_shift``, float64 ``(channels,)``. The
-    derivative of ``y + sin(alpha y)^2 / alpha`` is ``1 + sin(2 alpha y)``, and the sine is as in ``snake``.
+    derivative of ``y + sin(alpha y)^2 / alpha`` is ``1 + sin(2 alpha y)``; sine and cosine change their signs together.
     """
     length, channels = rows.shape
     for first in range(0, length, BLOCK):
@@ -161,17 +161,9 @@ def _snake_back(
         for i in range(first, min(first + BLOCK, length)):
             row, slope = rows[i], slopes[i]
             for channel in range(channels):
-                angle = alpha[channel] * (row[channel] * factor[channel] + offset[channel])
-                turns = np.rint(angle * np.float32(1 / np.pi))
-                for part in PI_PARTS:
-                    angle -= turns * part
-                square = angle * angle
-                series = np.float32(0)
-                for coefficient in SINE:
-                    series = series * square + coefficient
-                sine = angle + angle * square * series
-                cosine = np.sqrt(max(np.float32(1) - sine * sine, np.float32(0)))  # of an angle in [-pi/2, pi/2]
-                through = slope[channel] * (np.float32(1) + np.float32(2) * sine * cosine)
+                root = sine(alpha[channel] * (row[channel] * factor[channel] + offset[channel]))
+                cosine = np.sqrt(max(np.float32(1) - root * root, np.float32(0)))  # of an angle in [-pi/2, pi/2]
+                through = slope[channel] * (np.float32(1) + np.float32(2) * root * cosine)
                 slope[channel] = through
                 shifts[channel] += through
                 scales[channel] += through * (row[channel] - mean[channel]) * inverse[channel]

@@ -28,6 +28,7 @@ from kvw.speech.kokoro.gpu_decoder import GPUDecoder
 from kvw.speech.kokoro.gradient import Differentiable
 from kvw.speech.kokoro.model import Kokoro, remove_weight_norm
 from kvw.speech.kokoro.weights import read_weights
+from kvw.speech.pullback import pullback
 from kvw.speech.segmentation import to_script
 from kvw.speech.synthesizer import Script, Segment
 from kvw.types import STYLE_WIDTH, Voice, Wave
@@ -114,12 +115,7 @@ class KokoroSynthesizer:
                 for segment, row in zip(script.segments, rows, strict=True)
             ]
         )
-
-        def by_offset(cotangent: Wave) -> NDArray[np.float32]:
-            (gradient,) = torch.autograd.grad(wave, offset, torch.from_numpy(cotangent))
-            return np.asarray(gradient.numpy())
-
-        return wave.detach().numpy(), by_offset
+        return wave.detach().numpy(), pullback(wave, offset)
 
     @cached_property
     def _differentiable(self) -> Differentiable:
