@@ -22,7 +22,7 @@ def automatic(*, fitness: Callable[[], HybridFitness], threads: int = 1) -> Loca
         threads: CPU threads of an evaluation, 1 or more.
 
     Raises:
-        ValueError: fewer than one thread.
+        KvwError: fewer than one thread.
     """
     workers = min(usable_cpus() // max(threads, 1), MOST_WORKERS)
     alone = multiprocessing.parent_process() is not None  # a worker itself: the other cores are its siblings'

@@ -27,7 +27,8 @@ class LocalExecutor:
         scorers: processes that measure, 0 or more; None is :func:`spare_processes`.
 
     Raises:
-        ValueError: fewer than one thread, or than no scorers.
+        KvwError: fewer than one thread.
+        ValueError: fewer than no scorers.
     """
 
     def __init__(self, *, fitness: Callable[[], HybridFitness], threads: int = 1, scorers: int | None = None) -> None:

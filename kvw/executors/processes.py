@@ -121,7 +121,8 @@ class ProcessExecutor:
         threads: CPU threads of each, 1 or more.
 
     Raises:
-        ValueError: fewer than one worker or thread.
+        KvwError: fewer than one thread.
+        ValueError: fewer than one worker.
     """
 
     def __init__(self, *, fitness: Callable[[], HybridFitness], workers: int = 2, threads: int = 1) -> None:

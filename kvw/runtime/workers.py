@@ -14,6 +14,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from kvw.errors import KvwError
 from kvw.runtime.environment import usable_cpus
 
 
@@ -21,10 +22,10 @@ def limit_threads(threads: int) -> None:
     """Limits this process's numerical libraries to ``threads`` threads: their number can change a result's last bit.
 
     Raises:
-        ValueError: fewer than one thread.
+        KvwError: it is no whole number, or below 1.
     """
-    if threads < 1:
-        raise ValueError(f"executor.threads: expected 1 or more; got {threads}")
+    if not isinstance(threads, int) or threads < 1:
+        raise KvwError(f"executor.threads: expected 1 or more; got {threads}")
     torch.set_num_threads(threads)
     threadpool_limits(threads)
 

@@ -30,6 +30,7 @@ from kvw.evaluation import Evaluation, Executor, UtteranceCache
 from kvw.fitness.heldout import HeldOut
 from kvw.fitness.utterances import DictCache
 from kvw.runtime.environment import fingerprint, pick_device, versions
+from kvw.runtime.workers import limit_threads
 from kvw.search import loop
 from kvw.search.archive import Entry
 from kvw.search.budget import Budget
@@ -183,6 +184,8 @@ def prepared(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
         if cfg[key]:
             problems.attempt(maker, plain(cfg[key]), key)
     make_executor = problems.attempt(maker, plain(cfg.executor), "executor")
+    # of the executor, here already: the target, whose last bits depend on it too, is embedded before that is made
+    problems.attempt(limit_threads, plain(cfg.executor).get("threads", 1))
     lacks = cfg.shortlist is not None and not plain(cfg.fitness).get("probe_text")
     problems.expect(not lacks, "shortlist: expected null, as fitness.probe_text gives no short text; give both")
     problems.raise_any()

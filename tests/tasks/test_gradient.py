@@ -11,6 +11,7 @@ from kvw.cli.main import invoke
 from kvw.fitness.gradient import COST
 from kvw.runs.reader import Run
 from kvw.runs.statistics import history
+from kvw.runtime.workers import limit_threads
 from kvw.speech.embedded.synthesizer import EmbeddedSynthesizer
 from tests.support.records import equal
 from tests.tasks.test_resume import start, wait_for
@@ -53,6 +54,14 @@ def test_a_step_limit_ends_it_and_a_larger_one_takes_it_on_as_if_it_had_been_tha
     (cut,) = [run for run in runs if run != whole]
     assert kvw(f"resume={cut}", "step_limit=10000")[0] == 0
     assert equal(cut, whole)
+
+
+def test_the_threads_that_a_process_had_before_change_no_bit(kvw):
+    arguments = (*CLIMB[:-2], "strategy.texts=1", "strategy.every=2", "strategy.steps=2")
+    _, (one,) = kvw(*arguments)
+    limit_threads(2)
+    _, (other,) = kvw(*arguments)
+    assert equal(one, other)
 
 
 @pytest.mark.long
