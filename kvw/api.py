@@ -56,6 +56,8 @@ class Result:
         heldout: its similarity to held-out audio on each held-out text, in [0, 1]: the figures to believe.
         word_errors: words of the held-out texts that Whisper hears wrong, in %; None where no Whisper is there.
         quality: of the held-out speech, DNSMOS, in [1, 5]; None where ``kvw[judges]`` is not installed.
+        same_speaker: of the held-out speech, its cosine to the held-out audio by CAM++, an encoder that no search
+            hears; None where ``kvw[judges]`` is not installed.
         verdict: ``improved``; ``no improvement`` of the score; or ``nearer, less clear`` than the best stock voice.
         clear: of a result that is less clear, the most similar voice of the search that is not, if there is one; else
             None.
@@ -64,6 +66,7 @@ class Result:
         stock_heldout: the same as ``heldout`` for that voice.
         stock_word_errors: the same as ``word_errors`` for that voice.
         stock_quality: the same as ``quality`` for that voice.
+        stock_same_speaker: the same as ``same_speaker`` for that voice.
         candidates: how many were evaluated.
         seconds: that the search took.
         provenance: where the voice comes from, as JSON values.
@@ -76,6 +79,7 @@ class Result:
     heldout: Sequence[float]
     word_errors: float | None
     quality: float | None
+    same_speaker: float | None
     verdict: str
     clear: Voice | None
     stock_name: str
@@ -83,6 +87,7 @@ class Result:
     stock_heldout: Sequence[float]
     stock_word_errors: float | None
     stock_quality: float | None
+    stock_same_speaker: float | None
     candidates: int
     seconds: float
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -101,7 +106,7 @@ class Result:
         path = Path(path)
         if path.suffix != ".pt":
             raise KvwError(f"path: expected a name in .pt; got {path.name!r}; task=export writes other formats")
-        own = HeldOutFigures(self.heldout, self.word_errors, self.quality)
+        own = HeldOutFigures(self.heldout, self.word_errors, self.quality, self.same_speaker)
         facts = {"scores": scores_of(self.scored), **facts_of(own)}
         with _system_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,6 +116,7 @@ class Result:
     def __repr__(self) -> str:
         pairs = [
             ("held-out similarity", np.mean(self.heldout), np.mean(self.stock_heldout), "{:.3f}"),
+            ("by CAM++", self.same_speaker, self.stock_same_speaker, "{:.3f}"),
             ("score", self.scored.score, self.stock_scored.score, "{:.2f}"),
             ("word errors", self.word_errors, self.stock_word_errors, "{:.1f} %"),
             ("quality", self.quality, self.stock_quality, "{:.2f}"),
@@ -285,6 +291,7 @@ def _result(outcome: Outcome) -> Result:
         own.similarities,
         own.word_errors,
         own.quality,
+        own.same_speaker,
         outcome.verdict,
         outcome.clear and outcome.clear[0].voice,
         stock.name,
@@ -292,6 +299,7 @@ def _result(outcome: Outcome) -> Result:
         theirs.similarities,
         theirs.word_errors,
         theirs.quality,
+        theirs.same_speaker,
         result.archive.steps,
         result.seconds,
         outcome.provenance,

@@ -200,7 +200,7 @@ def kvw(tmp_path, monkeypatch):
     """Runs kvw in an empty folder with one short held-out text and no report; gives status and folders of its runs."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("kvw.executors.local.spare_processes", lambda *_: 0)  # they load longer than such a run takes
-    monkeypatch.setattr("kvw.tasks.examine.CLEARNESS", {})  # nor is it judged by models that take as long to load
+    monkeypatch.setattr("kvw.tasks.examine.JUDGES", {})  # nor is it judged by models that take as long to load
     (tmp_path / "held out.txt").write_text("Nobody was there.\n")
 
     def run(*arguments):

@@ -35,7 +35,11 @@ HOMES = {
 }
 """Modules of kvw that a node may name things of, by its place: the last word of its key."""
 
-WITHIN = {"fitness": ("kvw.fitness.rules",), "strategy": ("kvw.search.operators",), "judges": ("kvw.reports.judges",)}
+WITHIN = {
+    "fitness": ("kvw.fitness.rules",),
+    "strategy": ("kvw.search.operators",),
+    "judges": ("kvw.reports.judges", "kvw.reports.speaker"),
+}
 """The same for the nodes within that node."""
 
 FUNCTION = {"synth": "kvw.speech.select.automatic", "executor": "kvw.executors.auto.automatic"}

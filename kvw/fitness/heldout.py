@@ -22,6 +22,9 @@ class HeldOut:
         texts: of lengths that the search did not score.
         audio: of the target speaker; several clips are one speaker.
 
+    Attributes:
+        audio: it.
+
     Raises:
         KvwError: a text can't be pronounced, or no speech is heard in the audio.
     """
@@ -29,6 +32,7 @@ class HeldOut:
     def __init__(self, listener: Listener, texts: Sequence[str], audio: Sequence[Wave]) -> None:
         self.listener = listener
         self.scripts = [listener.synthesizer.script(text) for text in texts]
+        self.audio = audio
         self.target = listener.encoder.speaker(audio, "heldout_audio")
 
     def __call__(self, voice: Voice) -> list[float]:

@@ -28,15 +28,20 @@ FIGURES = (
     "heldout",
     "word_errors",
     "quality",
+    "same_speaker",
     "stock_score",
     "stock_heldout",
     "stock_word_errors",
     "stock_quality",
+    "stock_same_speaker",
     "evaluations",
     "synthesised_seconds",
     "seconds",
 )
 """The keys of :func:`result_figures`: columns of ``sweep.csv``."""
+
+JUDGED = {"same_speaker": ("CAM++", "{:.3f}"), "word_errors": ("Misheard", "{:.1f}%"), "quality": ("Quality", "{:.2f}")}
+"""What judges measure of held-out speech, fields of :class:`HeldOutFigures`, with their columns and how they look."""
 
 IMPROVED, UNCLEAR, NOT_IMPROVED = "improved", "nearer, less clear", "no improvement"
 """The verdicts on a result; see :func:`verdict_of`."""
@@ -50,7 +55,7 @@ START = "start"
 LABELS = {"target": "Target Sim", "self": "Self Sim", "feature": "Feature Sim"}
 """KVoiceWalk's names of the fitness stages."""
 
-HELDOUT_LABELS = ("Held-out", "Misheard", "Quality")
+HELDOUT_LABELS = ("Held-out", *(label for label, _ in JUDGED.values()))
 """The columns of :meth:`HeldOutFigures.cells`."""
 
 
@@ -62,21 +67,24 @@ class HeldOutFigures:
         similarities: to the held-out audio, of each text, in [0, 1].
         word_errors: words that Whisper hears wrong, in %; None where nobody measured them.
         quality: DNSMOS, in [1, 5]; None where nobody measured it.
+        same_speaker: the cosine to the held-out audio by CAM++, an encoder that no search hears; None where nobody
+            measured it.
     """
 
     similarities: Sequence[float]
     word_errors: float | None = None
     quality: float | None = None
+    same_speaker: float | None = None
 
     @property
     def similarity(self) -> float:
         """The mean over texts."""
         return float(np.mean(self.similarities))
 
-    def cells(self) -> tuple[str, str, str]:
+    def cells(self) -> tuple[str, ...]:
         """The figures in a table, by :data:`HELDOUT_LABELS`; ``-`` for what nobody measured."""
-        words = "-" if self.word_errors is None else f"{self.word_errors:.1f}%"
-        return f"{self.similarity:.3f}", words, "-" if self.quality is None else f"{self.quality:.2f}"
+        judged = [(getattr(self, name), form) for name, (_, form) in JUDGED.items()]
+        return f"{self.similarity:.3f}", *("-" if figure is None else form.format(figure) for figure, form in judged)
 
     def is_as_clear_as(self, stock: HeldOutFigures) -> bool:
         """Whether the voice loses neither words nor quality against a stock voice; what is not known is not lost."""
@@ -109,7 +117,7 @@ def compared(result: SearchResult) -> dict[str, Entry]:
 
 def facts_of(figures: HeldOutFigures) -> dict[str, float | None]:
     """The figures on held-out texts as a voice's ``.json`` has them."""
-    return {"heldout": figures.similarity, "word_errors": figures.word_errors, "quality": figures.quality}
+    return {"heldout": figures.similarity} | {name: getattr(figures, name) for name in JUDGED}
 
 
 def result_json(result: SearchResult, heldout: Mapping[str, HeldOutFigures], facts: Mapping[str, Any]) -> str:
@@ -125,8 +133,7 @@ def result_json(result: SearchResult, heldout: Mapping[str, HeldOutFigures], fac
             **scores_of(entry.evaluation),
             "status": entry.evaluation.status,
             "heldout": list(heldout[label].similarities),
-            "word_errors": heldout[label].word_errors,
-            "quality": heldout[label].quality,
+            **{name: getattr(heldout[label], name) for name in JUDGED},
         }
         for label, entry in compared(result).items()
     }
@@ -150,14 +157,14 @@ def result_json(result: SearchResult, heldout: Mapping[str, HeldOutFigures], fac
 def result_figures(result: Mapping[str, Any]) -> dict[str, float]:
     """The figures that a sweep compares, by :data:`FIGURES`, from the content of a ``result.json``.
 
-    Words and quality are missing where nobody measured them.
+    Those of :data:`JUDGED` are missing that nobody measured.
     """
     voices = list(result["voices"].values())
     stock, best = voices[0], voices[-1]
     clear = {
         f"{prefix}{name}": voice[name]
         for prefix, voice in (("", best), ("stock_", stock))
-        for name in ("word_errors", "quality")
+        for name in JUDGED
         if voice.get(name) is not None
     }
     return clear | {
@@ -204,8 +211,7 @@ def read_heldout(path: Path) -> dict[str, HeldOutFigures]:
         return {
             roles[label]: HeldOutFigures(
                 [float(similarity) for similarity in voice["heldout"]],
-                figure(voice.get("word_errors")),
-                figure(voice.get("quality")),
+                **{name: figure(voice.get(name)) for name in JUDGED},
             )
             for label, voice in voices
             if label in roles

@@ -1,4 +1,4 @@
-"""How voices do on texts and audio that no search ever heard: similarity, and how clear they are."""
+"""How voices do on texts and audio that no search ever heard: how near they are, and how clear."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 from kvw.fitness.heldout import HeldOut
 from kvw.reports.judges import Jury, verdict
-from kvw.runs.result import HeldOutFigures
+from kvw.runs.result import JUDGED, HeldOutFigures
 from kvw.search.archive import Archive, Entry
 from kvw.types import SAMPLE_RATE, Voice, Wave
 
 SILENCE = np.zeros(SAMPLE_RATE, dtype=np.float32)
 """Judged in the place of a text that a voice fails to say."""
 
-CLEARNESS = {"words": "Misheard", "quality": "Quality"}
-"""The judges, by their names in ``judges``, that say how clear a voice speaks, and what they measure."""
+JUDGES = {"words": "word_errors", "quality": "quality", "speaker": "same_speaker"}
+"""What the judges of held-out speech measure, see :data:`kvw.runs.result.JUDGED`, by their names in ``judges``."""
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Examiner:
     Attributes:
         heldout: measures similarity.
         texts: the held-out texts.
-        jury: has the judges :data:`CLEARNESS`; where it is None or lacks one, nobody measures that.
+        jury: has the judges :data:`JUDGES`; where it is None or lacks one, nobody measures that.
         language: Kokoro's letter.
         lacking: why something was not measured, by its name.
     """
@@ -43,13 +43,14 @@ class Examiner:
         similarities, waves = map(list, zip(*self.heldout.hear(voice), strict=True))
         heard = [SILENCE if wave is None else wave for wave in waves]
         figures: dict[str, float | None] = {}
-        for name, what in CLEARNESS.items():
+        for name, what in JUDGES.items():
             judge = self.jury.judges.get(name) if self.jury else None
-            found = "judges has none" if judge is None else verdict(judge, heard, self.texts, [], self.language)
-            figures[name] = found if isinstance(found, float) else None
+            speaker = self.heldout.audio
+            found = "judges has none" if judge is None else verdict(judge, heard, self.texts, speaker, self.language)
+            figures[what] = found if isinstance(found, float) else None
             if isinstance(found, str):
-                self.lacking[what] = found
-        return HeldOutFigures(similarities, figures.get("words"), figures.get("quality")), waves
+                self.lacking[JUDGED[what][0]] = found
+        return HeldOutFigures(similarities, **figures), waves
 
     def nearest_clear(self, archive: Archive, stock: HeldOutFigures) -> tuple[Entry, HeldOutFigures] | None:
         """Of the archive's former bests the most similar that is as clear as a stock voice, and more similar than it.

