@@ -18,7 +18,7 @@ LATEST = 6
 
 
 class Gradient:
-    """Normalised gradient ascent with momentum, and a Gaussian prior on the space's zero.
+    """Normalised gradient ascent with momentum, and a Gaussian prior on where it begins.
 
     Args:
         space: where to search, one that moves all rows of a voice together; steps are in units of ``space.scale``.
@@ -28,7 +28,8 @@ class Gradient:
         texts: short texts of each step, whose gradients are averaged, 1 or more.
         rate: length of the first step, above 0; later ones follow a cosine down to a tenth of it.
         momentum: weight of the earlier gradients, in [0, 1).
-        prior: what a mean square of 1 over all genes costs, twice, in units of a cosine; 0 or more.
+        prior: what a mean square of 1 over all genes costs, twice, in units of a cosine, of the way from the start; 0
+            or more.
         every: steps between two offers, 1 or more.
 
     Attributes:
@@ -68,7 +69,7 @@ class Gradient:
         self.most = steps * min(texts, gradients.texts) + -(-steps // every)
         self._cotangent = tuple(gradients.target.tolist())
         self.step = self.offered = 0
-        self.point = space.origin / space.scale
+        self.start = self.point = space.origin / space.scale
         self.latest = self.point[None]
         self.velocity = np.zeros(space.dim)
 
@@ -97,7 +98,7 @@ class Gradient:
             return
         if found:
             slope = self._space.scale * self._space.pullback(np.mean(found, axis=0, dtype=np.float64))
-            slope = slope - self._prior / len(self.point) * self.point
+            slope = slope - self._prior / len(self.point) * (self.point - self.start)
             old = self._momentum if self.velocity.any() else 0.0
             self.velocity = old * self.velocity + (1 - old) * slope
             length = self._rate * (0.55 + 0.45 * np.cos(np.pi * self.step / self._steps))
