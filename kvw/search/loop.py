@@ -43,6 +43,7 @@ class SearchResult:
         archive: the search's; ``archive.best`` is the result, None if no candidate could be scored.
         reason: why the search stopped.
         seconds: the duration.
+        ranked: seconds of it in which stock voices were ranked.
     """
 
     ranking: list[Entry]
@@ -51,6 +52,7 @@ class SearchResult:
     archive: Archive
     reason: str
     seconds: float
+    ranked: float
 
     @property
     def baseline(self) -> Entry:
@@ -106,9 +108,11 @@ def search(
     started = time.monotonic() - (state["seconds"] if state else 0.0)
     # a new ranking could differ, on a machine with more memory for example, and change the space
     known = record.known_ranking(bank) if record and state else None
+    ranked = state["ranked"] if state else 0.0
     if known is None:
         expected = likeness(bank) if likeness and shortlist else None
         known = rank(bank, executor, population_limit, observers, cache, shortlist, expected)
+        ranked += time.monotonic() - started
     ranking, top = known
     for observer in observers:
         observer.ranked(ranking, top)
@@ -177,6 +181,7 @@ def search(
             state = {
                 "generation": generation + 1,
                 "seconds": time.monotonic() - started,
+                "ranked": ranked,
                 "start": start and start.state_dict(),
                 "archive": archive.state_dict(),
                 "chain": chain.state_dict(),
@@ -190,7 +195,7 @@ def search(
         generation += 1
         check_failing(archive, population)
     chain.end(reason)
-    return SearchResult(ranking, top, start, archive, reason, time.monotonic() - started)
+    return SearchResult(ranking, top, start, archive, reason, time.monotonic() - started, ranked)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,14 +130,14 @@ def conclude(outcome: Outcome, examiner: Examiner, improvements: Improvements, i
     with forgiven("what the voices say is not kept for a report"):
         keep_spoken(folder, spoken_of(outcome, improvements))
     lengths = [script.phonemes for script in examiner.heldout.scripts]
+    candidates = "1 candidate" if archive.steps == 1 else f"{archive.steps} candidates"
     climbed = f" ({archive.gradients} gradients)" if archive.gradients else ""
     about = {
         "Target": inputs.target.summary,
-        "Held-out": f"mean of {len(lengths)} texts of {min(lengths)} to {max(lengths)} phonemes, "
-        f"against {inputs.target.heldout_note}",
+        "Held-out": f"mean of {texts_of(lengths)}, against {inputs.target.heldout_note}",
         "Synthesiser": str(improvements.facts["synthesiser"]),
-        "Search": f"{archive.steps} candidates{climbed} in {duration(result.seconds)}, "
-        f"{archive.synthesised:.0f} s of audio, {archive.stopped / archive.steps:.0%} stopped early, "
+        "Search": f"{candidates}{climbed} in {duration(result.seconds)}, {duration(result.ranked)} of them for ranking "
+        f"stock voices; {archive.synthesised:.0f} s of audio, {archive.stopped / archive.steps:.0%} stopped early, "
         f"{archive.failed} failed; {result.reason}",
         "Result": f"{folder / 'best.pt'} and best.wav",
     }
@@ -148,6 +148,13 @@ def conclude(outcome: Outcome, examiner: Examiner, improvements: Improvements, i
     write_whole(folder / folders.SUMMARY, f"{text}\n".encode())
     write_whole(folder / folders.RESULT, result_json(result, outcome.heldout, improvements.facts).encode())
     log.info("\n%s", text)
+
+
+def texts_of(lengths: Sequence[int]) -> str:
+    """How many texts there are, of how many phonemes."""
+    if len(lengths) == 1:
+        return f"1 text of {lengths[0]} phonemes"
+    return f"{len(lengths)} texts of {min(lengths)} to {max(lengths)} phonemes"
 
 
 def clear_line(outcome: Outcome) -> str:

@@ -195,7 +195,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
             parts[table] = _digest(read_rows(path, db, table, "ORDER BY 1, 2"))
         states = {generation: json.loads(text) for generation, text in read_rows(path, db, "checkpoints", "ORDER BY 1")}
     for generation, state in states.items():
-        del state["seconds"]
+        del state["seconds"], state["ranked"]
         parts[f"checkpoint {generation}"] = _digest([state])
     for file in sorted(folder.rglob("*")):
         if file.is_file() and not file.name.startswith((LOCK, RECORD)):

@@ -61,7 +61,7 @@ def tables(path: Path) -> dict[str, Any]:
         ((generation, text),) = read_rows(path, db, "checkpoints", "ORDER BY 1 DESC LIMIT 1")
     state = json.loads(text)
     archive = state["archive"]
-    del state["seconds"], archive["synthesised"]
+    del state["seconds"], state["ranked"], archive["synthesised"]
     archive["failures"] = sum(archive["failures"].values())
     found["state"] = plainly(state)
     return found
