@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +36,7 @@ class Job:
         error: one line, or None.
         run: its run folder, relative to the sweep's; empty if there is none.
         figures: by the keys of :data:`kvw.runs.result.FIGURES`; empty if it has no result.
+        identity: no other job's, of whatever sweep.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Job:
     error: str | None = None
     run: str = ""
     figures: dict[str, float] = field(default_factory=dict)
+    identity: str = ""
 
     @property
     def status(self) -> str:
@@ -80,14 +82,14 @@ class Setting:
         return ",\n".join(lines) or "all jobs"
 
 
-def collect(folder: Path, since: float = 0.0) -> list[Job]:
-    """The jobs that left a record below ``folder`` since then, in the order of their numbers."""
+def collect(folder: Path, earlier: Collection[str] = ()) -> list[Job]:
+    """The jobs that left a record below ``folder``, but for ``earlier`` ones by identity, by their numbers."""
     jobs = []
     for path in folder.rglob(RECORD):
         entry = json.loads(path.read_text(encoding="utf-8"))
-        if entry["ended"] < since:
+        if entry["id"] in earlier:
             continue
-        job = Job(entry["job"], dict(map(split, entry["overrides"])), entry["error"])
+        job = Job(entry["job"], dict(map(split, entry["overrides"])), entry["error"], identity=entry["id"])
         results = sorted(path.parent.glob("*/result.json"), key=lambda result: result.stat().st_mtime)
         if results and not job.error:
             job.run = str(results[-1].parent.relative_to(folder))

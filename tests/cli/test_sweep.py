@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from PIL import Image
 from kvw.cli.main import invoke
 from kvw.cli.sweep import record
 from kvw.cli.sweep_figure import MAX_DRAWN, figure
-from kvw.cli.sweep_table import RECORD, Job, as_csv, collect, grouped, swept, table
+from kvw.cli.sweep_table import Job, as_csv, collect, grouped, swept, table
 from kvw.runs.result import FIGURES
 from tests.conftest import SHORT
 
@@ -136,8 +137,20 @@ def test_jobs_of_an_earlier_sweep_in_the_same_folder_are_not_counted(tmp_path):
     for number in range(2):
         (tmp_path / str(number)).mkdir()
         record(tmp_path / str(number), number, ["seed=1"], None)
-    ended = [json.loads((tmp_path / str(number) / RECORD).read_text())["ended"] for number in range(2)]
-    assert [found.number for found in collect(tmp_path, ended[1])] == [1]
+    earlier = [found.identity for found in collect(tmp_path)]
+    record(tmp_path / "1", 1, ["seed=1"], None)
+    assert [found.number for found in collect(tmp_path, earlier)] == [1]
+
+
+def test_sweeps_that_begin_in_the_same_second_have_a_folder_each(kvw, monkeypatch):
+    class Stopped:
+        now = staticmethod(lambda: datetime(2026, 1, 2, 3, 4, 5))
+
+    monkeypatch.setattr("hydra.core.utils.datetime", Stopped)
+    kvw("stop_score=200,300")
+    _, folders = kvw("stop_score=200,300,400")
+    assert [(folder.name, len(rows(folder))) for folder in folders] == [("03-04-05-sweep", 2), ("03-04-05-sweep-2", 3)]
+    assert (folders[1] / "2").is_dir() and not (folders[0] / "2").exists()
 
 
 def test_the_table_has_mean_and_sample_deviation_over_seeds():
