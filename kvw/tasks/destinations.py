@@ -1,14 +1,20 @@
 """Destinations of exported voices: a folder with a file for each voice, or a pack that holds all of them.
 
-Read :class:`Destination` first; :func:`open_destinations` makes them.
+Read :class:`Destination` first; :func:`destinations` makes them.
 """
 
 from __future__ import annotations
 
+import getpass
+import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
+
+from filelock import FileLock
 
 from kvw.errors import KvwError
 from kvw.runtime.files import write_whole
@@ -137,8 +143,12 @@ class PackDestination:
         return write_whole(self.path, content)
 
 
-def open_destinations(formats: Sequence[str], out: Path) -> list[Destination]:
+@contextmanager
+def destinations(formats: Sequence[str], out: Path) -> Iterator[list[Destination]]:
     """The destinations of ``formats``; missing folders are made.
+
+    They are closed at the end of the block, unless it raises. Another process that exports into the folder waits until
+    then: two that read a pack and write it would lose the voices of one.
 
     Args:
         formats: of :data:`SINGLE` and :data:`PACKS`.
@@ -153,9 +163,19 @@ def open_destinations(formats: Sequence[str], out: Path) -> list[Destination]:
         raise KvwError(f"task.out: expected a folder for {', '.join(formats)}; got a pack's file {out}; give a folder")
     folder = out.parent if is_file else out
     folder.mkdir(parents=True, exist_ok=True)
-    return [
-        FolderDestination(folder, form)
-        if form in SINGLE
-        else PackDestination(out if is_file else folder / PACKS[form], form)
-        for form in formats
-    ]
+    with FileLock(lock_of(folder)):
+        places: list[Destination] = [
+            FolderDestination(folder, form)
+            if form in SINGLE
+            else PackDestination(out if is_file else folder / PACKS[form], form)
+            for form in formats
+        ]
+        yield places
+        for place in places:
+            place.close()
+
+
+def lock_of(folder: Path) -> Path:
+    """The file that processes of this user lock to write into a folder; not in it, which is often published."""
+    name = hashlib.sha256(str(folder.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"kvw-{getpass.getuser()}-{name}.lock"

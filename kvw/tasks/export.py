@@ -21,7 +21,7 @@ from kvw.config.invocation import Invocation
 from kvw.config.schema import several
 from kvw.errors import KvwError, some_failed
 from kvw.speech import select
-from kvw.tasks.destinations import PACKS, SINGLE, Destination, open_destinations
+from kvw.tasks.destinations import PACKS, SINGLE, Destination, destinations
 from kvw.tasks.speak import synthesizer
 from kvw.text import nearest
 from kvw.types import EMBEDDED, KOKORO, Voice
@@ -75,25 +75,25 @@ def export(
     if name is not None and (len(sources) > 1 or not name.strip()):
         raise KvwError(f"task.name: expected a name, of a single voice, or null; got {name!r} for {len(sources)}")
     namer = Namer(cfg, name, gender)
-    places = open_destinations(chosen, folder_for(cfg, out))
     done: dict[str, Voice] = {}
     failed = []
-    for source, read in sources.items():
-        try:
-            voice = read()
-            check_owner(voice, chosen)
-            given = namer(voice)
-            if given in done and not np.array_equal(done[given], voice.voice):
-                raise KvwError(f"{source}: expected a name of its own; another voice is {given}; export it by itself")
-            put(voice, given, places, replace)
-            done[given] = voice.voice
-        except KvwError as error:
-            if len(sources) == 1:
-                raise
-            log.error("%s", error)
-            failed.append(source)
-    for place in places:
-        place.close()
+    with destinations(chosen, folder_for(cfg, out)) as places:
+        for source, read in sources.items():
+            try:
+                voice = read()
+                check_owner(voice, chosen)
+                given = namer(voice)
+                if given in done and not np.array_equal(done[given], voice.voice):
+                    raise KvwError(
+                        f"{source}: expected a name of its own; another voice is {given}; export it by itself"
+                    )
+                put(voice, given, places, replace)
+                done[given] = voice.voice
+            except KvwError as error:
+                if len(sources) == 1:
+                    raise
+                log.error("%s", error)
+                failed.append(source)
     namer.warn()
     if failed:
         raise some_failed(failed, len(sources), "voices")

@@ -4,6 +4,8 @@ Above 300 lines, because all of it starts from one folder of three voices, and a
 """
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from safetensors import safe_open
 
 from kvw.audio.write import write_audio
 from kvw.cli.main import invoke
-from kvw.tasks.destinations import open_destinations
+from kvw.tasks.destinations import PACKS, PackDestination
 from kvw.types import VOICE_SHAPE
 from kvw.voices.files import facts_of, load_bank, load_pack, load_voice, save_voice, synthesizer_of
 from kvw.voices.formats import npz, sherpa
@@ -164,15 +166,25 @@ def test_a_crash_at_any_step_leaves_a_pack_of_the_old_or_the_new_voices(here, fo
     steps = 0
     for crash in range(20):
         (folder := here / str(crash)).mkdir()
-        (old,) = open_destinations([form], folder)
+        old = PackDestination(folder / PACKS[form], form)
         old.put("af_alloy", STOCK["af_alloy"], {})
         old.close()
-        (new,) = open_destinations([form], folder)
+        new = PackDestination(folder / PACKS[form], form)
         new.put("am_adam", STOCK["am_adam"], {})
         steps += crashes(monkeypatch, new.close, crash)
         found = load_pack(old.path)
         equal(found, {name: STOCK[name] for name in ("af_alloy", "am_adam")[: len(found)]})
     assert 3 <= steps < 20, "every step was tried"
+
+
+def test_exports_side_by_side_into_one_pack_lose_no_voice(here):
+    command = [sys.executable, "-m", "kvw", "task=export", "voice_folder=voices", "task.out=packed"]
+    exports = [
+        subprocess.Popen([*command, f"test_voice={name}", "task.formats=[npz,sherpa]"], cwd=here) for name in NAMES
+    ]
+    assert [process.wait(timeout=120) for process in exports] == [0, 0, 0]
+    for pack in ("voices.bin", "voices.sherpa.bin"):
+        assert set(load_pack(here / "packed" / pack)) == set(NAMES)
 
 
 def test_one_bad_voice_of_several_is_named_and_the_others_are_done(here, capsys):
