@@ -38,8 +38,9 @@ CONTENDERS = {
 
 CHANGES = {
     "uphill from a stock voice": ("quick", ["~stages.predicted"]),
-    "one text a step": ("quick", ["stages.refine.strategy.texts=1", "stages.refine.strategy.steps=24"]),
-    "half the rate": ("quick", ["stages.refine.strategy.rate=0.25"]),
+    "more steps": ("quick", ["stages.refine.strategy.steps=48", "stages.refine.strategy.rate=0.5"]),
+    "half the rate": ("quick", ["stages.refine.strategy.rate=0.5"]),
+    "prior scored": ("quick", ["fitness.weights.prior=0.3"]),
     "both halves": ("quick", ["stages.refine.space.freeze=null"]),
     "no prior uphill": ("quick", ["stages.refine.strategy.prior=0"]),
     "from a stock voice": ("sep_cma", ["~stages.predicted", "stages.search.strategy.sigma=0.6"]),
