@@ -34,6 +34,7 @@ class Gradient:
 
     Attributes:
         most: candidates altogether.
+        pullbacks: those of them that ask for a gradient.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -66,7 +67,8 @@ class Gradient:
         self._space, self._rng, self._gradients = space, rng, gradients
         self._steps, self._texts, self._every = steps, texts, every
         self._rate, self._momentum, self._prior = rate, momentum, prior
-        self.most = steps * min(texts, gradients.texts) + -(-steps // every)
+        self.pullbacks = steps * min(texts, gradients.texts)
+        self.most = self.pullbacks + -(-steps // every)
         self._cotangent = tuple(gradients.target.tolist())
         self.step = self.offered = 0
         self.start = self.point = space.origin / space.scale

@@ -72,7 +72,8 @@ class Progress(Observer):
         allowed = self.step_limit + self._uncounted - self._done
         allowed = min(stage.limit or allowed, allowed)
         count = f"{total} candidates, beside step_limit" if total else f"up to {allowed} candidates"
-        takes = f", about {duration(self._step_seconds * (total or allowed))}" if self._step_seconds else ""
+        known = self._step_seconds and not stage.pullbacks  # the ranking tells nothing of what a gradient takes
+        takes = f", about {duration(self._step_seconds * (total or allowed))}" if known else ""
         log.info("%s: %s%s", stage.name, count, takes)
 
     def __call__(self, generation: int, population: Sequence[Candidate], archive: Archive) -> None:

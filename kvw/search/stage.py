@@ -29,6 +29,7 @@ class SearchStage:
         total: how many candidates its strategy has outside ``step_limit``; None where it does not say so, or has not
             been rehearsed.
         most: how many candidates its strategy has at most, which count; None likewise.
+        pullbacks: how many of them ask for a gradient.
     """
 
     name: str
@@ -37,6 +38,7 @@ class SearchStage:
     step_limit: int | None = None
     total: int | None = None
     most: int | None = None
+    pullbacks: int = 0
 
     @property
     def limit(self) -> int | None:

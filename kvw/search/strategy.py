@@ -74,6 +74,7 @@ class Strategy(Protocol):
       candidate since the strategy began. Or ``references(population) -> list[Candidate | None]``, for each.
     - ``total: int``: how many candidates it proposes altogether. They do not count against ``step_limit``.
     - ``most: int``: how many it proposes at most, of those that count: then it ends by itself.
+    - ``pullbacks: int``: how many of them ask for a gradient, for estimates of time.
     - ``keep() -> dict[str, list[Candidate]]``: the candidates to be saved at its end, by folder; they are the
       seeds of the next strategy.
     - ``receive(candidate)``: called after an update with a complete candidate of its space that it did not propose:

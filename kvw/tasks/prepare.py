@@ -268,7 +268,8 @@ def rehearse(stages: Sequence[SearchStage], bank: list[Voice], limit: int) -> li
         with suppress(Finished):
             stage.generate(strategy, space.dim)
         stage.attempt(freeze, stage.attempt(state_dict, strategy))
-        rehearsed.append(replace(stage, total=getattr(strategy, "total", None), most=getattr(strategy, "most", None)))
+        said = {name: getattr(strategy, name) for name in ("total", "most", "pullbacks") if hasattr(strategy, name)}
+        rehearsed.append(replace(stage, **said))
     return rehearsed
 
 

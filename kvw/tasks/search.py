@@ -7,6 +7,8 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -17,7 +19,7 @@ from kvw.config.invocation import Invocation
 from kvw.config.nodes import build
 from kvw.config.schema import plain
 from kvw.errors import EXIT_TOO_MANY_FAILURES, KvwError
-from kvw.evaluation import OPEN, Gate
+from kvw.evaluation import OPEN, Gate, Pullback
 from kvw.observers.progress import SCORED_SHARE, Progress
 from kvw.runs import folders
 from kvw.runs.artifacts import Improvements
@@ -171,23 +173,29 @@ def storage_needed(candidates: int, texts: int) -> int:
 
 
 def plan(ready: Prepared) -> None:
-    """Logs the plan of a search and the time it would take, estimated from evaluations of one stock voice."""
+    """Logs the plan of a search and the time it would take, estimated from evaluations of some stock voices at once."""
     cfg, bank, settings = ready.cfg, ready.bank, ready.settings
-    voice = next(iter(bank.values()))
     listed = shortlisted(len(bank), cfg.population_limit, cfg.shortlist)
-    gates = {"probe": Gate(only="probe")} if listed < len(bank) else {}
+    probed = 0 if ready.atlas.here or listed == len(bank) else len(bank)
+    pullbacks = sum(stage.pullbacks for stage in ready.stages)
+    gates = {"probe": Gate(only="probe")} if probed else {}
     gates |= {"target": Gate(only="target"), "complete": OPEN}
-    ready.executor([voice], OPEN)  # warms caches up
+    if pullbacks:
+        gates["gradient"] = replace(OPEN, pullback=Pullback(0, 0, tuple(settings.target().tolist())))
+    voices = list(islice(cycle(bank.values()), ready.executor.batch))
+    ready.executor(voices, OPEN)  # warms caches up
     seconds = {}
     for name, gate in gates.items():
         started = time.monotonic()
-        ready.executor([voice], gate)
-        seconds[name] = time.monotonic() - started
+        ready.executor(voices, gate)
+        seconds[name] = (time.monotonic() - started) / len(voices)
     rest = max(0.0, seconds["complete"] - seconds["target"])
-    ranking = len(bank) * seconds.get("probe", 0.0) + listed * seconds["target"]
+    ranking = probed * seconds.get("probe", 0.0) + listed * seconds["target"]
     ranking += min(cfg.population_limit, len(bank)) * rest
     candidates = ready.limit + ready.uncounted
-    steps = candidates * (seconds["target"] + SCORED_SHARE * rest)
+    pullbacks = min(pullbacks, candidates)
+    steps = (candidates - pullbacks) * (seconds["target"] + SCORED_SHARE * rest)
+    steps += pullbacks * seconds.get("gradient", 0.0)
     synthesizer, _ = settings.models()
     log.info("Held-out: %s", settings.inputs.target.heldout_note)
     log.info("Synthesiser: %s on %s", synthesizer.name, settings.device)

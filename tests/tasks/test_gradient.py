@@ -48,6 +48,11 @@ def test_it_gets_nearer_than_it_began(kvw):
     assert np.mean(found[3:6]) > found[0]
 
 
+def test_a_dry_run_knows_that_most_candidates_are_gradients(kvw, capsys):
+    assert kvw(*CLIMB, "dry_run=true")[0] == 0
+    assert "Search: gradient, up to 10 candidates, about" in capsys.readouterr().out
+
+
 def test_a_step_limit_ends_it_and_a_larger_one_takes_it_on_as_if_it_had_been_that(kvw):
     _, (whole,) = kvw(*CLIMB)
     _, runs = kvw(*CLIMB, "step_limit=3")
