@@ -38,6 +38,13 @@ MIN_SNR = 10.0
 """Least signal-to-noise ratio, dB; the real ones have 13 to 52, and below 10 with white, pink or humming noise or other
 talkers 7 dB below the speaker."""
 
+MIN_TREBLE = -70.0
+"""Least power of the speech above :data:`BAND`, dB below all of it; the real ones have -51 to -13, and copies at 8 kHz,
+the band of a telephone, -112 to -95. Resemblyzer finds a cosine of 0.8 between such a copy and the recording."""
+
+BAND = 4000
+"""What a telephone leaves out, Hz."""
+
 TOP = 0.85
 """Fraction of a recording's peak: speech is rarely louder, speech that was cut off at full scale often is."""
 
@@ -73,6 +80,7 @@ class Quality:
         snr: power of the speech over the power of the noise, dB. The noise is the quietest tenth of the frames, so the
             ratio is some 5 dB too low where nobody pauses.
         clipped: share in [0, 1] of the samples above :data:`TOP` of the peak.
+        treble: power of the speech above :data:`BAND` over all of it, dB.
     """
 
     seconds: float
@@ -80,6 +88,7 @@ class Quality:
     level: float
     snr: float
     clipped: float
+    treble: float
 
 
 def measure(wave: Wave) -> Quality:
@@ -89,6 +98,9 @@ def measure(wave: Wave) -> Quality:
     powers = np.mean(np.square(frames, dtype=np.float64), axis=1)
     noise = max(float(np.percentile(powers, 10)), NOISE_FLOOR)
     speech = max(float(np.mean(powers[spoken])), NOISE_FLOOR)
+    heard = frames[spoken] if spoken.any() else frames
+    spectrum = np.mean(np.abs(np.fft.rfft(heard * np.hanning(FRAME))) ** 2, axis=0)
+    above = spectrum[np.fft.rfftfreq(FRAME, 1 / SAMPLE_RATE) > BAND].sum() / max(spectrum.sum(), NOISE_FLOOR)
     loudness = np.abs(wave)
     peak = np.percentile(loudness, 99.99)  # not the maximum, which may be a click
     return Quality(
@@ -97,6 +109,7 @@ def measure(wave: Wave) -> Quality:
         level=decibels(speech),
         snr=decibels(max(speech / noise - 1, 1e-3)),  # frames of speech hold the noise too
         clipped=float(np.mean(loudness > TOP * peak)),
+        treble=decibels(max(above, 1e-15)),
     )
 
 
@@ -151,6 +164,12 @@ FAULTS = (
         "record where it is quiet, or remove the noise: a search imitates it too",
         lambda quality: f"{quality.snr:.0f} dB",
         lambda quality: quality.snr < MIN_SNR,
+    ),
+    Fault(
+        f"speech that goes above {BAND / 1000:.0f} kHz",
+        "it sounds as through a telephone, and so will the voice; bring the recording of a microphone itself",
+        lambda quality: f"{quality.treble:.0f} dB there",
+        lambda quality: quality.treble < MIN_TREBLE,
     ),
 )
 

@@ -24,6 +24,7 @@ import soxr
 from kvw.audio.refusal import refusal
 from kvw.audio.truncation import check_length, check_size
 from kvw.errors import KvwError
+from kvw.runtime.files import LFS_POINTER
 from kvw.text import printable_line
 from kvw.types import SAMPLE_RATE, Wave
 
@@ -74,6 +75,13 @@ def _decodes_audio(name: str) -> bool:
 AUDIO_CODECS = ",".join(name for name in sorted(av.codecs_available) if _decodes_audio(name))
 CONVERT = "convert it to WAV or FLAC with an audio editor, or bring another recording"
 
+REFUSED = {
+    LFS_POINTER: "expected audio; got a Git LFS pointer, which stands for it; git lfs pull fetches it",
+    # FFmpeg reads its header, and takes its samples for noise
+    b"RIFX": f"expected audio that kvw reads; got a WAV file with its bytes in the other order (RIFX); {CONVERT}",
+}
+"""Why files are refused by how they begin."""
+
 
 def decode_file(path: Path) -> Wave:
     """Decodes an audio or video file of any format, rate, sample width and channel count.
@@ -96,6 +104,10 @@ def decode_file(path: Path) -> Wave:
         if not stat.S_ISREG(mode):
             raise refusal(path, "expected an audio file; got a pipe or device; save the recording to a file first")
         with path.open("rb") as file:
+            head = file.read(max(map(len, REFUSED)))
+            for beginning, reason in REFUSED.items():
+                if head.startswith(beginning):
+                    raise refusal(path, reason)
             check_size(path, file)
             file.seek(0)
             return _decode(path, file)

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,6 +84,7 @@ WORSE = {
     "speech at -40 dBFS or more; got -45 dBFS in x; raise": lambda wave: np.float32(0.0316) * wave,
     "of the samples near the peak; got 1.2% in x; it sounds cut off": lambda wave: cut_off(wave, 0.003),
     "noise 10 dB below the speech or more; got 5 dB in x; record": lambda wave: noisy(wave, "white", 5),
+    "goes above 4 kHz; got -": lambda wave: soxr.resample(soxr.resample(wave, SAMPLE_RATE, 8000), 8000, SAMPLE_RATE),
 }
 
 

@@ -142,6 +142,7 @@ def test_a_line_break_in_a_name_stays_on_one_line(tmp_path: Path) -> None:
         (b"\0" * 5000, "known format"),
         (b"#EXTM3U\n#EXTINF:10,\nhttp://localhost/a.wav\n", "known format"),
         (b"ffconcat version 1.0\nfile other.wav\n", "known format"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n", "git lfs pull"),
     ],
 )
 @pytest.mark.parametrize("suffix", ["wav", "mp3", "m4a"])
@@ -149,6 +150,13 @@ def test_what_is_not_audio_is_refused(tmp_path: Path, content: bytes, word: str,
     path = tmp_path / f"a.{suffix}"
     path.write_bytes(content)
     refused(path, word)
+
+
+def test_a_wav_in_the_other_byte_order_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, *speech(), "PCM_16", "BIG")
+    assert path.read_bytes().startswith(b"RIFX")
+    refused(path, "other order (RIFX)")
 
 
 def test_a_list_of_other_files_does_not_open_them(tmp_path: Path) -> None:

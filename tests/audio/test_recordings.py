@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from kvw.audio.checks import measure
 from kvw.audio.recordings import hold_out, in_folder, read_recording, split_at_pause
 from kvw.config.paths import DEMO
 from kvw.errors import KvwError
@@ -31,6 +32,13 @@ def test_too_little_speech_is_refused(tmp_path: Path) -> None:
     wave, rate = speech()
     short = np.concatenate([wave[: round(2.5 * rate)], np.zeros(10 * rate, np.float32)])
     refused(save(tmp_path / "a.s16.wav", short, rate), "at least 3 s of speech", "12.5 s")
+
+
+def test_an_offset_of_a_sound_card_is_taken_out(tmp_path: Path, demo: np.ndarray) -> None:
+    soundfile.write(tmp_path / "a.wav", np.clip(demo + 0.05, -1, 1), SAMPLE_RATE, "FLOAT")
+    read = read_recording(tmp_path / "a.wav")
+    assert abs(read.mean()) < 1e-6
+    assert measure(read).snr == pytest.approx(measure(demo).snr, abs=3)  # 7 dB with the offset
 
 
 def test_a_constant_is_not_speech(tmp_path: Path) -> None:
