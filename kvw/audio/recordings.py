@@ -9,6 +9,7 @@ import numpy as np
 from kvw.audio.decode import decode_file, is_silent
 from kvw.audio.refusal import refusal
 from kvw.audio.vad import speech_seconds
+from kvw.errors import KvwError
 from kvw.text import printable_line
 from kvw.types import SAMPLE_RATE, Wave
 
@@ -41,6 +42,10 @@ SUFFIXES = frozenset(
 """Endings of the files that count as recordings in a folder; a file that is named itself may have any ending."""
 
 
+class TooLittleSpeech(KvwError):
+    """A recording has less speech than a target needs."""
+
+
 def read_recording(path: Path) -> Wave:
     """Reads a recording and checks that it can be a target.
 
@@ -49,7 +54,8 @@ def read_recording(path: Path) -> Wave:
         above :data:`OFFSET`.
 
     Raises:
-        KvwError: as :func:`kvw.audio.decode.decode_file`; or the recording is silent, or has too little speech.
+        TooLittleSpeech: it has less than :data:`MIN_SPEECH_SECONDS`.
+        KvwError: as :func:`kvw.audio.decode.decode_file`; or the recording is silent.
     """
     wave = decode_file(path)
     if is_silent(wave):
@@ -59,9 +65,8 @@ def read_recording(path: Path) -> Wave:
     speech = speech_seconds(wave)
     if speech < MIN_SPEECH_SECONDS:
         got = f"{speech:.1f} s in {len(wave) / SAMPLE_RATE:.1f} s of audio"
-        raise refusal(
-            path, f"expected at least {MIN_SPEECH_SECONDS:g} s of speech; got {got}; bring a longer or clearer clip"
-        )
+        reason = f"expected at least {MIN_SPEECH_SECONDS:g} s of speech; got {got}; bring a longer or clearer clip"
+        raise TooLittleSpeech(str(refusal(path, reason)))
     return wave
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from omegaconf import ListConfig
 
 from kvw.audio.checks import remarks
-from kvw.audio.recordings import hold_out, in_folder, read_recording
+from kvw.audio.recordings import TooLittleSpeech, hold_out, in_folder, read_recording
 from kvw.errors import KvwError
 from kvw.runtime.filenames import safe_stem
 from kvw.text import listed
@@ -64,13 +64,19 @@ def read_target(target_audio: Any, heldout_audio: Any) -> Target:
     Raises:
         KvwError: a line for each problem: a recording can't be a target (see
             :func:`kvw.audio.recordings.read_recording`) or occurs twice, there are no recordings, or all of them
-            together are longer than :data:`MAX_SECONDS`.
+            together are longer than :data:`MAX_SECONDS`. Held-out recordings with too little speech are left out, as
+            long as one is left.
     """
     problems: list[str] = []
     notes: list[str] = []
     paths = files(target_audio, "target_audio", problems, notes)
     judges = [] if heldout_audio is None else files(heldout_audio, "heldout_audio", problems, notes)
-    recordings = decoded([*paths, *judges], problems)
+    short: dict[str, str] = {}
+    recordings = decoded([*paths, *judges], problems, short)
+    spared = [short.pop(str(path)) for path in judges if str(path) in short]
+    judges = [path for path in judges if str(path) in recordings]
+    problems += [*short.values(), *([] if judges else spared)]
+    notes += [f"heldout_audio: left out: {line}" for line in spared]
     if problems:
         raise KvwError("\n".join(problems))
     own = {str(path): recordings[str(path)] for path in paths}
@@ -103,13 +109,19 @@ def files(given: Any, key: str, problems: list[str], notes: list[str]) -> list[P
     return recordings
 
 
-def decoded(paths: Sequence[Path], problems: list[str]) -> dict[str, Wave]:
-    """The recordings that can be read, by path; adds a line to ``problems`` for each of the others."""
+def decoded(paths: Sequence[Path], problems: list[str], short: dict[str, str]) -> dict[str, Wave]:
+    """The recordings that can be read, by path.
+
+    Adds a line to ``problems`` for each of the others, or to ``short``, by path, where it has too little speech.
+    """
     recordings: dict[str, Wave] = {}
     samples = 0
     for path in paths:
         try:
             wave = read_recording(path)
+        except TooLittleSpeech as error:
+            short[str(path)] = str(error)
+            continue
         except KvwError as error:
             problems.append(str(error))
             continue

@@ -106,6 +106,19 @@ def test_recordings_to_judge_by_leave_all_others_to_the_search(folder, tmp_path,
     assert same(read_target(DEMO, paths).clips, as_read(DEMO)), "it is not split"
 
 
+def test_recordings_to_judge_by_with_too_little_speech_are_left_out_as_long_as_one_is_left(folder, demo):
+    write_audio(folder / "short.wav", part(demo, 0, 2))
+    own, short, long = folder / "clip 4.wav", folder / "short.wav", folder / "clip 5.wav"
+    found = read_target([own], [short, long])
+    assert same(found.heldout, as_read(long)) and list(found.recordings) == [str(own), str(long)]
+    (line,) = [
+        note for note in found.notes if note.startswith(f"heldout_audio: left out: {short}: expected at least 3 s")
+    ]
+    (refused,) = problems([own], [short])
+    assert refused in line
+    assert len(problems([short, own], [long])) == 1, "a recording for the search is missed"
+
+
 def problems(*given):
     with pytest.raises(KvwError) as caught:
         read_target(*given)
