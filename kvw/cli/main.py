@@ -162,6 +162,9 @@ def prepare_process(job: int = 0) -> None:
     A job of a sweep may run in a process of its own, where :func:`invoke` was never called; its messages begin with the
     number ``job``, since several jobs write to one terminal.
     """
+    for name in ("stdin", "stdout", "stderr"):  # in this order, as each takes the number that is free
+        if getattr(sys, name) is None:  # a service's, or pythonw's: else the next file would take its number
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115 - for good
     logger = logging.getLogger("kvw")
     console = Console()
     if multiprocessing.current_process().name != "MainProcess":

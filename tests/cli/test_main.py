@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from kvw.cli.main import invoke
@@ -104,3 +108,14 @@ def test_an_output_folder_that_can_not_be_written_is_named(tmp_path, monkeypatch
     (line,) = capsys.readouterr().err.splitlines()
     assert "outputs" in line
     assert (tmp_path / "outputs").read_text() == "in the way"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell closes the streams")
+def test_a_service_without_streams_searches_as_any_other(tmp_path):
+    given = (
+        "synth=embedded step_limit=1 population_limit=1 judges=none report=false target_text=Hello. other_text=There."
+    )
+    line = f"exec '{sys.executable}' -m kvw {given} <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", line], cwd=tmp_path, timeout=120, check=False).returncode == 0
+    (log,) = tmp_path.glob("outputs/*/*/kvw.log")
+    assert "Result: " in log.read_text()
