@@ -112,9 +112,7 @@ def test_an_output_folder_that_can_not_be_written_is_named(tmp_path, monkeypatch
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell closes the streams")
 def test_a_service_without_streams_searches_as_any_other(tmp_path):
-    given = (
-        "synth=embedded step_limit=1 population_limit=1 judges=none report=false target_text=Hello. other_text=There."
-    )
+    given = "synth=embedded step_limit=2 population_limit=1 judges=none report=false target_text=Yes. other_text=No."
     line = f"exec '{sys.executable}' -m kvw {given} <&- >&- 2>&-"
     assert subprocess.run(["sh", "-c", line], cwd=tmp_path, timeout=120, check=False).returncode == 0
     (log,) = tmp_path.glob("outputs/*/*/kvw.log")
