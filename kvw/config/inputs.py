@@ -167,16 +167,28 @@ def words_of_key(value: str, key: str) -> str:
 
 
 def passage(value: str, key: str) -> str:
-    """``value`` itself, or the content of the ``.txt`` whose path it is.
+    """``value`` itself, or the content of the file whose path it is: of a ``.txt``, or of another one that is there.
 
     Raises:
-        KvwError: the text is empty, or the file can't be read.
+        KvwError: the text is empty or has a null character, or the file can't be read.
     """
-    if value.strip().lower().endswith(".txt") and "\n" not in value.strip():
+    if names_file(value.strip()):
         value = read_text(Path(value.strip()), key)
     if not value.strip():
         raise KvwError(f"{key}: expected words, or the path of a .txt with words; got nothing")
+    if "\0" in value:  # espeak would stop there
+        raise KvwError(f"{key}: expected words; got a null character among them; leave it out")
     return value
+
+
+def names_file(value: str) -> bool:
+    """Whether a text is the path of one: it ends in ``.txt``, or it has an ending and a file has that name."""
+    if "\n" in value or not (ending := Path(value).suffix):
+        return False
+    try:
+        return ending.lower() == ".txt" or Path(value).is_file()
+    except (OSError, ValueError):  # too long for a name, or with characters that none has
+        return False
 
 
 def texts_of_key(cfg: DictConfig, key: str) -> list[str]:
@@ -202,8 +214,11 @@ def read_text(path: Path, key: str) -> str:
         KvwError: it can't be read, or is not UTF-8.
     """
     try:
-        return path.read_text("utf-8-sig")
-    except UnicodeDecodeError:
+        text = path.read_text("utf-8-sig")
+        if "\0" in text:  # UTF-16 of English is UTF-8 too, with a null after each letter
+            raise UnicodeError
+        return text
+    except UnicodeError:
         raise KvwError(f"{key}: expected text in UTF-8; {path} is something else; save it as UTF-8") from None
     except OSError as error:
         raise KvwError(f"{key}: expected a text file; {path}: {error.strerror}; check the path") from None

@@ -11,7 +11,7 @@ import pytest
 from kvw.audio.recordings import read_recording
 from kvw.audio.write import write_audio
 from kvw.config.arguments import quoted
-from kvw.config.inputs import read_inputs
+from kvw.config.inputs import passage, read_inputs
 from kvw.config.invocation import compose
 from kvw.config.paths import DEMO
 from kvw.errors import KvwError
@@ -108,3 +108,24 @@ def test_long_held_out_texts_are_left_out_where_the_search_asks_for_it():
 
 def test_the_start_is_the_mean_of_one_stock_voice_at_least():
     assert problems("start_voices=0") == ["start_voices: expected 1 or more; got 0"]
+
+
+def test_a_file_that_is_there_is_read_whatever_its_ending_and_a_sentence_with_dots_is_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a b.md").write_text("Read me.")
+    assert passage("a b.md", "target_text") == "Read me."
+    for sentence in ("I met Dr. Brown at 3.30.", "a.md", "x" * 5000 + ".y", "One.\nTwo.md"):
+        assert passage(sentence, "target_text") == sentence
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-16", "utf-32", "latin-1"])
+def test_text_that_is_not_utf_8_is_refused(tmp_path, codec):
+    path = tmp_path / "a.txt"
+    path.write_bytes("Caf\xe9 or tea?".encode(codec))
+    with pytest.raises(KvwError, match=r"target_text: expected text in UTF-8; .*a\.txt is something else"):
+        passage(str(path), "target_text")
+
+
+def test_a_null_character_which_would_end_a_text_is_refused():
+    with pytest.raises(KvwError, match="target_text: expected words; got a null character"):
+        passage("One\0two", "target_text")
