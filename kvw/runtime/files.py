@@ -34,6 +34,13 @@ PAUSES = (0.2, 1.0, 3.0)
 LFS_POINTER = b"version https://git-lfs"
 """How a file of Git's begins that stands for a large one, where Git LFS has not fetched that."""
 
+
+def is_lfs_pointer(path: Path) -> bool:
+    """Whether a file, which can be read, stands for another one."""
+    with path.open("rb") as content:
+        return content.read(len(LFS_POINTER)) == LFS_POINTER
+
+
 PARTIAL = ".kvw-*.part"
 """Pattern of the names that files have while they are written."""
 

@@ -23,6 +23,7 @@ from huggingface_hub import constants
 
 from kvw.errors import KvwError, error_line
 from kvw.runtime import hub
+from kvw.runtime.files import is_lfs_pointer
 from kvw.types import SAMPLE_RATE, Wave
 
 log = logging.getLogger(__name__)
@@ -270,6 +271,11 @@ def find_model(model: str, language: str | None = None) -> Path | None:
         raise KvwError(
             f"transcriber.model: expected a converted model; {folder} lacks {', '.join(lacks)}; convert it by "
             "ct2-transformers-converter with --copy_files tokenizer.json preprocessor_config.json"
+        )
+    if pointers := [name for name in FILES if is_lfs_pointer(folder / name)]:
+        raise KvwError(
+            f"transcriber.model: expected a converted model; {', '.join(pointers)} of {folder} is a Git LFS pointer, "
+            "which stands for the file; git lfs pull fetches it"
         )
     return folder
 

@@ -124,6 +124,12 @@ def test_a_setting_that_is_none_is_one_line_that_names_it(model, setting, value,
     assert named in line
 
 
+def test_a_model_that_is_a_git_lfs_pointer_is_named(copy):
+    (copy / "model.bin").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n")
+    line = refused(lambda: Whisper(model=str(copy)))
+    assert f"model.bin of {copy} is a Git LFS pointer" in line and "git lfs pull" in line
+
+
 @pytest.mark.parametrize("name", ["config.json", "model.bin", "tokenizer.json", "vocabulary.json"])
 def test_a_file_that_a_model_lacks_is_named_and_the_hub_is_not_asked_for_it(copy, name, monkeypatch):
     monkeypatch.setattr(hub, "reachable", nobody)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from kvw.errors import KvwError
 from kvw.runtime import hub
-from kvw.runtime.files import LFS_POINTER
+from kvw.runtime.files import is_lfs_pointer
 
 PACKAGES = "packages"
 """What ``synth.model`` is where the packages are meant."""
@@ -137,12 +137,11 @@ def check_file(key: str, file: Path) -> None:
     """
     if not file.is_file():
         raise KvwError(f"{key}: expected a file of Kokoro's; there is no file {file}; check the path")
-    with file.open("rb") as content:
-        if content.read(len(LFS_POINTER)) == LFS_POINTER:
-            raise KvwError(
-                f"{key}: expected a file of Kokoro's; {file} is a Git LFS pointer, which stands for the file; "
-                "git lfs pull fetches it"
-            )
+    if is_lfs_pointer(file):
+        raise KvwError(
+            f"{key}: expected a file of Kokoro's; {file} is a Git LFS pointer, which stands for the file; "
+            "git lfs pull fetches it"
+        )
 
 
 def read_config(file: Path) -> dict[str, Any]:
