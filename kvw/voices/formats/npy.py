@@ -47,6 +47,7 @@ def read(data: bytes) -> Voice:
     if header is None:
         raise NotAVoice("an npy header of more than one plain array", _AGAIN)
     shape = ", ".join(axis.strip() for axis in header["shape"].split(","))
+    raw.check_rows([int(axis) for axis in shape.split(", ") if axis])
     if header["type"] != "<f4" or f"({shape})" != str(VOICE_SHAPE):
         raise NotAVoice(f"an array of type {header['type']!a} and shape ({shape:.80})", _AGAIN)
     voice = raw.read(data[start:], _AGAIN)

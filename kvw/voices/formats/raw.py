@@ -6,6 +6,7 @@ Every other format wraps the same bytes, and its module calls this one to read a
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,19 @@ class NotAVoice(ValueError):
         super().__init__(got)
         self.got = got
         self.advice = advice
+
+
+def check_rows(shape: Sequence[int]) -> None:
+    """Refuses a voice of another number of rows.
+
+    Raises:
+        NotAVoice: ``shape`` is a voice's but for its rows.
+    """
+    if tuple(shape[1:]) == VOICE_SHAPE[1:] and shape[0] != VOICE_SHAPE[0]:
+        raise NotAVoice(
+            f"a voice of another model, with {shape[0]} rows (Kokoro v0.19's have 511)",
+            "bring one of Kokoro v1.0 or v1.1",
+        )
 
 
 def read(data: bytes, advice: str) -> Voice:

@@ -127,6 +127,7 @@ def _check_pickle(pickled: bytes, size: int, key: str) -> None:
         raise _refused(f"a pickle of more than a plain tensor (it names {names!r:.200})")
     tensor = plain.groupdict()
     strides = tensor.pop("strides")
+    raw.check_rows([int(axis) for axis in tensor["shape"].split()])
     # The axis of length 1 may have any stride. A storage of another size would be a view, or a lie.
     if tensor != {**_VOICE, "key": key} or not re.fullmatch(r"256 \d+ 1 ", strides) or size != VOICE_BYTES:
         differing = [f"{name} {value.strip()}" for name, value in tensor.items() if value != _VOICE.get(name, key)]

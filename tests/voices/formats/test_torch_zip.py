@@ -52,7 +52,7 @@ def test_a_payload_beside_a_good_tensor_is_named_and_never_runs(tmp_path: Path) 
     ("name", "said"),
     [
         ("float64", "type Double"),
-        ("Kokoro 0.19", "shape 511 1 256"),
+        ("Kokoro 0.19", "a voice of another model, with 511 rows"),
         ("expand bomb", "strides 0 0 0"),
         ("dict", "a pickle of more than a plain tensor"),
         ("quantised", "torch._utils._rebuild_qtensor"),
