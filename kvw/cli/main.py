@@ -32,6 +32,7 @@ from kvw.config.paths import CONF, conf_folders, expand_home, user_plugins
 from kvw.config.schema import plain
 from kvw.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_ITEMS_FAILED, KvwError
 from kvw.runtime import signals
+from kvw.runtime.environment import give_numba_a_cache
 from kvw.runtime.log_handlers import Console
 from kvw.text import printable
 
@@ -174,5 +175,6 @@ def prepare_process(job: int = 0) -> None:
     logger.propagate = False
     if isinstance(sys.stdout, io.TextIOWrapper):  # a console may lack the letters of a path; that must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")
+    give_numba_a_cache()
     # torch reads it when it is imported: Kokoro on Apple's MPS needs the fallback
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")

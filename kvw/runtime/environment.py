@@ -11,6 +11,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,25 @@ from kvw.errors import KvwError
 def usable_cpus() -> int:
     """The number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def give_numba_a_cache() -> None:
+    """Lets numba keep what it compiles in the folder for temporary files, where it could write nowhere else.
+
+    It keeps it beside the modules, else below the home folder, and raises where both are read-only, as in a container.
+    Called before numba is imported.
+    """
+    spec = importlib.util.find_spec("librosa")
+    beside = Path(spec.origin).parent if spec and spec.origin else Path("/")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path(os.environ.get("HOME", "/"), ".cache"))
+    if "NUMBA_CACHE_DIR" not in os.environ and not any(_can_be_written(place) for place in (beside, home)):
+        os.environ["NUMBA_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / "kvw-numba")
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Whether files can be made in a folder, or where it would be made."""
+    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    return os.access(there, os.W_OK | os.X_OK)
 
 
 def pick_device(name: str) -> str:
