@@ -18,7 +18,7 @@ UV = .venv/bin/python -m uv --quiet pip
 
 # on short texts: two cores speak twice as fast as a person
 run: venv
-	.venv/bin/python -m kvw experiment=quick stages.refine.strategy.steps=6 \
+	.venv/bin/python -m kvw experiment=quick \
 		target_text="The ships are at sea tonight." other_text="A cold wind came over the hill."
 
 # worksteal: a worker that is done takes over tests of the other; each loads the models once
