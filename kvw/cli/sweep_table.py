@@ -87,9 +87,10 @@ def collect(folder: Path, earlier: Collection[str] = ()) -> list[Job]:
     jobs = []
     for path in folder.rglob(RECORD):
         entry = json.loads(path.read_text(encoding="utf-8"))
-        if entry["id"] in earlier:
+        identity = entry.get("id", "")  # earlier versions gave none
+        if identity in earlier:
             continue
-        job = Job(entry["job"], dict(map(split, entry["overrides"])), entry["error"], identity=entry["id"])
+        job = Job(entry["job"], dict(map(split, entry["overrides"])), entry["error"], identity=identity)
         results = sorted(path.parent.glob("*/result.json"), key=lambda result: result.stat().st_mtime)
         if results and not job.error:
             job.run = str(results[-1].parent.relative_to(folder))

@@ -108,7 +108,7 @@ def search(
     started = time.monotonic() - (state["seconds"] if state else 0.0)
     # a new ranking could differ, on a machine with more memory for example, and change the space
     known = record.known_ranking(bank) if record and state else None
-    ranked = state["ranked"] if state else 0.0
+    ranked = state.get("ranked", 0.0) if state else 0.0  # earlier versions did not store it
     if known is None:
         expected = likeness(bank) if likeness and shortlist else None
         known = rank(bank, executor, population_limit, observers, cache, shortlist, expected)
