@@ -29,9 +29,12 @@ CONTENDERS = {
     "random_walk": ["strategy=random_walk", "fitness.most_characters=40"],
     "instant": ["experiment=instant", "heldout_characters=null"],
     "quick": ["experiment=quick"],
+    "thorough": ["experiment=thorough"],
     "sep_cma": [
-        *("experiment=thorough", "~stages.refine", "fitness=clear", "fitness.most_characters=40"),
-        "population_limit=5",
+        *("experiment=quick", "~stages.refine", "stages.predicted.strategy.count=4"),
+        *("+strategy@stages.search.strategy=sep_cma", "+space@stages.search.space=pca_offset"),
+        *("stages.search.strategy.sigma=0.3", "stages.search.strategy.screen=4"),
+        *("fitness=clear", "fitness.weights.prior=0.3", "population_limit=5"),
     ],
 }
 """Overrides by name. The walk has texts as long as those of ``quick``: KVoiceWalk's take three times as long."""
