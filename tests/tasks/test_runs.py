@@ -118,8 +118,8 @@ def test_the_list_has_a_line_for_each_run_the_newest_first(copy, kvw, tmp_path, 
     best, stock = made[1].archive.best.evaluation.score, made[1].baseline.evaluation.score
     figures = ["demo", "random_walk", "0", str(STEPS), f"{best:.2f}", f"{stock:.2f}"]
     assert lines == [
-        [str(Path("sweep/0/second")), "stopped", *figures, "-", "-", "-", "-", "embedded"],
-        [str(Path("day/first")), "done", *figures, "0.625", "-", "-", "improved", "embedded"],
+        [str(Path("sweep/0/second")), "stopped", *figures, *"-----", "embedded"],
+        [str(Path("day/first")), "done", *figures, "0.625", *"---", "improved", "embedded"],
     ]
     assert {path.name for path in tmp_path.iterdir()} == {"outputs"}
 
@@ -176,8 +176,8 @@ def test_one_run_is_shown_with_how_it_stands_and_how_to_go_on(copy, task, made, 
     assert figures_line(archive.best.evaluation, archive.best.notes) in lines[at + 3]
     done(place, heldout=0.625)
     *_, stock, best, verdict = task("last")[1]
-    assert stock.split() == ["best", "stock", "voice", "0.250", "-", "-"]
-    assert (best.split(), verdict) == (["result", "0.625", "-", "-"], "Verdict: improved")
+    assert stock.split() == ["best", "stock", "voice", "0.250", *"---"]
+    assert (best.split(), verdict) == (["result", "0.625", *"---"], "Verdict: improved")
     with folders.held(place):
         assert task("last")[1][-1] == f"At work: process {holder(place)}"
 
