@@ -81,10 +81,16 @@ class HeldOutFigures:
         """The mean over texts."""
         return float(np.mean(self.similarities))
 
+    @property
+    def judged(self) -> dict[str, float | None]:
+        """What judges measured, by the names of :data:`JUDGED`."""
+        return {name: getattr(self, name) for name in JUDGED}
+
     def cells(self) -> tuple[str, ...]:
         """The figures in a table, by :data:`HELDOUT_LABELS`; ``-`` for what nobody measured."""
-        judged = [(getattr(self, name), form) for name, (_, form) in JUDGED.items()]
-        return f"{self.similarity:.3f}", *("-" if figure is None else form.format(figure) for figure, form in judged)
+        forms = {name: form for name, (_, form) in JUDGED.items()}
+        judged = ("-" if figure is None else forms[name].format(figure) for name, figure in self.judged.items())
+        return f"{self.similarity:.3f}", *judged
 
     def is_as_clear_as(self, stock: HeldOutFigures) -> bool:
         """Whether the voice loses neither words nor quality against a stock voice; what is not known is not lost."""
@@ -117,7 +123,7 @@ def compared(result: SearchResult) -> dict[str, Entry]:
 
 def facts_of(figures: HeldOutFigures) -> dict[str, float | None]:
     """The figures on held-out texts as a voice's ``.json`` has them."""
-    return {"heldout": figures.similarity} | {name: getattr(figures, name) for name in JUDGED}
+    return {"heldout": figures.similarity, **figures.judged}
 
 
 def result_json(result: SearchResult, heldout: Mapping[str, HeldOutFigures], facts: Mapping[str, Any]) -> str:
@@ -133,7 +139,7 @@ def result_json(result: SearchResult, heldout: Mapping[str, HeldOutFigures], fac
             **scores_of(entry.evaluation),
             "status": entry.evaluation.status,
             "heldout": list(heldout[label].similarities),
-            **{name: getattr(heldout[label], name) for name in JUDGED},
+            **heldout[label].judged,
         }
         for label, entry in compared(result).items()
     }

@@ -18,6 +18,7 @@ from typing import Any
 
 from kvw import __version__
 from kvw.errors import KvwError
+from kvw.runtime.files import nearest_existing
 
 
 def usable_cpus() -> int:
@@ -34,14 +35,10 @@ def give_numba_a_cache() -> None:
     spec = importlib.util.find_spec("librosa")
     beside = Path(spec.origin).parent if spec and spec.origin else Path("/")
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path(os.environ.get("HOME", "/"), ".cache"))
-    if "NUMBA_CACHE_DIR" not in os.environ and not any(_can_be_written(place) for place in (beside, home)):
+    if "NUMBA_CACHE_DIR" not in os.environ and not any(
+        os.access(nearest_existing(place), os.W_OK | os.X_OK) for place in (beside, home)
+    ):
         os.environ["NUMBA_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / "kvw-numba")
-
-
-def _can_be_written(folder: Path) -> bool:
-    """Whether files can be made in a folder, or where it would be made."""
-    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
-    return os.access(there, os.W_OK | os.X_OK)
 
 
 def pick_device(name: str) -> str:

@@ -35,6 +35,11 @@ LFS_POINTER = b"version https://git-lfs"
 """How a file of Git's begins that stands for a large one, where Git LFS has not fetched that."""
 
 
+def nearest_existing(folder: Path) -> Path:
+    """A folder, or where it would be made: the nearest one above it that is there."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
+
+
 def is_lfs_pointer(path: Path) -> bool:
     """Whether a file, which can be read, stands for another one."""
     with path.open("rb") as content:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import logging
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -178,4 +179,5 @@ def destinations(formats: Sequence[str], out: Path) -> Iterator[list[Destination
 def lock_of(folder: Path) -> Path:
     """The file that processes of this user lock to write into a folder; not in it, which is often published."""
     name = hashlib.sha256(str(folder.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"kvw-{getpass.getuser()}-{name}.lock"
+    user = getattr(os, "getuid", getpass.getuser)()  # a container's user may have a number alone
+    return Path(tempfile.gettempdir()) / f"kvw-{user}-{name}.lock"

@@ -25,6 +25,7 @@ from omegaconf import OmegaConf
 
 from kvw.config.invocation import Invocation
 from kvw.errors import EXIT_ITEMS_FAILED, KvwError
+from kvw.runtime.files import nearest_existing
 from kvw.speech.kokoro import SPACY_INSTALL, SPACY_MODELS
 from kvw.text import aligned
 
@@ -268,7 +269,7 @@ def folder_of(key: str, invocation: Invocation) -> str:
 
 def roomy(folder: Path, needed: float) -> str:
     """A folder, or the place where it would be made, that can be written and has ``needed`` bytes free."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    there = nearest_existing(folder)
     free = shutil.disk_usage(there).free
     if not there.is_dir():
         raise Missing(f"{there} is a file")
