@@ -15,7 +15,7 @@ from kokoro import KModel
 
 from kvw.audio.recordings import read_recording
 from kvw.config.paths import DEMO
-from kvw.evaluation import OPEN
+from kvw.evaluation import OPEN, Gate, Pullback
 from kvw.fitness.speaker import SpeakerEncoder
 from kvw.runtime.environment import pick_device
 from kvw.runtime.workers import limit_threads
@@ -23,7 +23,7 @@ from kvw.speech.kokoro.g2p import grapheme_to_phoneme
 from kvw.speech.kokoro.synthesizer import KokoroSynthesizer
 from kvw.speech.segmentation import opening
 from kvw.types import SAMPLE_RATE, VOICE_SHAPE, Voice, Wave
-from tests.benchmarks.kvoicewalk import UNBEATABLE, KVoiceWalk, Row, compared, scoring_table, table
+from tests.benchmarks.kvoicewalk import UNBEATABLE, KVoiceWalk, Row, compared, interleaved, scoring_table, table
 from tests.conftest import default_fitness
 from tests.support import random_kokoro
 from tests.support.reference import snr
@@ -32,6 +32,8 @@ ROUNDS = 3
 SEED = 0
 CHARACTERS = 200
 """Of each text: some 10 s of audio."""
+
+SHORT, GRADIENTS = "The kettle began to sing.", 4
 
 WALK_STEPS, QUICK_STEPS, STOCK_VOICES, SEEDS = 10_000, 450, 54, 10
 
@@ -93,6 +95,7 @@ def tables(texts: tuple[str, str]) -> Iterator[str]:
         found = compared(rows, ROUNDS, per=len(many))
         yield table(rows, found)
         yield "\n" + scoring_table(encoder, reference, waves, given)
+        yield "\n" + gradient_line(synthesizer, encoder, demo, one)
         (_, (rejected, their_rejected), (accepted, their_accepted)) = found
         walk = WALK_STEPS * mixture(their_rejected, their_accepted, STOPPED["walk"])
         ranking = STOCK_VOICES * rejected + SEEDS * accepted
@@ -103,6 +106,23 @@ def tables(texts: tuple[str, str]) -> Iterator[str]:
         )
         for name, side in (("kvw", "synthesizer"), ("KVoiceWalk", "stock")):
             yield f"peak memory, {name}: {peak(side, files, device, text):.1f} GB"
+
+
+def gradient_line(synthesizer: KokoroSynthesizer, encoder: SpeakerEncoder, target: Wave, voice: Voice) -> str:
+    """What a gradient costs, in evaluations of the same short text on the same device."""
+    texts = {"target_text": SHORT, "other_text": "A cold wind came over the hill.", "short_texts": [SHORT]}
+    fitness = default_fitness(synthesizer=synthesizer, encoder=encoder, target=[target], **texts)
+    cotangent = tuple(encoder.speaker([target], "target").tolist())
+    gates = [Gate(pullback=Pullback(0, SEED, cotangent))] * GRADIENTS, [Gate(only="target")] * GRADIENTS
+    if {fitness([voice], side[0])[0].status for side in gates} != {"gradient", "stopped"}:
+        raise RuntimeError("expected a voice that can be scored")
+    same = [voice] * GRADIENTS
+    gradients, evaluations = interleaved(*(lambda side=side: fitness(same, side) for side in gates), ROUNDS)
+    seconds = len(synthesizer([voice], synthesizer.script(SHORT), SEED)[0]) / SAMPLE_RATE
+    return (
+        f"gradient of {seconds:.1f} s of audio, {GRADIENTS} in a call: {gradients / GRADIENTS:.2f} s each, "
+        f"{gradients / evaluations:.1f} evaluations"
+    )
 
 
 def mixture(rejected: float, accepted: float, stopped: float) -> float:
