@@ -29,5 +29,5 @@ autodoc_preserve_defaults = True
 napoleon_google_docstring, napoleon_numpy_docstring = True, False
 napoleon_use_rtype = False
 nitpicky = True
-# the manual is built without a network, so that names of other projects are not looked up; kvw's own are: _ext/generated.py
+# built without a network, so that names of other projects are not looked up; kvw's own are: _ext/generated.py
 nitpick_ignore_regex = [("py:.*", r"(?!kvw\b|strategies\b).*")]

@@ -65,7 +65,9 @@ def _comments(path: Path) -> dict[str, str]:
     """The comment above each key of ``TABLES`` in a module's source."""
     text = path.read_text("utf-8")
     node = next(
-        node for node in ast.parse(text).body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TABLES"
+        node
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TABLES"
     )
     found: dict[str, str] = {}
     said: list[str] = []

@@ -98,7 +98,7 @@ def arguments_of(path: Path) -> list[str]:
 
 
 def key_blocks(path: Path) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """The blocks of keys in the primary config that a comment opens: title, and name, default and meaning of each key."""
+    """The blocks of keys in the primary config that a comment opens: title; name, default and meaning of each key."""
     blocks = []
     for block in path.read_text("utf-8").split("\n\n"):
         title, *lines = block.strip().splitlines()
@@ -110,7 +110,9 @@ def key_blocks(path: Path) -> list[tuple[str, list[tuple[str, str, str]]]]:
             if match["value"] is None:
                 parent = f"{match['key']}."
             else:
-                rows.append((f"{parent if match['indent'] else ''}{match['key']}", match["value"], match["comment"] or ""))
+                rows.append(
+                    (f"{parent if match['indent'] else ''}{match['key']}", match["value"], match["comment"] or "")
+                )
         blocks.append((title[2:], rows))
     return blocks
 
