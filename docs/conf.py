@@ -19,6 +19,9 @@ html_theme = "furo"
 html_title = f"kvw {version}"
 html_copy_source = False
 html_show_sourcelink = False
+html_show_copyright = False
+html_static_path, html_css_files = ["_static"], ["kvw.css"]
+highlight_language = "none"
 pygments_style, pygments_dark_style = "friendly", "native"
 
 myst_heading_anchors = 3

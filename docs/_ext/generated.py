@@ -20,11 +20,14 @@ from kvw.runs import schema
 
 
 def keys() -> str:
-    """A table for each block of keys in ``conf/kvw.yaml``, with its comments."""
+    """A list for each block of keys in ``conf/kvw.yaml``, with its comments."""
     parts = []
     for title, rows in key_blocks(CONF / "kvw.yaml"):
-        parts += ["", f"## {title}", "", "| key | default | meaning |", "|---|---|---|"]
-        parts += [f"| `{key}` | `{value}` | {_cell(comment)} |" for key, value, comment in rows]
+        parts += ["", f"## {title}", ""]
+        parts += [
+            f"- `{key}={value}`: {escaped(comment)}" if comment else f"- `{key}={value}`"
+            for key, value, comment in rows
+        ]
     return "\n".join(parts)
 
 
@@ -34,7 +37,7 @@ def choices() -> str:
     parts = []
     for group in sorted(found, key=lambda group: [*GROUPS, group].index(group)):
         parts += ["", f"## {group}: {GROUPS.get(group, group.capitalize())}", ""]
-        parts += [f"- `{group}={name}`: {_cell(summary(path))}" for name, path in sorted(found[group].items())]
+        parts += [f"- `{group}={name}`: {escaped(summary(path))}" for name, path in sorted(found[group].items())]
         for name, path in sorted(found[group].items()):
             parts += ["", f"### `{group}={name}`", "", "```yaml", path.read_text("utf-8").rstrip(), "```"]
     return "\n".join(parts)
@@ -46,7 +49,7 @@ def tables() -> str:
     parts = [f"The format is {schema.SCHEMA} (`PRAGMA user_version`)."]
     for table, columns in schema.TABLES.items():
         listed, _, key = columns.partition(", PRIMARY KEY ")
-        parts += ["", f"## `{table}`", "", comments.get(table, ""), "", "| column | type |", "|---|---|"]
+        parts += ["", f"## `{table}`", "", escaped(comments.get(table, "")), "", "| column | type |", "|---|---|"]
         for column in [*listed.split(", "), "sha256 BLOB"]:
             name, kind = column.split(" ", 1)
             parts.append(f"| `{name}` | {kind} |")
@@ -57,8 +60,9 @@ def tables() -> str:
 PARTS = {"keys": keys, "choices": choices, "tables": tables}
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", r"\|").replace("<", "&lt;")
+def escaped(text: str) -> str:
+    """A comment as Markdown, in which nothing is a mark."""
+    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", text)
 
 
 def _comments(path: Path) -> dict[str, str]:
