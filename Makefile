@@ -4,8 +4,9 @@
 # make test-all   runs the tests, the long ones, those of Kokoro's real weights, and those of the extras, which it installs
 # make stress   crashes, kills, damage, full disks and hostile files by the thousand: half an hour on two cores
 # make compare   KVoiceWalk's walk, the recommended preset and random draws on five targets: an hour on two cores
+# make docs   the manual, build/docs/index.html
 # make gallery   a page to hear: two searches for the demo's voice, and funny failures; a quarter of an hour
-.PHONY: run test test-all lint stress bench bench-ray compare compare-all gallery screenshots venv lock clean
+.PHONY: run test test-all lint stress bench bench-ray compare compare-all docs gallery screenshots venv lock clean
 
 # kokoro allows Python 3.10 to 3.12
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
@@ -59,7 +60,11 @@ compare-all: venv
 gallery: venv
 	.venv/bin/python -m tests.tools.gallery
 
-# of the README, with a Chromium that is there
+# a broken reference, and any other warning, is an error; docs/ is a folder too, hence .PHONY
+docs: .venv/ready-extras
+	.venv/bin/python -m sphinx --fresh-env --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
+
+# of the manual, with a Chromium that is there
 screenshots: .venv/ready-extras
 	.venv/bin/python -m tests.tools.screenshots
 
@@ -91,7 +96,7 @@ lock: venv
 	$(LOCK) $(UPGRADE) --extra weights --group dev --output-file lock.new > /dev/null
 	$(OTHERS) lock.new > constraints.txt
 	cat constraints-extras.txt >> lock.new
-	$(LOCK) $(UPGRADE) --group dev --group runtimes --group browser --all-extras --output-file lock.new > /dev/null
+	$(LOCK) $(UPGRADE) --group dev --group runtimes --group browser --group docs --all-extras --output-file lock.new > /dev/null
 	$(OTHERS) lock.new | grep -vxFf constraints.txt > constraints-extras.txt
 	rm lock.new
 

@@ -19,7 +19,7 @@ class KvwError(Exception):
 
     Args:
         message: a line for each problem: what was expected, what kvw got, what to do.
-        code: the exit status of a single run (see README, "Exit codes").
+        code: the exit status of a single run (see docs/reference/exit_codes.md).
     """
 
     def __init__(self, message: str, code: int = EXIT_BAD_INPUT) -> None:

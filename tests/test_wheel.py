@@ -1,4 +1,4 @@
-"""The built wheel, installed where nothing of the checkout is, with a user's own strategy beside it."""
+"""The built sdist, and its wheel, installed where nothing of the checkout is, with a user's own strategy beside it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -15,20 +16,49 @@ from tests.conftest import ROOT, SHORT
 
 pytestmark = pytest.mark.long  # a build, an installation, and five processes that import kvw
 
-README = (ROOT / "README.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "extend" / "strategy.md").read_text("utf-8")
 
 
 def block(language: str, within: str) -> str:
-    """The block of code in the README that has ``within``."""
-    return next(code for code in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if within in code)
+    """The block of code in the manual's page on strategies that has ``within``."""
+    return next(code for code in re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL) if within in code)
+
+
+def built(source: Path, folder: Path) -> Path:
+    """The wheel of a checkout or of an sdist."""
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, source]
+    subprocess.run(command, check=True, capture_output=True)
+    return next(folder.glob("kvw-*.whl"))
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
-    subprocess.run(command, check=True, capture_output=True)
-    return next(folder.glob("kvw-*.whl"))
+def sdist(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sdist")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", folder]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+    return next(folder.glob("kvw-*.tar.gz"))
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist, tmp_path_factory) -> Path:
+    """Built from the sdist, as whoever has no wheel does."""
+    return built(sdist, tmp_path_factory.mktemp("wheel"))
+
+
+def test_the_sdist_has_all_that_the_makefile_needs_and_makes_the_wheel_of_the_checkout(sdist, wheel, tmp_path):
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    for name in (
+        "Makefile",
+        "constraints.txt",
+        "constraints-extras.txt",
+        "docs/conf.py",
+        "examples/evolve.py",
+        "tests/conftest.py",
+    ):
+        assert name in names
+    assert not [name for name in names if name.startswith(("outputs/", "voices/", "build/"))]
+    assert zipfile.ZipFile(wheel).namelist() == zipfile.ZipFile(built(ROOT, tmp_path)).namelist()
 
 
 def test_the_wheel_carries_configs_strategies_and_data_and_no_tests(wheel):

@@ -40,7 +40,7 @@ python -m kvw task=doctor               says what is missing here, and what mend
 """
 
 _WIDTH = 120
-_KEY = re.compile(r"(?P<key>\w+): (?P<value>.*?)(?:\s+# (?P<comment>.*))?")
+_KEY = re.compile(r"(?P<indent> *)(?P<key>\w+):(?: (?P<value>.*?))?(?:\s+# (?P<comment>.*))?")
 
 
 def page(arguments: Sequence[str], folders: Sequence[Path]) -> str:
@@ -91,15 +91,30 @@ def summary(path: Path) -> str:
 
 def arguments_of(path: Path) -> list[str]:
     """A section for each block of keys in the primary config that a comment opens."""
-    sections = []
+    return [
+        section(title, [(f"{key}={value}", comment) for key, value, comment in rows])
+        for title, rows in key_blocks(path)
+    ]
+
+
+def key_blocks(path: Path) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """The blocks of keys in the primary config that a comment opens: title; name, default and meaning of each key."""
+    blocks = []
     for block in path.read_text("utf-8").split("\n\n"):
         title, *lines = block.strip().splitlines()
-        keys = [match for line in lines if (match := _KEY.fullmatch(line))]
-        if title.startswith("# ") and len(keys) == len(lines):
-            sections.append(
-                section(title[2:], [(f"{one['key']}={one['value']}", one["comment"] or "") for one in keys])
-            )
-    return sections
+        matches = [_KEY.fullmatch(line) for line in lines]
+        if not title.startswith("# ") or not all(matches):
+            continue
+        rows, parent = [], ""
+        for match in filter(None, matches):
+            if match["value"] is None:
+                parent = f"{match['key']}."
+            else:
+                rows.append(
+                    (f"{parent if match['indent'] else ''}{match['key']}", match["value"], match["comment"] or "")
+                )
+        blocks.append((title[2:], rows))
+    return blocks
 
 
 def section(title: str, rows: Sequence[tuple[str, str]]) -> str:

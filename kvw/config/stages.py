@@ -135,7 +135,7 @@ def make_stage(name: str, node: dict[str, Any], where: str, **runtime: Any) -> S
     if set(parts) - {"step_limit"} != set(STAGE) or not all(isinstance(parts[k], dict) for k in STAGE):
         raise KvwError(
             f"stages.{name}: expected the configs strategy and space, and step_limit; got {node!r:.80}; an experiment "
-            f"takes them in with '/strategy@stages.{name}.strategy: cma' and the like: see the README"
+            f"takes them in with '/strategy@stages.{name}.strategy: cma' and the like: see docs/guides/presets.md"
         )
     strategy = {key: value for key, value in parts["strategy"].items() if key not in ("then", "step_limit", "members")}
     members = parts["strategy"].get("members", {})

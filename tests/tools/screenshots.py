@@ -1,4 +1,4 @@
-"""``make screenshots``: the pictures of the README, of the page and of a report, from a search for the demo."""
+"""``make screenshots``: the pictures of the manual, of the page and of a report, from a search for the demo."""
 
 from __future__ import annotations
 
