@@ -85,7 +85,12 @@ def test_a_pt_is_a_small_plain_tensor_of_the_cpu(here):
 
 @pytest.mark.parametrize(
     ("given", "name"),
-    [("bm_sam_tuned", "bm_sam_tuned"), ("em_Sam", "em_sam"), ("am__my--voice_", "am_my_voice"), ("Sam (2)", "am_sam_2")],
+    [
+        ("bm_sam_tuned", "bm_sam_tuned"),
+        ("em_Sam", "em_sam"),
+        ("am__my--voice_", "am_my_voice"),
+        ("Sam (2)", "am_sam_2"),
+    ],
 )
 def test_a_voice_for_kokoro_fastapi_has_a_name_by_its_rule_which_is_said(here, capsys, given, name):
     arguments = ("task.formats=[fastapi]", "task.gender=m", "task.out=served")
