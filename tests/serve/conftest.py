@@ -44,7 +44,7 @@ class Client:
 
 
 @contextmanager
-def serving(synthesizer, stock, folder, token=None):
+def serving(synthesizer, stock, folder, token=None, owner="embedded"):
     """A server that runs in a thread within the block."""
     import uvicorn
 
@@ -55,7 +55,7 @@ def serving(synthesizer, stock, folder, token=None):
     from kvw.serve.speaker import Speaker
 
     speaker = Speaker(synthesizer, 0)
-    app = Guard(application(Api(Shelf([folder], stock, "embedded"), speaker, "a")), token)
+    app = Guard(application(Api(Shelf([folder], stock, owner), speaker, "a")), token)
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
     with listening(0) as listener:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
