@@ -101,8 +101,6 @@ def listening(port: int, host: str = LOOPBACK) -> socket.socket:
         raise KvwError(f"task.port: expected a number from 0 to 65535; got {port}")
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except socket.gaierror as error:
-        raise KvwError(f"task.host: expected an address of this machine; {host}: {error.strerror}") from error
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "no name of a machine"
         raise KvwError(
