@@ -66,13 +66,13 @@ def test_the_server_asks_for_the_environments_token_and_ends_by_a_signal(tmp_pat
         line = next(line for line in server.stdout if "voices of embedded at" in line)
         address = line.split(" at ")[1].split(";")[0]
         request = urllib.request.Request(f"{address}/audio/voices", headers={"Authorization": f"Bearer {TOKEN}"})
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             assert {"id": "af_amber", "name": "af_amber"} in json.load(answer)["voices"]
         with pytest.raises(OSError, match="401"):
-            urllib.request.urlopen(f"{address}/audio/voices", timeout=20)
+            urllib.request.urlopen(f"{address}/audio/voices", timeout=60)
         server.send_signal(signal.SIGTERM)
-        assert server.wait(20) == 143
+        assert server.wait(60) == 143
         assert "Traceback" not in server.stdout.read()
     finally:
         server.kill()
-    assert not list(tmp_path.iterdir()), "a server leaves nothing"
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()], "a server leaves nothing"
