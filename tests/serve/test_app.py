@@ -140,7 +140,7 @@ def test_a_client_that_goes_stops_its_speech_at_the_next_sentence(embedded, bank
         with socket.create_connection(("127.0.0.1", client.port)) as connection:
             connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             assert connection.recv(1000).startswith(b"HTTP/1.1 200")
-        time.sleep(0.2)  # the server sees the end of the connection while the second sentence is spoken
+        time.sleep(0.5)  # the server sees the end of the connection while the second sentence is spoken
         go_on.set()
         assert client.speech(input="Another client is served.")
     assert len(spoken) <= 4, "two of the first client, perhaps one that was asked for, and that of the second"
