@@ -13,7 +13,7 @@ from kvw.config.schema import Config
 from kvw.errors import KvwError
 from kvw.text import escape_interpolation, shell
 
-VERBATIM = PATHS | {"target_text", "other_text", "fitness.probe_text", "task.name"}
+VERBATIM = PATHS | {"target_text", "other_text", "fitness.probe_text", "task.name", "task.host", "task.token"}
 """Keys whose values are free text or paths, which Hydra's grammar would take apart."""
 
 LISTS = frozenset({"target_audio", "heldout_audio", "test_voice", "run"})

@@ -148,6 +148,7 @@ def check_numbers(cfg: DictConfig, problems: Problems) -> None:
         re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", cfg.device) is not None,
         f"device: expected auto, cuda, cuda:N, mps or cpu; got {cfg.device!r}",
     )
+    problems.expect(cfg.keep in ("all", "best"), f"keep: expected all or best; got {cfg.keep!r:.40}")
     name = Path(cfg.output_name)
     problems.expect(
         name.name == cfg.output_name and safe_stem(name.stem) == name.stem,

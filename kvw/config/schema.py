@@ -43,6 +43,7 @@ class Config:
     judges: Any = None
     atlas: Any = field(default_factory=lambda: {"file": None, "samples": 2000, "runs": False})
     tracking: Any = None
+    keep: str = "all"
     report: bool = True
     target_audio: Any = None
     target_text: str | None = None

@@ -91,7 +91,7 @@ class TensorBoard(Observer):
             self._candidate(sample.evaluation, sample.step)
             if sample.step in better:
                 best = sample.evaluation.score
-                self._audio(sample.step)
+                self._audio(sample.step, archive)
         if generation:
             flush()
         self._improvements, self._at = archive.improvements, time.monotonic()
@@ -111,7 +111,7 @@ class TensorBoard(Observer):
             self._scalar("best/score", best.evaluation.score, last)
             if archive.improvements > self._improvements:
                 self._improvements = archive.improvements
-                self._audio(best.step)
+                self._audio(best.step, archive)
 
     def close(self) -> None:
         """Writes the figures on held-out texts, if the run has been judged, and closes the log."""
@@ -130,9 +130,12 @@ class TensorBoard(Observer):
         for name, part in evaluation.parts.items():
             self._scalar(f"parts/{name}", part, step)
 
-    def _audio(self, step: int) -> None:
-        """Writes the audio of an improvement, which the run has already saved as WAV."""
-        for path in self._run.glob(f"{glob.escape(self._stem)}_{step}_*.wav"):
+    def _audio(self, step: int, archive: Archive) -> None:
+        """Writes the audio of an improvement, if the run has kept it: the newest is always there."""
+        kept = [*self._run.glob(f"{glob.escape(self._stem)}_{step}_*.wav")]
+        if not kept and archive.best and archive.best.step == step:
+            kept = [self._run / "best.wav"]
+        for path in kept:
             try:
                 wave = decode_file(path)
             except KvwError:

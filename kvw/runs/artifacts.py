@@ -27,7 +27,7 @@ CLEAR = "best_clear"
 class Improvements(Observer):
     """Saves improvements and the voices that strategies keep, as voice and audio.
 
-    An improvement is ``{name}_{step}_{score}_{similarity}_{target}``, and the newest also ``best``.
+    An improvement is ``{name}_{step}_{score}_{similarity}_{target}``, if all are kept, and the newest also ``best``.
 
     Args:
         folder: of the run.
@@ -35,12 +35,19 @@ class Improvements(Observer):
         target: safe name of the target.
         facts: the provenance in every voice's ``.json``.
         speak: speaks the target text in a voice.
+        keep_all: whether every improvement keeps files of its own.
     """
 
     def __init__(
-        self, folder: Path, name: str, target: str, facts: Mapping[str, Any], speak: Callable[[Voice], Wave]
+        self,
+        folder: Path,
+        name: str,
+        target: str,
+        facts: Mapping[str, Any],
+        speak: Callable[[Voice], Wave],
+        keep_all: bool = True,
     ) -> None:
-        self.folder, self.name, self.target, self.speak = folder, name, target, speak
+        self.folder, self.name, self.target, self.speak, self.keep_all = folder, name, target, speak, keep_all
         self.facts = dict(facts)
         self._saved = 0
 
@@ -63,7 +70,8 @@ class Improvements(Observer):
         self._saved = archive.improvements
         score, similarity = best.evaluation.score, best.evaluation.target_similarity
         wave = self.speak(best.voice)
-        for stem in (f"{self.name}_{best.step}_{score:.2f}_{similarity:.2f}_{self.target}", "best"):
+        own = f"{self.name}_{best.step}_{score:.2f}_{similarity:.2f}_{self.target}"
+        for stem in (own, "best") if self.keep_all else ("best",):
             self.save(best, stem)
             write_audio(self.folder / f"{stem}.wav", wave)
 

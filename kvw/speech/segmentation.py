@@ -18,6 +18,18 @@ _SENTENCE_END = re.compile(rf"[.!?…:;।॥]+[{_CLOSING}]*\s+|[。！？：；
 _CLAUSE_END = re.compile(rf",[{_CLOSING}]*\s+|[，、]")
 _WORD_END = re.compile(r"\s+")
 
+SHORTEST_SENTENCE = 25
+"""Characters of a sentence that is spoken by itself: a shorter one sounds better with the next."""
+
+LONGEST_SENTENCE = 300
+"""Characters of a sentence that is spoken at once: a longer one is cut, so that nobody waits for all of it."""
+
+_ABBREVIATED = re.compile(r"(?:^|[\s(])(?:[^\W\d_]|Mrs?|Ms|Dr|St|Prof|Sr|Jr|vs|No|[^\W\d_]\.[^\W\d_])\.\s*\Z")
+
+
+class Unpronounceable(KvwError):
+    """Nothing in a text can be pronounced."""
+
 
 def to_script(text: str, phonemes: Callable[[str], str]) -> Script:
     """Phonemises ``text`` in segments of 1 to 510 phonemes, cut at ends of sentences, else of clauses, else of words.
@@ -27,12 +39,12 @@ def to_script(text: str, phonemes: Callable[[str], str]) -> Script:
         phonemes: gives the phonemes of a piece of the text; empty where nothing can be pronounced.
 
     Raises:
-        KvwError: nothing in the text can be pronounced.
+        Unpronounceable: nothing in the text can be pronounced.
     """
     text = normalised(text)
     segments = tuple(_segments(text, phonemes))
     if not segments:
-        raise KvwError(f"text: expected words that can be pronounced; got {text[:40]!r}; give at least one word")
+        raise Unpronounceable(f"text: expected words that can be pronounced; got {text[:40]!r}; give at least one word")
     return Script(text, segments)
 
 
@@ -57,6 +69,29 @@ def _cut(text: str) -> int:
         if ends:
             return min(ends, key=lambda end: abs(end - middle))
     return middle
+
+
+def sentences(text: str) -> Iterator[str]:
+    """The sentences of a paragraph, in order, to be spoken one after the other.
+
+    A sentence below :data:`SHORTEST_SENTENCE` comes with the next one, and one above :data:`LONGEST_SENTENCE` in
+    pieces, cut at clauses or words. An initial or a title, as in "Dr. J. Smith", ends no sentence.
+    """
+    start = 0
+    for match in _SENTENCE_END.finditer(text):
+        piece = text[start : match.end()]
+        if len(piece.strip()) >= SHORTEST_SENTENCE and not _ABBREVIATED.search(piece):
+            yield from _bounded(piece)
+            start = match.end()
+    yield from _bounded(text[start:])
+
+
+def _bounded(sentence: str) -> Iterator[str]:
+    rest = sentence.strip()
+    while rest:
+        piece = opening(rest, LONGEST_SENTENCE)
+        yield piece
+        rest = rest[len(piece) :].strip()
 
 
 def opening(text: str, most: int) -> str:

@@ -20,7 +20,9 @@ KOKORO = "kvw.speech.kokoro.synthesizer.KokoroSynthesizer"
 EMBEDDED = "kvw.speech.embedded.synthesizer.EmbeddedSynthesizer"
 
 
-def automatic(*, voice_folder: Path, model: str | None = None, config: str | None = None) -> dict[str, object]:
+def automatic(
+    *, voice_folder: Path, model: str | None = None, config: str | None = None, g2p: str | None = None
+) -> dict[str, object]:
     """The config node of the synthesiser to use; logs in a line which it is, and what a better one would be.
 
     Kokoro's weights are those that are given, else the hub's, else those of the packages ``kvw[weights]``; where there
@@ -30,6 +32,7 @@ def automatic(*, voice_folder: Path, model: str | None = None, config: str | Non
         voice_folder: the folder or file of Kokoro's stock voices.
         model: path of Kokoro's weights; ``packages`` is those of the packages.
         config: path of the weights' configuration.
+        g2p: espeak's code of the language that the weights were trained on, where Kokoro has no letter for it.
 
     Raises:
         KvwError: weights are given, and their configuration is nowhere.
@@ -65,7 +68,7 @@ def automatic(*, voice_folder: Path, model: str | None = None, config: str | Non
             log.warning("%s", error)
     if model not in (None, sources.PACKAGES):
         config = str(found.config)  # a run that goes on keeps it, whatever the hub's cache has by then
-    return {"_target_": KOKORO, "model": model, "config": config}
+    return {"_target_": KOKORO, "model": model, "config": config, "g2p": g2p}
 
 
 def embedded_voices() -> dict[str, Voice]:
@@ -87,7 +90,7 @@ def of_owner(node: dict[str, Any], owner: str) -> dict[str, Any]:
     """
     target = {"kokoro": KOKORO, "embedded": EMBEDDED}.get(owner)
     if node["_target_"] == AUTOMATIC and target:
-        files = {key: node.get(key) for key in ("model", "config")}
+        files = {key: node.get(key) for key in ("model", "config", "g2p")}
         return {"_target_": target, **(files if target == KOKORO else {})}
     if node["_target_"] != target:
         raise KvwError(

@@ -61,6 +61,13 @@ class Synthesizer(Protocol):
     batch: int
     """Voices that are spoken at once: more voices in a call make it no faster a voice. 1 on a CPU."""
 
+    def in_language(self, language: str) -> Synthesizer:
+        """The same for texts in another language, by Kokoro's letter.
+
+        Raises:
+            KvwError: there is no such language, or a package for it is missing.
+        """
+
     def script(self, text: str) -> Script:
         """Phonemises ``text``.
 

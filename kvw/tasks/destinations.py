@@ -28,6 +28,7 @@ Writer = Callable[[Path, Voice, Mapping[str, Any]], None]
 
 SINGLE: dict[str, tuple[str, Writer]] = {
     "pt": (".pt", save_voice),
+    "fastapi": (".pt", save_voice),
     "npy": (".npy", lambda path, voice, facts: write_whole(path, npy.write(voice))),
     "kokoro_js": (".bin", lambda path, voice, facts: write_whole(path, raw.write_bare(voice))),
     "safetensors": (".safetensors", lambda path, voice, facts: write_whole(path, safetensors.write(voice, facts))),
@@ -78,7 +79,7 @@ class FolderDestination:
     def held(self, name: str) -> Voice | None:
         """Reads the file of that name."""
         file = self._file(name)
-        if self.form == "pt" and not file.exists() and (beside := file.with_suffix(".json")).exists():
+        if self.ending == ".pt" and not file.exists() and (beside := file.with_suffix(".json")).exists():
             raise KvwError(f"{beside}: expected no such file, as {file.name} would get a record there; move it away")
         return load_voice(file) if file.exists() else None
 
@@ -90,6 +91,11 @@ class FolderDestination:
     def close(self) -> None:
         """Says what was written."""
         log.info("%s: %d new files (%s)", self.path / f"*{self.ending}", self.count, self.form)
+        if self.form == "fastapi":
+            log.info(
+                "Kokoro-FastAPI serves them from its folder api/src/voices/v1_0 (VOICES_DIR) without a restart, and "
+                "reads a text in the language that a name's first letter stands for"
+            )
 
     def _file(self, name: str) -> Path:
         return self.path / f"{name}{self.ending}"

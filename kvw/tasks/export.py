@@ -88,6 +88,8 @@ def export(
                         f"{source}: expected a name of its own; another voice is {given}; export it by itself"
                     )
                 put(voice, given, places, replace)
+                if given != voice.name:
+                    log.info("%s: exported as %s", voice.name, given)
                 done[given] = voice.voice
             except KvwError as error:
                 if len(sources) == 1:

@@ -23,7 +23,7 @@ from kvw.tasks.search import digests, run_search
 
 log = logging.getLogger(__name__)
 
-MAY_CHANGE = ("step_limit", "minutes", "stop_score", "patience", "report", "debug")
+MAY_CHANGE = ("step_limit", "minutes", "stop_score", "patience", "keep", "report", "debug")
 """Keys that may differ where a run goes on, beside those of :data:`GROUPS`: none changes what is evaluated."""
 
 GROUPS = ("executor", "judges", "tracking")

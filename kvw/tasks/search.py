@@ -119,6 +119,7 @@ def run_search(ready: Prepared, examiner: Examiner, folder: Path, record: Store)
         inputs.target.name,
         record.facts["provenance"],
         lambda voice: listener.speak([voice], script)[0],
+        cfg.keep == "all",
     )
     observers: list[Observer] = [record, improvements]
     tracking = None

@@ -1,7 +1,8 @@
 """Names of Kokoro voices: a language letter, a gender letter, ``_`` and the voice's own name, as in ``af_heart``.
 
 Kokoro's servers read the language from the first letter and take ``+ - ( )`` for operators, so every voice that is
-exported gets a name of this form.
+exported gets a name of this form. Kokoro-FastAPI, where it saves a voice itself, also wants single underscores, and
+knows the letters a and b alone; it serves the voices of its folder in every language of Kokoro's.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ LETTERS = "abefhijpz"
 """The letters of Kokoro's languages."""
 
 _LONGEST = 60  # characters of a voice's own name
-NAME = re.compile(rf"[{LETTERS}][fm]_[a-z0-9_]{{1,{_LONGEST}}}")
+NAME = re.compile(rf"[{LETTERS}][fm]_(?=[a-z0-9_]{{1,{_LONGEST}}}\Z)[a-z0-9]+(_[a-z0-9]+)*")
 GENDERS = ("f", "m")
 
 STOCK = frozenset(

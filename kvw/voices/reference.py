@@ -69,8 +69,21 @@ def resolve(reference: str, folder: Path, embedded: EmbeddedVoices = dict) -> Na
     """
     if _is_file(reference):  # even if its name holds signs of the grammar
         return _single(reference, folder, embedded)
+    return blend(reference, lambda name: _single(name, folder, embedded))
+
+
+def blend(reference: str, find: Callable[[str], NamedVoice]) -> NamedVoice:
+    """The voice that ``reference`` stands for: a name, or several, joined by ``+``, with weights in brackets.
+
+    Args:
+        reference: as ``af_bella(2)+am_adam(1)``.
+        find: gives the voice of a name.
+
+    Raises:
+        KvwError: as ``find``; a weight is no number above 0, or the voices belong to several synthesisers.
+    """
     terms = [_weighted(term.strip(), reference) for term in reference.split("+")]
-    parts = [_single(name, folder, embedded) for name, _ in terms]
+    parts = [find(name) for name, _ in terms]
     if len(parts) == 1:
         return parts[0]
     owners = {part.synthesizer: part.name for part in parts}

@@ -14,6 +14,7 @@ from kvw.config.arguments import VERBATIM
 from kvw.config.invocation import Invocation
 from kvw.errors import KvwError
 from kvw.runtime.locks import alone
+from kvw.serve.requests import LOOPBACK, listening, run
 from kvw.text import unescape_interpolation
 from kvw.web.files import Files, folder_of_files
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from kvw.web.service import Service
 
 log = logging.getLogger(__name__)
-
-HOST = "127.0.0.1"
-"""The page listens on this machine alone: everybody who reaches it can use it."""
 
 FOLDER = "web"
 """Name of the queue's folder, below the folder of all runs."""
@@ -59,8 +57,6 @@ def web(invocation: Invocation, *, port: int) -> float:
         import gradio  # noqa: F401
     except ImportError as error:
         raise KvwError(f"task=web: expected Gradio; {error}; pip install 'kvw[web]'") from error
-    if not 0 <= port < 65536:
-        raise KvwError(f"task.port: expected a number from 0 to 65535; got {port}")
     outputs = invocation.outputs
     folder = outputs / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
@@ -101,24 +97,9 @@ def search_arguments(overrides: Iterable[str]) -> list[str]:
     return arguments
 
 
-def listening(port: int) -> socket.socket:
-    """A socket that listens on a port of this machine.
-
-    Raises:
-        KvwError: the port is taken.
-    """
-    try:
-        return socket.create_server((HOST, port))
-    except OSError as error:
-        raise KvwError(
-            f"task.port: expected a free port; {port}: {error.strerror}; give another one, or task.port=0 for any"
-        ) from error
-
-
 def serve(service: Service, listener: socket.socket) -> None:
     """Serves the page of a service on a socket until Ctrl-C."""
     import gradio as gr
-    import uvicorn
     from fastapi import FastAPI
     from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
@@ -138,7 +119,7 @@ def serve(service: Service, listener: socket.socket) -> None:
         app,
         build(service),
         "/",
-        server_name=HOST,
+        server_name=LOOPBACK,
         server_port=listener.getsockname()[1],
         footer_links=[],
         run_history=False,
@@ -149,8 +130,5 @@ def serve(service: Service, listener: socket.socket) -> None:
         theme=theme(),
         css=CSS,
     )
-    config = uvicorn.Config(
-        Guard(app, service.files.folder), log_level="warning", timeout_graceful_shutdown=2, access_log=False
-    )
     log.info("The page is at http://%s:%d; Ctrl-C ends it", *listener.getsockname())
-    uvicorn.Server(config).run([listener])
+    run(Guard(app, service.files.folder), listener)

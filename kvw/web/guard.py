@@ -8,18 +8,12 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 from kvw.errors import error_line
+from kvw.serve.requests import App, Message, Receive, Refusal, Scope, Send, check_length, check_local, headers_of
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 log = logging.getLogger(__name__)
 
 MOST_UPLOADED = 100_000_000
@@ -27,12 +21,6 @@ MOST_UPLOADED = 100_000_000
 
 MOST_SENT = 1_000_000
 """Size of any other request's body, in bytes, at most."""
-
-LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
-"""Names of this machine in a Host header.
-
-A request with another name comes from a web site whose name was made to resolve to this machine (DNS rebinding).
-"""
 
 FILES = "/gradio_api/file="
 """Prefix of the address of a served file, before the file's path."""
@@ -65,25 +53,8 @@ HEADERS = (
 """Headers that are added to answers without them: the page loads only from itself, and no site can frame it."""
 
 
-class Refusal(Exception):
-    """A request that the page does not get.
-
-    Args:
-        status: HTTP status of the answer.
-        why: text of the answer, one line.
-    """
-
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.status = status
-
-
 class Guard:
     """An ASGI application that passes on the requests that the page itself makes, and refuses all others.
-
-    Starlette's ``TrustedHostMiddleware`` does not do for the host: it takes the first of two Host headers, while the
-    origin has to be compared with the very host that was checked; and how it reads ports and ``[::1]`` depends on its
-    version.
 
     Args:
         app: the page.
@@ -131,19 +102,9 @@ class Guard:
         Raises:
             Refusal: the page itself does not make such a request.
         """
-        headers: dict[bytes, list[bytes]] = {}
-        for name, value in scope["headers"]:
-            headers.setdefault(name.lower(), []).append(value)
-
-        def header(name: bytes) -> str:
-            values = headers.get(name, [b""])
-            if len(values) > 1:
-                raise Refusal(400, "expected each header once")
-            return values[0].decode("latin-1")
-
+        header = headers_of(scope)
         host, origin, method = header(b"host"), header(b"origin"), scope["method"]
-        if re.sub(r":\d{1,5}\Z", "", host) not in LOCAL:
-            raise Refusal(403, "expected this machine's own name")
+        check_local(host)
         if scope["path"] != "/" and header(b"sec-fetch-site") not in (
             "",
             "same-origin",
@@ -164,11 +125,7 @@ class Guard:
         if path.startswith(FILES):
             self._check_file(path.removeprefix(FILES))
         most = MOST_UPLOADED if path.startswith("/gradio_api/upload") else MOST_SENT
-        length = header(b"content-length") or ("0" if method in ("GET", "HEAD") else "")
-        if header(b"transfer-encoding") or not re.fullmatch(r"\d{1,20}", length, re.ASCII):
-            raise Refusal(411, "expected a request that says its length")
-        if int(length) > most:
-            raise Refusal(413, f"expected {most // 1_000_000} MB at most")
+        check_length(method, header, most)
 
     def _check_file(self, name: str) -> None:
         """Checks that a path is that of a file in the page's own folder.

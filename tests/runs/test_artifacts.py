@@ -38,6 +38,14 @@ def test_an_improvement_is_saved_by_its_figures_and_as_the_best(made, tmp_path):
     assert len(spoken) == 2, "a run may have been killed before its files were complete"
 
 
+def test_the_best_alone_is_kept_where_that_is_asked_for(made, tmp_path):
+    improvements = Improvements(tmp_path, "out", "demo", {"synthesiser": "embedded"}, lambda voice: WAVE, False)
+    improvements.ranked(made[1].ranking, made[1].top)
+    improvements(1, [], made[1].archive)
+    improvements.resumed(made[1].archive, 0)
+    assert {path.name for path in tmp_path.iterdir()} == {"best.json", "best.pt", "best.wav"}
+
+
 def test_the_voices_that_a_strategy_keeps_replace_those_of_an_earlier_end(made, tmp_path):
     improvements = Improvements(tmp_path, "out", "demo", {"synthesiser": "embedded"}, lambda voice: WAVE)
     improvements.ranked(made[1].ranking, made[1].top)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvw.speech.segmentation import opening, to_script
+from kvw.speech.segmentation import LONGEST_SENTENCE, opening, sentences, to_script
 from tests.support.languages import embedded, every_text, kokoros, of
 
 LONG = {
@@ -67,3 +67,27 @@ def test_the_opening_of_a_text_is_its_beginning_and_as_long_as_it_may_be(parts, 
         assert begun.endswith((".", "。", "!")), "whole sentences where they use half of it"
     if len(text) > most and " " in text[most // 2 + 1 : most]:
         assert len(begun) >= most / 2 - 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "The ships are at sea tonight. A cold wind came over it.",
+            ["The ships are at sea tonight.", "A cold wind came over it."],
+        ),
+        ("No. It is not so. I have never been there.", ["No. It is not so. I have never been there."]),
+        ("Yesterday I met my old friend Dr. J. Smith here.", ["Yesterday I met my old friend Dr. J. Smith here."]),
+        ("我们昨天在海边看见了一只很大很大的鸟,它飞过了整个港口。后来它飞走了。", None),
+        ("", []),
+    ],
+)
+def test_sentences_by_example(text, expected):
+    assert list(sentences(text)) == (expected or [part + "。" for part in text.split("。")[:-1]])
+
+
+@given(st.lists(st.sampled_from(["a", "word", " ", ". ", ", ", "! ", "x" * 400, "。", "é"]), max_size=300).map("".join))
+def test_sentences_lose_nothing_and_none_is_long(text):
+    parts = list(sentences(text))
+    assert "".join("".join(parts).split()) == "".join(text.split())
+    assert all(0 < len(part) <= LONGEST_SENTENCE for part in parts)

@@ -25,8 +25,8 @@ def installed(offline, monkeypatch):
     return offline
 
 
-def kokoro(model=None, config=None):
-    return {"_target_": select.KOKORO, "model": model, "config": config}
+def kokoro(model=None, config=None, g2p=None):
+    return {"_target_": select.KOKORO, "model": model, "config": config, "g2p": g2p}
 
 
 def test_without_network_and_weights_the_embedded_synthesiser_runs_and_says_what_would_be_better(offline, said):
@@ -45,6 +45,8 @@ def test_the_packages_are_used_where_the_hub_has_nothing_and_the_better_weights_
 def test_weights_that_are_given_are_used_without_a_hub_and_without_voices(offline, said):
     assert select.automatic(voice_folder=offline, model="m", config="c") == kokoro("m", "c")
     assert said == ["Kokoro speaks with the weights m"]
+    german = select.automatic(voice_folder=offline, model="m", config="c", g2p="de")
+    assert german == kokoro("m", "c", "de") == select.of_owner({**german, "_target_": select.AUTOMATIC}, "kokoro")
 
 
 def test_weights_without_a_configuration_are_an_error_and_not_another_synthesiser(offline):

@@ -83,6 +83,26 @@ def test_a_pt_is_a_small_plain_tensor_of_the_cpu(here):
     assert np.array_equal(tensor.numpy(), STOCK["af_alloy"])
 
 
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("bm_sam_tuned", "bm_sam_tuned"),
+        ("em_Sam", "em_sam"),
+        ("am__my--voice_", "am_my_voice"),
+        ("Sam (2)", "am_sam_2"),
+    ],
+)
+def test_a_voice_for_kokoro_fastapi_has_a_name_by_its_rule_which_is_said(here, capsys, given, name):
+    arguments = ("task.formats=[fastapi]", "task.gender=m", "task.out=served")
+    assert export("test_voice=am_adam", f"task.name={given}", *arguments) == 0
+    assert sorted(path.name for path in (here / "served").iterdir()) == [f"{name}.json", f"{name}.pt"]
+    assert np.array_equal(torch.load(here / "served" / f"{name}.pt", weights_only=True).numpy(), STOCK["am_adam"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"am_adam: exported as {name}" in said and "without a restart" in said
+    assert export("test_voice=af_alloy", f"task.name={given}", *arguments) == 2, "another voice has the name"
+    assert np.array_equal(load_voice(here / "served" / f"{name}.pt"), STOCK["am_adam"])
+
+
 def test_kokoros_own_pipeline_speaks_with_an_exported_voice(here, shared):
     from kokoro import KModel, KPipeline
 
@@ -203,7 +223,7 @@ def test_a_bad_voice_alone_is_bad_input(here, capsys):
     assert not list(here.rglob("*.bin"))
 
 
-@pytest.mark.parametrize("form", ["pt", "npz", "kokoro_js", "sherpa", "npy"])
+@pytest.mark.parametrize("form", ["pt", "fastapi", "npz", "kokoro_js", "sherpa", "npy"])
 def test_an_embedded_voice_is_refused_for_kokoros_formats(here, form, capsys):
     assert export("test_voice=af_amber", f"task.formats=[{form},safetensors]", "task.out=out") == 2
     line = capsys.readouterr().err

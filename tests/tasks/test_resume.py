@@ -59,6 +59,16 @@ def test_a_run_that_ended_at_a_step_limit_goes_on_to_a_larger_one_as_if_it_had_b
     assert summaries[0] == summaries[1]
 
 
+def test_a_run_that_keeps_its_best_alone_resumes_and_has_a_report(kvw, alone):
+    arguments = (*SMALL, "keep=best", "report=true")
+    _, (run,) = kvw(*arguments, "step_limit=6")
+    assert {path.stem for path in run.glob("*.pt")} == {"best"}
+    assert kvw(*arguments, f"resume={run}", "step_limit=18")[0] == 0
+    assert {path.stem for path in run.glob("*.pt")} == {"best"} and (run / "report.html").is_file()
+    assert (run / "best.pt").read_bytes() == (alone / "best.pt").read_bytes()
+    assert equal(run, alone)
+
+
 def test_a_run_that_is_done_is_judged_again_and_changes_nothing(kvw, alone, capsys):
     before = {path.name: path.read_bytes() for path in alone.glob("*.pt")}
     assert kvw("resume=last") == (0, [])

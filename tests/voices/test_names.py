@@ -44,7 +44,22 @@ def test_a_name_of_kokoros_form_is_one(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["heart", "cf_x", "ax_x", "af_", "AF_heart", "af_é", "af-x", "af_a+am_b", "af_a(2)", "af_a\n"]
+    "name",
+    [
+        "heart",
+        "cf_x",
+        "ax_x",
+        "af_",
+        "AF_heart",
+        "af_é",
+        "af-x",
+        "af_a+am_b",
+        "af_a(2)",
+        "af_a\n",
+        "af__x",
+        "af_x_",
+        "af_" + "x" * 61,
+    ],
 )
 def test_another_name_is_none(name):
     assert not is_kokoro_name(name)

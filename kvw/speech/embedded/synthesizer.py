@@ -67,6 +67,14 @@ class EmbeddedSynthesizer:
         self.model = f"embedded-{VERSION}"
         self.identity = f"embedded-{language}-{VERSION}-{_fingerprint(self._espeak_voice)}"
 
+    def in_language(self, language: str) -> EmbeddedSynthesizer:
+        """The same for texts in another language, by Kokoro's letter.
+
+        Raises:
+            KvwError: an unknown language.
+        """
+        return EmbeddedSynthesizer(device=str(self._device), language=language)
+
     def script(self, text: str) -> Script:
         """Phonemises ``text``, of any length.
 

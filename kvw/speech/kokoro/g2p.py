@@ -17,7 +17,7 @@ import spacy
 import spacy.util
 from kokoro.pipeline import LANG_CODES, KPipeline
 from misaki import en
-from misaki.espeak import EspeakFallback
+from misaki.espeak import EspeakFallback, EspeakG2P
 from phonemizer.backend import EspeakBackend
 
 from kvw.errors import KvwError, error_line
@@ -91,6 +91,24 @@ def grapheme_to_phoneme(language: str, repository: str = hub.REPO) -> tuple[Call
             ) from error
 
     return phonemes_by_misaki, "misaki"
+
+
+def espeak_phonemes(code: str) -> Callable[[str], str]:
+    """The function that turns text into phonemes by espeak, as misaki does for languages that it has no code for.
+
+    Args:
+        code: espeak's code of the language, as ``de``.
+
+    Raises:
+        KvwError: espeak has no such language.
+    """
+    try:
+        g2p = EspeakG2P(language=code)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise KvwError(
+            f"synth.g2p: expected espeak's code of a language, as de or pt-br; got {code!r:.40} ({error_line(error)})"
+        ) from error
+    return lambda text: str(g2p(text)[0] or "")
 
 
 class _Espeak(EspeakFallback):  # type: ignore[misc] # misaki ships no types

@@ -6,10 +6,11 @@ Importing this module imports kokoro, which takes seconds: import it only where 
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from kvw.errors import KvwError, error_line
 from kvw.runtime import hub
 from kvw.speech.kokoro import sources
 from kvw.speech.kokoro.cpu_decoder import CPUDecoder
-from kvw.speech.kokoro.g2p import grapheme_to_phoneme
+from kvw.speech.kokoro.g2p import espeak_phonemes, grapheme_to_phoneme
 from kvw.speech.kokoro.gpu_decoder import GPUDecoder
 from kvw.speech.kokoro.gradient import Differentiable
 from kvw.speech.kokoro.model import Kokoro, remove_weight_norm
@@ -53,6 +54,8 @@ class KokoroSynthesizer:
         model: path of the weights, a .pth or kokoro-onnx's .onnx; ``packages`` is kvw[weights]; null takes the hub's,
             else those.
         config: path of the architecture's JSON; null takes what is beside the weights, else as for the weights.
+        g2p: espeak's code of a language, as ``de``, where the weights were trained on its phonemes: espeak phonemises,
+            and ``language`` no longer counts. Null takes the G2P of ``language``.
         tf32: lets an NVIDIA GPU multiply with 10 bits of precision in place of 23: faster, with other numbers.
 
     Raises:
@@ -68,6 +71,7 @@ class KokoroSynthesizer:
         language: str = "a",
         model: str | None = None,
         config: str | None = None,
+        g2p: str | None = None,
         tf32: bool = False,
     ) -> None:
         files = sources.find(model, config)
@@ -75,15 +79,34 @@ class KokoroSynthesizer:
             raise KvwError(sources.nowhere(model))
         weights, digest = sources.fingerprint(files)
         architecture = sources.read_config(files.config)
-        repository = sources.repository(architecture, files.weights[0], language)
         loaded = load_model(files.weights, architecture).to(device)
         self.model = sources.V1_0 if is_v1_0(loaded) else f"kokoro-{weights[:12]}"
         on_cpu = loaded.device.type == "cpu"
         self.batch = 1 if on_cpu else GPU_BATCH
         self._model = Kokoro(loaded, CPUDecoder(loaded) if on_cpu else GPUDecoder(loaded))
-        self._g2p, phonemiser = grapheme_to_phoneme(language, repository)
-        self._tf32 = tf32
-        self.identity = f"kokoro-{language}-{phonemiser}-{digest[:12]}{'-tf32' if tf32 else ''}"
+        self._tf32, self._digest, self._espeak = tf32, digest, g2p
+        self._repository = partial(sources.repository, architecture, files.weights[0])
+        self._learn(language)
+
+    def _learn(self, language: str) -> None:
+        """Takes the G2P of a language."""
+        repository = self._repository(language)
+        if self._espeak is None:
+            self._g2p, phonemiser = grapheme_to_phoneme(language, repository)
+        else:
+            self._g2p, phonemiser = espeak_phonemes(self._espeak), f"espeak-{self._espeak}"
+        self.identity = f"kokoro-{language}-{phonemiser}-{self._digest[:12]}{'-tf32' if self._tf32 else ''}"
+
+    def in_language(self, language: str) -> KokoroSynthesizer:
+        """The same weights for texts in another language; with ``g2p`` there is one language.
+
+        Raises:
+            KvwError: Kokoro has no such letter, or a package for the language is missing.
+        """
+        other = copy.copy(self)
+        if self._espeak is None:
+            other._learn(language)
+        return other
 
     def script(self, text: str) -> Script:
         """Phonemises ``text`` and cuts it, at sentences where it can, into segments of at most 510 phonemes.

@@ -10,7 +10,7 @@ import pytest
 
 from kvw.errors import KvwError
 from kvw.runtime import hub
-from kvw.speech.kokoro.g2p import grapheme_to_phoneme
+from kvw.speech.kokoro.g2p import espeak_phonemes, grapheme_to_phoneme
 
 TEXT = 'Butter, a well-known bottle (maybe) of "oil", it never imagined a bird.'
 
@@ -54,6 +54,12 @@ def test_english_without_spacys_model_says_the_numbers_that_are_written():
 def test_other_languages_are_phonemised_as_kokoros_pipeline_does(language, text, spoken, said):
     phonemes, name = grapheme_to_phoneme(language)
     assert (phonemes(text), name, said) == (spoken, "misaki", [])
+
+
+def test_a_language_that_kokoro_has_no_letter_for_is_phonemised_by_espeak():
+    assert espeak_phonemes("de")("Guten Morgen, schöne Welt!") == "ɡˈuːtən mˈɔɾɡən, ʃˈøːnə vˈɛlt!"
+    with pytest.raises(KvwError, match=r"synth.g2p: expected espeak's code of a language.*'klingon'"):
+        espeak_phonemes("klingon")
 
 
 @pytest.mark.parametrize(("language", "module"), [("j", "ja"), ("z", "zh")])

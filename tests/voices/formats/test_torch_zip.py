@@ -29,6 +29,13 @@ def test_a_file_that_is_no_voice_is_refused_in_one_line(name: str, tmp_path: Pat
     refused(path)
 
 
+def test_a_pack_that_a_tuner_puts_together_and_saves_is_a_voice(tmp_path: Path) -> None:
+    halves = torch.randn(128), torch.randn(510, 128)
+    pack = torch.cat([halves[0].expand(510, -1), halves[1]], -1)[:, None].contiguous()  # as inno-kokoro does
+    torch.save(pack, tmp_path / "ax_me_tuned.pt")
+    assert np.array_equal(load_voice(tmp_path / "ax_me_tuned.pt"), pack.numpy())
+
+
 @pytest.mark.parametrize("use_zip", [True, False])
 def test_a_pickle_that_would_run_code_runs_none(use_zip: bool, tmp_path: Path) -> None:
     path, marker = tmp_path / "voice.pt", tmp_path / "marker"
