@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from kvw.errors import KvwError
 from kvw.speech.normalisation import normalised
 from kvw.speech.synthesizer import Script, Segment
+from kvw.text import LINK
 from kvw.types import MAX_PHONEMES
 
 _MAX_CHARACTERS = 1000  # a longer text has over 510 phonemes for sure, and is cut before it is phonemised
@@ -53,10 +54,16 @@ def _cut(text: str) -> int:
     """The index at which to cut ``text``: the sentence, clause or word end nearest to the middle, or the middle."""
     middle = len(text) // 2
     for boundary in (_SENTENCE_END, _CLAUSE_END, _WORD_END):
-        ends = [match.end() for match in boundary.finditer(text) if match.end() < len(text)]
-        if ends:
+        if ends := [end for end in _ends(boundary, text) if end < len(text)]:
             return min(ends, key=lambda end: abs(end - middle))
     return middle
+
+
+def _ends(boundary: re.Pattern[str], text: str) -> list[int]:
+    """Where ``boundary`` ends in ``text``, but for places within the markup for how a word is said."""
+    links = [match.span() for match in LINK.finditer(text)]
+    ends = (match.end() for match in boundary.finditer(text))
+    return [end for end in ends if not any(start < end < stop for start, stop in links)]
 
 
 def opening(text: str, most: int) -> str:
@@ -67,7 +74,6 @@ def opening(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     for boundary in (_SENTENCE_END, _CLAUSE_END, _WORD_END):
-        ends = [match.end() for match in boundary.finditer(text) if most / 2 <= match.end() <= most]
-        if ends:
+        if ends := [end for end in _ends(boundary, text) if most / 2 <= end <= most]:
             return text[: ends[-1]].strip()
     return text[:most]

@@ -67,3 +67,11 @@ def test_the_opening_of_a_text_is_its_beginning_and_as_long_as_it_may_be(parts, 
         assert begun.endswith((".", "。", "!")), "whole sentences where they use half of it"
     if len(text) > most and " " in text[most // 2 + 1 : most]:
         assert len(begun) >= most / 2 - 1
+
+
+def test_a_text_is_not_cut_within_the_markup_of_how_a_word_is_said():
+    link = "[Dr. No](/dˌɑktəɹ nˈO. nˈO/)"
+    text = " ".join(["word"] * 100 + [link] + ["word"] * 100)
+    script = to_script(text, lambda piece: piece)
+    assert len(script.segments) > 1
+    assert any(link in segment.text for segment in script.segments)
