@@ -20,11 +20,9 @@ from kvw.runtime import hub
 from kvw.speech.kokoro import SPACY_INSTALL, SPACY_MODELS
 from kvw.speech.kokoro.english import English, UntaggedEnglish
 from kvw.text import without_links
+from kvw.voices.names import ENGLISH
 
 log = logging.getLogger(__name__)
-
-ENGLISH = "ab"
-"""Kokoro's language letters of American and British English."""
 
 
 def grapheme_to_phoneme(language: str, repository: str = hub.REPO) -> tuple[Callable[[str], str], str]:
