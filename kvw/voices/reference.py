@@ -122,9 +122,10 @@ def language_remark(voices: Sequence[NamedVoice], letter: str) -> str:
     if not others:
         return ""
     theirs = sorted(set(others.values()))
+    made = listed([LANGUAGES[other] for other in theirs])
     return (
-        f"{listed(list(others))}: made for {listed([LANGUAGES[other] for other in theirs])}, and will speak "
-        f"{LANGUAGES.get(letter, letter)}, with an accent perhaps; give language={' or '.join(theirs)} if that is not meant"
+        f"{listed(list(others))}: made for {made}, and will speak {LANGUAGES.get(letter, letter)}, with an accent "
+        f"perhaps; give language={' or '.join(theirs)} if that is not meant"
     )
 
 
