@@ -126,7 +126,7 @@ def searches(service: Service) -> gr.State:
 
     def ask(number: int | None) -> tuple[int | None, Any, str]:
         job = next((job for job in queue.jobs if job.number == number), None)
-        return job and job.number, gr.Row(visible=bool(job)), removal(job) if job else ""
+        return job.number if job else None, gr.Row(visible=bool(job)), removal(job) if job else ""
 
     doomed = gr.State(None)
     remove.click(ask, selected, [doomed, question, asked], **QUIET)
