@@ -33,7 +33,7 @@ def exports(rounds: int = 3) -> list[Row]:
     return [found]
 
 
-def sweeps(rounds: int = 2) -> list[Row]:
+def sweeps(rounds: int = 1) -> list[Row]:
     """Sweeps that begin at once, of which every job fails: a folder and a table each, of two jobs."""
     with row("sweeps side by side") as found:
         for number in range(rounds):
