@@ -8,6 +8,14 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
+LINK = re.compile(r"\[([^\]]+)\]\(([^)]*)\)")
+"""misaki's markup for how a word is said, ``[word](/phonemes/)``, and Markdown's for a link."""
+
+
+def without_links(text: str) -> str:
+    """``text`` with the words of its :data:`LINK` markup alone."""
+    return LINK.sub(r"\1", text)
+
 
 def shown_value(value: Any) -> str:
     """The ``repr`` of a value, for a message: on one line of at most 80 characters."""

@@ -19,7 +19,7 @@ from kvw.runtime.filenames import safe_stem
 from kvw.speech import select
 from kvw.speech.segmentation import opening
 from kvw.types import Voice
-from kvw.voices.reference import NamedVoice, resolve
+from kvw.voices.reference import NamedVoice, language_remark, resolve
 
 SHORT = 40
 """Characters of a text that is spoken in about two seconds."""
@@ -126,6 +126,8 @@ def read_inputs(cfg: DictConfig, known: Target | None = None) -> Inputs:
         start = problems.attempt(resolve, cfg.starting_voice, Path(cfg.voices_folder), select.embedded_voices)
     problems.raise_any()
     notes += recordings.notes
+    if start and (remark := language_remark([start], cfg.language.letter)):
+        notes.append(f"starting_voice: {remark}")
     begun = (start.voice, start.synthesizer, start.bases) if start else ()
     return Inputs(recordings, target_text, other_text, heldout_texts, other_texts, short_texts(cfg), notes, *begun)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kvw.evaluation import Evaluation, Gate, Utterance, UtteranceCache
-from kvw.fitness.hybrid import HybridFitness
+from kvw.errors import KvwError
+from kvw.evaluation import Evaluation, Gate, Utterance, UtteranceCache, gates_for
+from kvw.fitness.hybrid import HybridFitness, told
 from kvw.fitness.listener import Listener
 from kvw.fitness.utterances import DictCache
 from kvw.types import Voice
@@ -43,6 +44,30 @@ def known_utterances(
     return {key: known for key in keys if (known := cache.get(key))}
 
 
+def evaluated(
+    fitness: HybridFitness,
+    voices: Sequence[Voice],
+    gate: Gate | Sequence[Gate],
+    cache: UtteranceCache | None = None,
+) -> list[Evaluation]:
+    """Evaluates voices; those for which a fitness of the user's own raises are named failures.
+
+    Where it raises for several, it is called for each of them alone. The search ends where too many fail in a row.
+
+    Raises:
+        KvwError: the fitness's own, about what no candidate can help.
+    """
+    try:
+        return fitness(voices, gate, cache)
+    except KvwError:
+        raise
+    except Exception as error:
+        if len(voices) == 1:
+            return [Evaluation("raised", detail=told(error))]
+    alone = zip(voices, gates_for(gate, len(voices)), strict=True)
+    return [evaluation for voice, own in alone for evaluation in evaluated(fitness, [voice], [own], cache)]
+
+
 def evaluate_with(
     fitness: HybridFitness, voices: Sequence[Voice], gates: Sequence[Gate], known: Mapping[str, Utterance]
 ) -> tuple[list[Evaluation], dict[str, Utterance]]:
@@ -52,5 +77,5 @@ def evaluate_with(
         One evaluation a voice, in order; and the utterances, by key, that ``known`` lacks or has without statistics.
     """
     cache = DictCache(known)
-    evaluations = fitness(voices, gates, cache)
+    evaluations = evaluated(fitness, voices, gates, cache)
     return evaluations, {key: utterance for key, utterance in cache.items() if utterance is not known.get(key)}

@@ -7,6 +7,7 @@ import multiprocessing
 from collections.abc import Callable, Sequence
 
 from kvw.evaluation import Evaluation, Gate, UtteranceCache
+from kvw.executors.base import evaluated
 from kvw.fitness.background import Scorers
 from kvw.fitness.hybrid import HybridFitness
 from kvw.runtime.environment import usable_cpus
@@ -45,7 +46,7 @@ class LocalExecutor:
         self, voices: Sequence[Voice], gate: Gate | Sequence[Gate], cache: UtteranceCache | None = None
     ) -> list[Evaluation]:
         """As :class:`kvw.evaluation.Executor`."""
-        return self._fitness(voices, gate, cache)
+        return evaluated(self._fitness, voices, gate, cache)
 
     def close(self) -> None:
         """Ends the processes that measure."""

@@ -74,7 +74,8 @@ def needed(gpus: float | None, threads: int, scorers: int | None, actors: int | 
     need = Need(threads * (1 + scorers), gpus)
     most = sum(need.fits(node) for node in there)
     if most < (actors or 1):
-        setting, got = ("actors", actors) if most else ("gpus", f"{gpus:g}") if gpus > cards else ("threads", threads)
+        on_cpus = ("scorers", scorers) if scorers else ("threads", threads)
+        setting, got = ("actors", actors) if most else ("gpus", f"{gpus:g}") if gpus > cards else on_cpus
         raise KvwError(
             f"executor.{setting}: expected what this cluster has room for: {most} actors of {need.gpus:g} GPUs and "
             f"{need.cpus} CPUs each, with {cards} GPUs and {cpus} CPUs on {len(there)} machines; got {got}; ask for "

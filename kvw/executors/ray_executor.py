@@ -21,7 +21,7 @@ import numpy as np
 
 from kvw.errors import KvwError
 from kvw.evaluation import Evaluation, Gate, UtteranceCache, gates_for
-from kvw.executors.base import known_utterances
+from kvw.executors.base import evaluated, known_utterances
 from kvw.executors.ray_cluster import LONGEST_JOIN, Need, join, needed, room
 from kvw.executors.ray_worker import RayWorker
 from kvw.executors.rounds import LostError
@@ -250,7 +250,7 @@ class RayExecutor:
     def _here(self, job: tuple[Voice, Gate, UtteranceCache | None]) -> Evaluation:
         """Evaluates one candidate in this process."""
         voice, gate, cache = job
-        (evaluation,) = self._own([voice], gate, cache)
+        (evaluation,) = evaluated(self._own, [voice], gate, cache)
         return evaluation
 
     def close(self) -> None:

@@ -16,6 +16,10 @@ LONG_LOG = 16 << 20
 """Size, in bytes, of SQLite's write-ahead log above which a checkpoint is forced: readers that never pause prevent
 SQLite's own."""
 
+PATIENCE, MOST_PATIENCE = 0.2, 2.0
+"""Seconds that a forced checkpoint waits for readers to end: at first, and at most. They double each
+time in vain, and are halved each time that it succeeds."""
+
 
 class Writer:
     """Executes statements on a record; as a context manager, one transaction: all of its statements, or none.
@@ -28,6 +32,7 @@ class Writer:
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self._path, self._db = path, db
         self._long = LONG_LOG
+        self._patience = PATIENCE
 
     def __enter__(self) -> None:
         self("BEGIN IMMEDIATE")
@@ -78,15 +83,18 @@ class Writer:
             self._shorten_log()
 
     def _shorten_log(self) -> None:
-        """Empties a write-ahead log that has grown long; where a slow reader prevents it, the log may grow longer."""
+        """Empties a write-ahead log that has grown long; where readers prevent it, the next attempt waits longer."""
         log = self._path.with_name(f"{self._path.name}-wal")
         with suppress(OSError, sqlite3.Error):
             if log.stat().st_size < self._long:
                 return
             (patience,) = self._db.execute("PRAGMA busy_timeout").fetchone()
-            self._db.execute("PRAGMA busy_timeout=200")
+            self._db.execute(f"PRAGMA busy_timeout={self._patience * 1000:.0f}")
             try:
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:
                 self._db.execute(f"PRAGMA busy_timeout={patience}")
-                self._long = log.stat().st_size + LONG_LOG
+                left = log.stat().st_size
+                self._long = left + LONG_LOG
+                wait = self._patience * 2 if left else self._patience / 2
+                self._patience = min(max(wait, PATIENCE), MOST_PATIENCE)

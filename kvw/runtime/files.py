@@ -25,8 +25,10 @@ GONE = frozenset(
 )
 """Error numbers of storage that is full, broken or gone."""
 
-GONE_WORDS = ("disk is full", "disk I/O error", "readonly database", "unable to open database", "database is locked")
-"""Parts of SQLite's messages in these cases, and where another process locks the file; Python 3.10 has no codes."""
+GONE_WORDS = ("disk is full", "disk I/O error", "readonly database", "unable to open database", "database is locked",
+              "locking protocol")  # fmt: skip
+"""Parts of SQLite's messages in these cases, and where another process locks the file or the file system, a network's
+perhaps, can't lock it; Python 3.10 has no codes."""
 
 PAUSES = (0.2, 1.0, 3.0)
 """Seconds between attempts: a network folder may come back, and somebody may be freeing space."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from kvw.errors import KvwError
 from kvw.speech.normalisation import normalised
 from kvw.speech.synthesizer import Script, Segment
+from kvw.text import LINK
 from kvw.types import MAX_PHONEMES
 
 _MAX_CHARACTERS = 1000  # a longer text has over 510 phonemes for sure, and is cut before it is phonemised
@@ -65,8 +66,7 @@ def _cut(text: str) -> int:
     """The index at which to cut ``text``: the sentence, clause or word end nearest to the middle, or the middle."""
     middle = len(text) // 2
     for boundary in (_SENTENCE_END, _CLAUSE_END, _WORD_END):
-        ends = [match.end() for match in boundary.finditer(text) if match.end() < len(text)]
-        if ends:
+        if ends := [end for end in _ends(boundary, text) if end < len(text)]:
             return min(ends, key=lambda end: abs(end - middle))
     return middle
 
@@ -78,11 +78,11 @@ def sentences(text: str) -> Iterator[str]:
     pieces, cut at clauses or words. An initial or a title, as in "Dr. J. Smith", ends no sentence.
     """
     start = 0
-    for match in _SENTENCE_END.finditer(text):
-        piece = text[start : match.end()]
+    for end in _ends(_SENTENCE_END, text):
+        piece = text[start:end]
         if len(piece.strip()) >= SHORTEST_SENTENCE and not _ABBREVIATED.search(piece):
             yield from _bounded(piece)
-            start = match.end()
+            start = end
     yield from _bounded(text[start:])
 
 
@@ -94,6 +94,13 @@ def _bounded(sentence: str) -> Iterator[str]:
         rest = rest[len(piece) :].strip()
 
 
+def _ends(boundary: re.Pattern[str], text: str) -> list[int]:
+    """Where ``boundary`` ends in ``text``, but for places within the markup for how a word is said."""
+    links = [match.span() for match in LINK.finditer(text)]
+    ends = (match.end() for match in boundary.finditer(text))
+    return [end for end in ends if not any(start < end < stop for start, stop in links)]
+
+
 def opening(text: str, most: int) -> str:
     """The first sentences of ``text`` that fit into ``most`` characters.
 
@@ -102,7 +109,6 @@ def opening(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     for boundary in (_SENTENCE_END, _CLAUSE_END, _WORD_END):
-        ends = [match.end() for match in boundary.finditer(text) if most / 2 <= match.end() <= most]
-        if ends:
+        if ends := [end for end in _ends(boundary, text) if most / 2 <= end <= most]:
             return text[: ends[-1]].strip()
     return text[:most]

@@ -21,7 +21,7 @@ from kvw.speech import select
 from kvw.speech.narrate import check_speed, narrate
 from kvw.speech.synthesizer import Synthesizer
 from kvw.types import SAMPLE_RATE
-from kvw.voices.reference import NamedVoice, resolve_all
+from kvw.voices.reference import NamedVoice, language_remark, resolve_all
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,8 @@ def speak(invocation: Invocation, *, speed: float) -> float:
     if not is_portable(output.stem) or "\0" in str(output):
         raise KvwError(f"output_name: expected a name that every system takes; got {cfg.output_name!r:.80}")
     named = chosen_voices(cfg)
+    if remark := language_remark(named, cfg.language.letter):
+        log.warning("%s", remark)
     alone = len(named) == 1
     output.parent.mkdir(parents=True, exist_ok=True)
     speaker = cache(partial(synthesizer, cfg))

@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
+from kvw.text import without_links
+
 CURRENCIES = {"$": "dollars", "£": "pounds", "€": "euros"}
 """Signs before an amount, and the English words that are heard behind it."""
 
@@ -25,7 +27,7 @@ def heard_units(text: str, language: str) -> list[str]:
         text: that somebody typed, or that Whisper heard.
         language: Kokoro's letter; numbers are written out in the languages that num2words knows.
     """
-    text = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
+    text = unicodedata.normalize("NFKC", without_links(text)).casefold().replace("’", "'")
     if language in "ab":
         text = re.sub(rf"([$£€])\s?({_NUMBER})", lambda found: f"{found[2]} {CURRENCIES[found[1]]}", text)
         text = re.sub(r"(?<=\d)\s?%", " percent", text)

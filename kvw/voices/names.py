@@ -13,8 +13,24 @@ import unicodedata
 
 from kvw.errors import KvwError
 
-LETTERS = "abefhijpz"
+LANGUAGES = {
+    "a": "American English",
+    "b": "British English",
+    "e": "Spanish",
+    "f": "French",
+    "h": "Hindi",
+    "i": "Italian",
+    "j": "Japanese",
+    "p": "Brazilian Portuguese",
+    "z": "Mandarin Chinese",
+}
+"""Kokoro's languages by their letters."""
+
+LETTERS = "".join(LANGUAGES)
 """The letters of Kokoro's languages."""
+
+ENGLISH = "ab"
+"""The letters of American and British English."""
 
 _LONGEST = 60  # characters of a voice's own name
 NAME = re.compile(rf"[{LETTERS}][fm]_(?=[a-z0-9_]{{1,{_LONGEST}}}\Z)[a-z0-9]+(_[a-z0-9]+)*")

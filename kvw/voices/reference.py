@@ -17,10 +17,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from kvw.errors import KvwError
-from kvw.text import nearest
+from kvw.text import listed, nearest
 from kvw.types import EMBEDDED, KOKORO, Voice
 from kvw.voices.files import facts_of, load_bank, load_voice, name_of, single_files, synthesizer_of
-from kvw.voices.names import STOCK
+from kvw.voices.names import ENGLISH, LANGUAGES, LETTERS, STOCK, is_kokoro_name
 from kvw.voices.stock import stock_voices
 
 EmbeddedVoices: TypeAlias = Callable[[], Mapping[str, Voice]]
@@ -51,6 +51,15 @@ class NamedVoice:
     bases: tuple[str, ...]
     facts: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
+
+    @property
+    def language(self) -> str:
+        """The letter of the language that a Kokoro voice was made for; empty where neither record nor names tell it."""
+        if self.synthesizer != KOKORO:
+            return ""
+        told = {str(self.facts.get("language"))} & set(LETTERS)
+        letters = told or {base[0] if is_kokoro_name(base) else "" for base in self.bases}
+        return letters.pop() if len(letters) == 1 else ""
 
 
 def resolve(reference: str, folder: Path, embedded: EmbeddedVoices = dict) -> NamedVoice:
@@ -112,6 +121,25 @@ def resolve_all(references: Sequence[str], folder: Path, embedded: EmbeddedVoice
     if problems:
         raise KvwError("\n".join(problems))
     return voices
+
+
+def language_remark(voices: Sequence[NamedVoice], letter: str) -> str:
+    """A line on voices that are to speak another language than their own; empty where there are none.
+
+    Args:
+        voices: that speak.
+        letter: of the language of what they say. American and British English count as one: they differ by accent.
+    """
+    own = ENGLISH if letter in ENGLISH else letter
+    others = {voice.name: voice.language for voice in voices if voice.language and voice.language not in own}
+    if not others:
+        return ""
+    theirs = sorted(set(others.values()))
+    made = listed([LANGUAGES[other] for other in theirs])
+    return (
+        f"{listed(list(others))}: made for {made}, and will speak {LANGUAGES.get(letter, letter)}, with an accent "
+        f"perhaps; give language={' or '.join(theirs)} if that is not meant"
+    )
 
 
 def _is_file(name: str) -> bool:

@@ -51,6 +51,7 @@ class Job:
         asked: :data:`PAUSE` or :data:`FINISH` where the running job was asked for that; else empty.
         finishing: whether the run resumes only to be judged.
         limit: number of candidates at which the resumed run ends; 0 for the limits that it began with.
+        place: which of the waiting jobs comes first: that with the lowest; 0 for the job's number.
     """
 
     folder: Path
@@ -64,10 +65,11 @@ class Job:
     asked: str = ""
     finishing: bool = False
     limit: int = 0
+    place: int = 0
 
     def __post_init__(self) -> None:
         texts = (self.title, self.search, self.language, self.clip, self.state, self.asked)
-        numbers = (self.minutes, self.candidates, self.limit, self.finishing)
+        numbers = (self.minutes, self.candidates, self.limit, self.finishing, self.place)
         well_typed = all(isinstance(text, str) for text in texts) and all(
             isinstance(number, (int, float)) and 0 <= number < 1e9 for number in numbers
         )

@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 PATIENCE = 15.0
 """Seconds that a search has to end after a first signal; a second signal then ends it at once."""
 
+HELD_FILE = "held"
+"""A file in the queue's folder while the queue is held."""
+
 STOPPED = (EXIT_INTERRUPTED, EXIT_TERMINATED, None)
 """Exit statuses of a search that can resume; None where the process was killed before it wrote its status."""
 
@@ -109,6 +112,38 @@ class Queue:
     def running(self) -> Job | None:
         """The job whose search is at work; None where no search is."""
         return next((job for job in self.jobs if job.state == RUNNING), None)
+
+    @property
+    def waiting(self) -> list[Job]:
+        """The waiting jobs in the order in which they begin; those to be judged first, as that takes seconds."""
+        jobs = [job for job in self.jobs if job.state == WAITING]
+        return sorted(jobs, key=lambda job: (not job.finishing, job.place or job.number))
+
+    @property
+    def held(self) -> bool:
+        """Whether no search begins; the one at work goes on, and searches are still judged."""
+        return (self.folder / HELD_FILE).exists()
+
+    def hold(self, held: bool) -> None:
+        """Holds the queue, or lets it go on; the next page keeps to it."""
+        if held:
+            (self.folder / HELD_FILE).touch()
+        else:
+            (self.folder / HELD_FILE).unlink(missing_ok=True)
+
+    def move_up(self, number: int) -> None:
+        """Lets a waiting job begin before the one that is before it.
+
+        Raises:
+            KvwError: there is no such job.
+        """
+        with self._lock:
+            job, line = self._job(number), self.waiting
+            if job in line[1:]:
+                other = line[line.index(job) - 1]
+                job.place, other.place = other.place or other.number, job.place or job.number
+                other.save()
+                job.save()
 
     def add(self, title: str, search: str, files: Mapping[str, bytes], **settings: Any) -> Job:
         """Puts a search at the end of the queue.
@@ -179,7 +214,7 @@ class Queue:
             job.save()
 
     def remove(self, number: int) -> None:
-        """Takes a job off the queue; its run stays in its folder.
+        """Takes a job off the queue: its run stays in its folder; without one, the copy of its recording is deleted.
 
         Raises:
             KvwError: there is no such job, or it is running.
@@ -188,7 +223,9 @@ class Queue:
             job = self._job(number)
             if job.state == RUNNING:
                 raise KvwError(f"{job.title}: expected a search that is not at work; pause it first")
-            (job.folder / JOB_FILE).unlink(missing_ok=True)
+            for path in [job.folder / JOB_FILE] if job.run else list(job.folder.iterdir()):
+                if path.is_file():  # the folder stays: its number is not used again
+                    path.unlink()
             del self._jobs[number]
 
     def turn(self) -> None:
@@ -201,10 +238,7 @@ class Queue:
                 return
             if job and not self._ended(job):
                 return
-            waiting = sorted(
-                self.jobs, key=lambda job: not job.finishing
-            )  # those to be judged first: that takes seconds
-            following = next((job for job in waiting if job.state == WAITING), None)
+            following = next((job for job in self.waiting if job.finishing or not self.held), None)
             if following:
                 self._begin(following)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,18 @@ def searches(service: Service) -> gr.State:
         The number of the search that is shown.
     """
     chosen = gr.Radio([], label="The newest first; one is at work at a time", elem_id="queue")
+    hold = gr.Checkbox(label="Hold the queue: the search at work goes on, and no other begins", elem_id="hold")
     status = gr.HTML(elem_id="status")
     with gr.Row():
         pause = gr.Button("Pause", elem_id="pause")
         resume = gr.Button("Resume", elem_id="resume")
         finish = gr.Button("Finish", elem_id="finish")
+        up = gr.Button("Move up", elem_id="up")
         remove = gr.Button("Remove", elem_id="remove")
+    with gr.Row(visible=False) as question:
+        asked = gr.HTML(elem_id="asked")
+        yes = gr.Button("Remove it", elem_id="yes")
+        no = gr.Button("Keep it", elem_id="no")
     with gr.Row(equal_height=True):
         more = gr.Number(label="More candidates", value=200, minimum=1, precision=0, elem_id="more")
         extend = gr.Button("Search on", elem_id="extend")
@@ -53,8 +59,8 @@ def searches(service: Service) -> gr.State:
         best = player("The best voice so far, on the same words", "best")
     curve = gr.HTML(elem_id="curve")
     selected, shown = gr.State(None), gr.State({})
-    buttons = (pause, resume, finish, extend, remove)
-    outputs = [selected, shown, chosen, status, recording, best, curve, *buttons]
+    buttons = (pause, resume, finish, extend, remove, up)
+    outputs = [selected, shown, chosen, hold, status, recording, best, curve, *buttons]
     queue = service.queue
 
     def look(number: int | None, before: dict[int, Any]) -> dict[Any, Any]:
@@ -67,7 +73,10 @@ def searches(service: Service) -> gr.State:
         jobs = queue.jobs
         job = next((job for job in jobs if job.number == number), None)
         job = job or queue.running or next(reversed(jobs), None)
-        choices = [(f"{entry.number}. {entry.title}: {STATES[entry.state]}", entry.number) for entry in reversed(jobs)]
+        line = queue.waiting
+        choices = [
+            (f"{entry.number}. {entry.title}: {standing(entry, line)}", entry.number) for entry in reversed(jobs)
+        ]
         try:
             folder = job.run if job else None  # read once: a look for it searches the disk
             run = Run(folder) if folder else None
@@ -83,11 +92,12 @@ def searches(service: Service) -> gr.State:
         now = {
             selected: job and job.number,
             chosen: (choices, job and job.number),
+            hold: queue.held,
             status: text,
             recording: audio and audio[0],
             best: audio and audio[1],
             curve: image,
-            **dict(zip(buttons, allowed(job, progress), strict=True)),
+            **dict(zip(buttons, (*allowed(job, progress), job in line[1:]), strict=True)),
         }
         changed = {part: value for part, value in now.items() if part._id not in before or before[part._id] != value}
         if chosen in changed:
@@ -109,9 +119,20 @@ def searches(service: Service) -> gr.State:
         (pause, lambda number: queue.ask(number, PAUSE)),
         (resume, queue.resume),
         (finish, lambda number: queue.ask(number, FINISH)),
-        (remove, queue.remove),
+        (up, queue.move_up),
     ):
         button.click(acting(action), [selected, shown], outputs, **QUIET)
+    hold.input(queue.hold, hold, None, **QUIET)
+
+    def ask(number: int | None) -> tuple[int | None, Any, str]:
+        job = next((job for job in queue.jobs if job.number == number), None)
+        return job.number if job else None, gr.Row(visible=bool(job)), removal(job) if job else ""
+
+    doomed = gr.State(None)
+    remove.click(ask, selected, [doomed, question, asked], **QUIET)
+    hidden = {"fn": lambda: gr.Row(visible=False), "outputs": question, **QUIET}
+    yes.click(acting(queue.remove), [doomed, shown], outputs, **QUIET).then(**hidden)
+    no.click(**hidden)
     extended = acting(lambda number, candidates: queue.extend(number, int(candidates or 0)))
     extend.click(extended, [selected, more, shown], outputs, **QUIET)
     return selected
@@ -130,6 +151,21 @@ def allowed(job: Job | None, curve: Curve) -> tuple[bool, ...]:
         searched and (idle or job.state == DONE),
         job.state != RUNNING,
     )
+
+
+def standing(job: Job, line: Sequence[Job]) -> str:
+    """The state of a job in the page's words, with its place in the line of those that wait."""
+    place = f", {line.index(job) + 1} of {len(line)}" if job in line and len(line) > 1 else ""
+    return f"{STATES[job.state]}{place}"
+
+
+def removal(job: Job) -> str:
+    """What the removal of a job does, as a question in HTML."""
+    if run := job.run:
+        what = f"its files stay in {run}, and its voice among the others"
+    else:
+        what = "the copy of its recording is deleted; nothing has been searched yet"
+    return f'<div class="words">Remove <strong>{as_html(job.title)}</strong> from this list? {as_html(what)}.</div>'
 
 
 def described(job: Job | None, run: Path | None, curve: Curve, stock: float | None) -> str:

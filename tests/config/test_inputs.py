@@ -129,3 +129,13 @@ def test_text_that_is_not_utf_8_is_refused(tmp_path, codec):
 def test_a_null_character_which_would_end_a_text_is_refused():
     with pytest.raises(KvwError, match="target_text: expected words; got a null character"):
         passage("One\0two", "target_text")
+
+
+def test_a_starting_voice_of_another_language_is_remarked_on(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    notes = read_inputs(compose("starting_voice=ff_siwis").cfg).notes
+    (remark,) = [note for note in notes if "ff_siwis" in note]
+    assert remark.startswith("starting_voice: ff_siwis: made for French, and will speak American English")
+    assert not any(
+        "made for" in note for note in read_inputs(compose("starting_voice=ff_siwis", "language=f").cfg).notes
+    )

@@ -272,3 +272,12 @@ def test_without_a_cluster_this_machine_is_one_and_ctrl_c_ends_all_of_it(tmp_pat
     assert (process.returncode, err) == (130, "")
     assert "go on with: python -m kvw resume=" in out
     nodes.until(lambda: not members(group))
+
+
+def test_processes_beside_an_actor_change_nothing_that_it_finds(cluster, ray_executor):
+    with pytest.raises(KvwError, match=r"executor\.scorers: .* of 0 GPUs and 2 CPUs each"):
+        ray_executor(actors=1, scorers=1)  # the cluster's machines have one CPU
+    cluster.add(cpus=2)
+    executor, local = ray_executor(actors=1, scorers=1), LocalExecutor(fitness=determinism.fitness, scorers=0)
+    voices = determinism.candidates(6)
+    assert list(map(repr, executor(voices, OPEN))) == list(map(repr, local(voices, OPEN)))

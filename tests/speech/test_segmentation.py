@@ -91,3 +91,11 @@ def test_sentences_lose_nothing_and_none_is_long(text):
     parts = list(sentences(text))
     assert "".join("".join(parts).split()) == "".join(text.split())
     assert all(0 < len(part) <= LONGEST_SENTENCE for part in parts)
+
+
+def test_a_text_is_not_cut_within_the_markup_of_how_a_word_is_said():
+    link = "[Dr. No](/dˌɑktəɹ nˈO. nˈO/)"
+    text = " ".join(["word"] * 100 + [link] + ["word"] * 100)
+    script = to_script(text, lambda piece: piece)
+    assert len(script.segments) > 1
+    assert any(link in segment.text for segment in script.segments)

@@ -57,6 +57,9 @@ JOBS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("hostile.voices", {}),
     ("hostile.configs", {}),
     ("hostile.names", {}),
+    ("beside.exports", {}),
+    ("beside.sweeps", {}),
+    ("beside.unheard", {}),
     ("endurance.search", {}),
     ("endurance.search", {"names": ["random_walk"], "steps": 4000, "real": True}),
 )

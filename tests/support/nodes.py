@@ -48,9 +48,9 @@ class Cluster:
     def _node(self, cpus: int) -> dict[str, Any]:
         return {"num_cpus": cpus, "object_store_memory": STORE, "node_ip_address": LOOPBACK}
 
-    def add(self) -> None:
+    def add(self, cpus: int = 1) -> None:
         """Starts a machine."""
-        self.machines.append(self._cluster.add_node(**self._node(1)))
+        self.machines.append(self._cluster.add_node(**self._node(cpus)))
 
     def kill_machine(self) -> None:
         """Ends the oldest as a power cut does."""

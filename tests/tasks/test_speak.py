@@ -104,3 +104,11 @@ def test_a_voice_that_fails_leaves_the_others_spoken(here, bank, capsys):
     assert invoke(["test_voice=[wild.embedded.pt,af_amber]", "target_text=Hello."]) == 1
     assert [path.name for path in here.glob("*.wav")] == ["out_af_amber.wav"]
     assert "1 of 2 voices failed: wild" in capsys.readouterr().err
+
+
+def test_a_voice_that_speaks_another_language_than_its_own_is_remarked_on(here, monkeypatch, capsys):
+    monkeypatch.setattr("kvw.tasks.speak.synthesizer", lambda cfg, owner: None)
+    monkeypatch.setattr("kvw.tasks.speak.narrate", lambda *given: np.zeros(100, np.float32))
+    assert invoke(["test_voice=[ff_siwis,af_bella]", "target_text=Hello."]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "made for" in line]
+    assert line.startswith("ff_siwis: made for French, and will speak American English")

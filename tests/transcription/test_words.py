@@ -58,3 +58,7 @@ def test_errors_are_the_fewest_changes(expected, heard):
 def test_the_rate_is_that_of_all_texts_together():
     assert error_rate(["One two three.", "Four!"], ["one too three", ""], "a") == 2 / 4
     assert error_rate(["No."], ["yes it is so"], "a") == 4
+
+
+def test_of_a_word_that_is_given_phonemes_the_word_is_heard():
+    assert heard_units("It is [Kokoro](/kˈOkəɹO/), [here](https://example.org).", "a") == ["it", "is", "kokoro", "here"]

@@ -110,3 +110,16 @@ def test_every_bad_reference_of_a_list_is_a_line(folder):
     with pytest.raises(KvwError) as error:
         resolve_all(["af_bella", "nobody", "af_bella(0)"], folder)
     assert len(str(error.value).splitlines()) == 2
+
+
+def test_voices_that_are_to_speak_another_language_are_remarked_on_once(folder, tmp_path):
+    save_voice(tmp_path / "mine.pt", A, {"synthesiser": "kokoro", "language": "f", "base_voices": ["af_bella"]})
+    save_voice(tmp_path / "other.pt", A, {"synthesiser": "kokoro"})
+    names = ["af_bella", str(tmp_path / "mine.pt"), str(tmp_path / "other.pt"), "jf_alpha+jm_kumo", "am_boris"]
+    voices = resolve_all(names, folder)
+    assert [voice.language for voice in voices] == ["a", "f", "", "j", ""]
+    assert reference.language_remark(voices, "b") == (
+        "mine and jf_alpha(1)+jm_kumo(1): made for French and Japanese, and will speak British English, with an accent "
+        "perhaps; give language=f or j if that is not meant"
+    )
+    assert reference.language_remark(voices[:1], "a") == ""

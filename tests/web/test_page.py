@@ -50,6 +50,28 @@ def candidates(tab):
     return int(shown.get_attribute("alt").split()[-2]) if shown.count() else 0
 
 
+def test_the_queue_is_held_reordered_and_asks_before_a_search_is_removed(tmp_path, arguments):
+    with browser() as chromium, Server(tmp_path, arguments) as server:
+        tab = opened(chromium, server, [])
+        go(tab, "Searches")
+        tab.check("#hold input")
+        for title in ("Ann", "Ben"):
+            begin(tab, title, 100, "random_walk", SHORT["target_text"])
+        until(lambda: "1. Ann: waiting, 1 of 2" in words(tab, "queue"))
+        tab.get_by_text("2. Ben: waiting").click()
+        until(lambda: tab.is_enabled("#up"))
+        tab.click("#up")
+        until(lambda: "2. Ben: waiting, 1 of 2" in words(tab, "queue"))
+        for answer, left in (("#no", True), ("#yes", False)):
+            until(lambda: tab.is_enabled("#remove"))
+            tab.click("#remove")
+            until(lambda: tab.is_visible("#asked"))
+            assert "Remove Ben from this list? the copy of its recording is deleted" in words(tab, "asked")
+            tab.click(answer)
+            until(lambda: not tab.is_visible("#asked"))
+            until(lambda left=left: ("Ben" in words(tab, "queue")) is left)
+
+
 def test_a_voice_is_searched_for_heard_and_downloaded_and_nothing_is_lost(tmp_path, arguments):
     folder, faults = tmp_path / "a b", []
     folder.mkdir()

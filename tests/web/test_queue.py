@@ -286,3 +286,49 @@ def test_a_full_disk_fails_no_search(here, monkeypatch):
                 queue.turn()
             assert job.state == WAITING
     until(queue, at_work(job))
+
+
+def test_a_waiting_search_moves_up_and_the_next_page_keeps_the_order(here):
+    queue = here()
+    for name in "abcd":
+        add(queue, name)
+    queue.ask(2, PAUSE)
+    queue.move_up(4)
+    queue.move_up(4)
+    queue.move_up(4)  # it is the first already
+    queue.move_up(2)  # it waits no more
+    assert [job.number for job in queue.waiting] == [4, 1, 3]
+    add(queue, "e")
+    queue = here()
+    queue.resume(2)
+    assert [job.title for job in queue.waiting] == ["d", "b", "a", "c", "e"]
+    until(queue, at_work(queue.jobs[3]))
+
+
+def test_a_queue_that_is_held_begins_nothing_but_what_is_to_be_judged(here, tmp_path):
+    queue = here()
+    first, second = add(queue, "a"), add(queue, "b")
+    queue.hold(True)
+    queue.turn()
+    queue = here()
+    assert queue.held and queue.running is None and [job.state for job in queue.jobs] == [WAITING, WAITING]
+    first, second = queue.jobs
+    second.finishing = True
+    until(queue, at_work(second))
+    (tmp_path / "go").touch()
+    until(queue, lambda: second.state == DONE)
+    queue.turn()
+    assert first.state == WAITING
+    queue.hold(False)
+    until(queue, lambda: first.state == DONE)
+
+
+def test_the_files_of_a_removed_search_stay_where_something_was_searched(here):
+    queue = here()
+    fresh, searched = (add(queue, name, {"me.wav": b"RIFF"}, clip="me.wav") for name in "ab")
+    (searched.folder / "2026" / "run").mkdir(parents=True)
+    (searched.folder / "2026" / "run" / "run.db").touch()
+    queue.remove(fresh.number)
+    queue.remove(searched.number)
+    assert list(fresh.folder.iterdir()) == []
+    assert sorted(path.name for path in searched.folder.iterdir()) == ["2026", "me.wav"]

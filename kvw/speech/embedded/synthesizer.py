@@ -24,6 +24,7 @@ from kvw.speech.embedded.vocoder import Analysis
 from kvw.speech.pullback import pullback
 from kvw.speech.segmentation import to_script
 from kvw.speech.synthesizer import Script
+from kvw.text import without_links
 from kvw.types import SAMPLE_RATE, STYLE_WIDTH, Voice, Wave
 
 log = logging.getLogger(__name__)
@@ -76,12 +77,12 @@ class EmbeddedSynthesizer:
         return EmbeddedSynthesizer(device=str(self._device), language=language)
 
     def script(self, text: str) -> Script:
-        """Phonemises ``text``, of any length.
+        """Phonemises ``text``, of any length; of Kokoro's ``[word](/phonemes/)``, which are not espeak's, the word.
 
         Raises:
             KvwError: the text has nothing to pronounce (no letter, no digit), or espeak-ng failed.
         """
-        return to_script(text, lambda piece: espeak.utter(piece, self._espeak_voice).phonemes)
+        return to_script(without_links(text), lambda piece: espeak.utter(piece, self._espeak_voice).phonemes)
 
     def __call__(self, voices: Sequence[Voice], script: Script, seed: int, speed: float = 1.0) -> list[Wave]:
         """Speaks ``script`` in each voice: one wave a voice, root mean square 0.06 between silences of 0.25 s.

@@ -1,4 +1,4 @@
-"""Kokoro's grapheme-to-phoneme conversion: misaki, or espeak where spaCy's English model is missing.
+"""Kokoro's grapheme-to-phoneme conversion: misaki, also where spaCy's English model is missing.
 
 Unlike ``kokoro.pipeline.KPipeline``, English takes spaCy's model from the package index too, and has no phonemes for
 the marks that espeak sets around words of another language, such as ``(ko)``.
@@ -11,31 +11,27 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
-from types import SimpleNamespace
 
-import spacy
 import spacy.util
 from kokoro.pipeline import LANG_CODES, KPipeline
-from misaki import en
-from misaki.espeak import EspeakFallback, EspeakG2P
-from phonemizer.backend import EspeakBackend
+from misaki.espeak import EspeakG2P
 
 from kvw.errors import KvwError, error_line
 from kvw.runtime import hub
 from kvw.speech.kokoro import SPACY_INSTALL, SPACY_MODELS
-from kvw.speech.kokoro.written_out import written_out
+from kvw.speech.kokoro.english import English, UntaggedEnglish
+from kvw.text import without_links
+from kvw.voices.names import ENGLISH
 
 log = logging.getLogger(__name__)
 
-ENGLISH = "ab"
-"""Kokoro's language letters of American and British English."""
-
 
 def grapheme_to_phoneme(language: str, repository: str = hub.REPO) -> tuple[Callable[[str], str], str]:
-    """The function that turns text into phonemes, the same as KPipeline's, and its name: ``misaki`` or ``espeak2``.
+    """The function that turns text into phonemes, the same as KPipeline's, and its name.
 
     misaki's English code ends the process if it can't download spaCy's model, so that model is looked for first. The
-    name is a part of the synthesiser's identity: espeak's has a number, which rises when it says a text otherwise.
+    name is a part of the synthesiser's identity: ``misaki``, or ``dictionary`` for English without that model.
+    ``[word](/phonemes/)`` has the phonemes that it gives in English, and is the word in other languages.
 
     Args:
         language: Kokoro's language letter.
@@ -49,25 +45,19 @@ def grapheme_to_phoneme(language: str, repository: str = hub.REPO) -> tuple[Call
     model = _spacy_model() if language in ENGLISH else None
     if language in ENGLISH and not model:
         log.warning(
-            "spaCy's %s is missing: English is phonemised by espeak, a little less well; install it by %s",
+            "spaCy's %s is missing: English words are said without regard to their part of speech, a little less well; "
+            "install it by %s",
             SPACY_MODELS[0],
             SPACY_INSTALL,
         )
-        espeak = _Espeak(british)
-
-        def phonemes(text: str) -> str:
-            words = SimpleNamespace(text=written_out(text, british=british))  # for a token, of which the text is read
-            return (espeak(words)[0] or "").replace("ɹɹ", "ɹ")  # misaki doubles the ɹ of ɚɹ, as in "never imagined"
-
-        return phonemes, "espeak2"
     if language not in LANG_CODES:
         raise KvwError(f"language.letter: expected one of {', '.join(LANG_CODES)}; got {language!r}")
     needs = f"language={language}: {LANG_CODES[language]} needs"
     try:
         with warnings.catch_warnings():  # jieba warns about pkg_resources, which users can't change
             warnings.simplefilter("ignore")
-            if model:
-                g2p = _English(british, model)
+            if language in ENGLISH:
+                g2p = English(british, model) if model else UntaggedEnglish(british)
             else:
                 # v1.1-zh says English words in a Chinese text, where it is told how; else misaki leaves them out
                 english = grapheme_to_phoneme("a")[0] if language == "z" and repository != hub.REPO else None
@@ -83,14 +73,14 @@ def grapheme_to_phoneme(language: str, repository: str = hub.REPO) -> tuple[Call
 
     def phonemes_by_misaki(text: str) -> str:
         try:
-            return str(g2p(text)[0] or "")
+            return str(g2p(text if language in ENGLISH else without_links(text))[0] or "")
         except Exception as error:  # misaki's Japanese fails on numbers of 11 digits, and on numerals of other scripts
             raise KvwError(
                 f"text: expected words that can be pronounced; {text[:40]!r} makes misaki fail "
                 f"({error_line(error)}); write its numbers as words"
             ) from error
 
-    return phonemes_by_misaki, "misaki"
+    return phonemes_by_misaki, "dictionary" if language in ENGLISH and not model else "misaki"
 
 
 def espeak_phonemes(code: str) -> Callable[[str], str]:
@@ -108,31 +98,7 @@ def espeak_phonemes(code: str) -> Callable[[str], str]:
         raise KvwError(
             f"synth.g2p: expected espeak's code of a language, as de or pt-br; got {code!r:.40} ({error_line(error)})"
         ) from error
-    return lambda text: str(g2p(text)[0] or "")
-
-
-class _Espeak(EspeakFallback):  # type: ignore[misc] # misaki ships no types
-    """misaki's espeak for English, without the marks that espeak sets around words of another language."""
-
-    def __init__(self, british: bool) -> None:
-        super().__init__(british)
-        self.backend = EspeakBackend(
-            f"en-{'gb' if british else 'us'}",
-            preserve_punctuation=True,
-            with_stress=True,
-            tie="^",
-            language_switch="remove-flags",  # the one setting that misaki leaves out
-        )
-
-
-class _English(en.G2P):  # type: ignore[misc] # misaki ships no types
-    """misaki's English as KPipeline makes it, with spaCy's model from the package ``model``."""
-
-    def __init__(self, british: bool, model: str) -> None:  # misaki's own knows one name of a package
-        self.version, self.british, self.unk = None, british, ""
-        self.nlp = spacy.load(model, enable=["tok2vec", "tagger"])
-        self.lexicon = en.Lexicon(british)
-        self.fallback = _Espeak(british)
+    return lambda text: str(g2p(without_links(text))[0] or "")
 
 
 def _spacy_model() -> str | None:

@@ -219,3 +219,7 @@ def test_global_random_states_stay_as_they_were(synth: EmbeddedSynthesizer, scri
     synth([AMBER], script, 12345)
     assert torch.equal(torch.get_rng_state(), torch_before)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
+
+
+def test_of_a_word_that_is_given_kokoros_phonemes_the_word_is_spoken(synth):
+    assert synth.script("It is [Kokoro](/kˈOkəɹO/).") == synth.script("It is Kokoro.")

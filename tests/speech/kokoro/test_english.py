@@ -68,7 +68,7 @@ def test_whisper_hears_the_numbers_signs_and_abbreviations_of_a_hard_text(
     monkeypatch.setattr(hub, "reachable", lambda: False)
     weights, config = real_whole / "kokoro" / "kokoro-v1_0.pth", real_whole / "kokoro" / "config.json"
     kokoro = KokoroSynthesizer(model=str(weights), config=str(config))
-    assert "-espeak2-" in kokoro.identity
+    assert "-dictionary-" in kokoro.identity
     whisper = Whisper(model=str(real_whole / "whisper" / "base"), language="en")
     voice = load_voice(shared / "voices" / "af_heart.pt")
     for text, by_misaki, patterns in zip(HARD, with_spacys_model[1], HEARD, strict=True):

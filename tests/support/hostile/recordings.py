@@ -52,6 +52,7 @@ from tests.support.hostile.encoders import (
     with_video,
     zeros,
 )
+from tests.support.recordings import beside
 
 GOOD = "good"
 
@@ -61,6 +62,11 @@ GIB = 2**30
 
 def of(content: bytes | Callable[[], bytes]) -> Callable[[Path], None]:
     return lambda path: path.write_bytes(content if isinstance(content, bytes) else content()) and None
+
+
+def among(codec: str, *tracks: str | np.ndarray) -> Callable[[Path], object]:
+    """Speech as one track among others."""
+    return lambda path: beside(path, speech(48_000), 48_000, codec, *tracks)
 
 
 def cut(make: Callable[[], bytes], part: float = 0.5) -> Callable[[Path], None]:
@@ -187,6 +193,9 @@ CORPUS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "subtitles.wav": (of(b"1\n00:00:01,000 --> 00:00:04,000\nWords.\n\n" * 9), "without any"),
     "archive.flac": (of(b"PK\3\4" + np.random.default_rng(0).bytes(50_000)), "expected"),
+    "pointer.wav": (of(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n"), "git lfs pull"),
+    "UTF-16.wav": (of("These are words, not sound.\n".encode("utf-16") * 50), UNKNOWN),
+    "other order.wav": (of(b"RIFX" + WAV()[4:]), "RIFX"),
     # header only
     "twelve bytes.wav": (of(WAV()[:12]), "expected"),
     "header only.wav": (of(wav()), "holds none"),
@@ -264,6 +273,10 @@ CORPUS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a.caf": (of(CAF), GOOD),
     "a.aiff": (of(AIFF), GOOD),
     "a.mp3": (of(mp3), GOOD),
+    "a picture beside it.wmv": (among("wmav2", "picture", "sound"), GOOD),
+    "a note beside it.mka": (among("libopus", "sound", "attachment"), GOOD),
+    "silence first.mka": (among("libopus", np.zeros(4 * 48_000, np.float32), "sound"), GOOD),
+    "silence alone.mka": (among("libopus", np.zeros(4 * 48_000, np.float32), np.zeros(48_000, np.float32)), "silence"),
     "a.opus": (of(OPUS), GOOD),
     "extensible without a mask.wav": (
         of(wav(pcm(), tag=0xFFFE, extra=bytes.fromhex("1600100000000000") + EXTENSIBLE[8:])),
