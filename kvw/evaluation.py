@@ -62,7 +62,7 @@ class Pullback:
     Attributes:
         text: which of the short texts, from 0.
         seed: of the noise, 0 or more.
-        cotangent: on the embedding, 256 numbers: the gradient is that of their inner product with the embedding.
+        cotangent: on the embedding, as many numbers as that has: the gradient is that of their inner product.
     """
 
     text: int

@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kvw.config.inputs import Inputs
-from kvw.config.nodes import build
+from kvw.config.nodes import build, locate
 from kvw.fitness.bank_distance import BankDistance
 from kvw.fitness.hybrid import HybridFitness
 from kvw.fitness.listener import Listener
@@ -51,6 +51,13 @@ class FitnessSpec:
     def models(self) -> tuple[Synthesizer, SpeakerEncoder]:
         """The synthesiser and the speaker encoder, loaded once in a process, however many runs it does."""
         return _models(tuple(self.synth.items()), self.device, self.language)
+
+    @property
+    def encoders(self) -> list[str]:
+        """Identities of the speaker encoders that the fitness hears."""
+        further = self.fitness.get("encoders") or {}
+        classes: list[Any] = [locate(node, name, "fitness") for name, node in further.items()]
+        return [encoder.identity for encoder in (SpeakerEncoder, *classes)]
 
     def for_device(self, device: str) -> FitnessSpec:
         """The same fitness on another torch device."""

@@ -36,7 +36,7 @@ HOMES = {
 """Modules of kvw that a node may name things of, by its place: the last word of its key."""
 
 WITHIN = {
-    "fitness": ("kvw.fitness.rules",),
+    "fitness": ("kvw.fitness.rules", "kvw.fitness.campplus"),
     "strategy": ("kvw.search.operators",),
     "judges": ("kvw.reports.judges", "kvw.reports.speaker"),
 }

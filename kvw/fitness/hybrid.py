@@ -19,6 +19,7 @@ from kvw.errors import KvwError
 from kvw.evaluation import OPEN, Evaluation, Gate, UtteranceCache, gates_for
 from kvw.fitness import acoustics
 from kvw.fitness.bank_distance import BankDistance
+from kvw.fitness.encoders import Encoder, JoinedEncoder
 from kvw.fitness.gradient import Gradient
 from kvw.fitness.listener import Listener
 from kvw.fitness.rules import Rule
@@ -71,6 +72,7 @@ class HybridFitness:
         probe_text: the text of the stage ``probe``, which a ranking may ask for even where it has no weight.
         more_texts: how many of ``further_texts``, from the first, are other texts too.
         further_texts: texts of several lengths: each is heard through a row of its own.
+        encoders: further speaker encoders by name: with them every similarity is the mean of Resemblyzer's and theirs.
         prior_limit: distance from the bank up to which the stage ``prior`` finds nothing wrong; see
             :class:`kvw.fitness.bank_distance.BankDistance`.
         prior: of the bank; the stage ``prior`` needs it.
@@ -82,6 +84,7 @@ class HybridFitness:
     Attributes:
         listener: what speaks and hears.
         measures: the functions of a wave that its scorers are asked for.
+        target: the embedding of the target.
         scripts: every text that is scored: the target text, the other ones, the probe's.
 
     Raises:
@@ -103,6 +106,7 @@ class HybridFitness:
         seed: int,
         weights: Mapping[str, float | None],
         gates: Mapping[str, Rule | None] | None,
+        encoders: Mapping[str, Encoder] | None = None,
         formula: str = "capped",
         most_characters: int | None = None,
         probe_text: str | None = None,
@@ -124,6 +128,8 @@ class HybridFitness:
             raise ValueError(f"prior_limit: expected a number above 0, such as 2; got {prior_limit}")
         self.weights = checked_weights(weights)
         self.gates = checked_gates(gates or {}, self.weights)
+        if encoders:
+            encoder = JoinedEncoder(encoder, list(encoders.values()))
         self.listener = Listener(synthesizer, encoder, seed)
         texts = (target_text, other_text, *further_texts[:more_texts])
         if most_characters is not None:
@@ -133,8 +139,7 @@ class HybridFitness:
             raise ValueError("texts: expected target text, other text and further ones to differ; two are the same")
         self.scripts: tuple[Script, ...] = (script, *others)
         self._short_texts = short_texts
-        embedding = encoder.speaker(target, "target_audio")
-        self._embedding = embedding
+        self.target = embedding = encoder.speaker(target, "target_audio")
         statistics = np.mean([acoustics.statistics(wave) for wave in target], axis=0)
         stages: list[Stage] = [
             TargetSimilarity("target", self.listener, [script], embedding),
@@ -174,7 +179,7 @@ class HybridFitness:
 
     @cached_property
     def _gradient(self) -> Gradient:
-        return Gradient(self.listener, self.short_scripts, self._embedding)
+        return Gradient(self.listener, self.short_scripts, self.target)
 
     def __call__(
         self, voices: Sequence[Voice], gate: Gate | Sequence[Gate] = OPEN, cache: UtteranceCache | None = None

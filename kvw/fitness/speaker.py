@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import librosa
 import numpy as np
@@ -60,7 +61,7 @@ class SpeakerEncoder:
         self.device = torch.device(device)
         self.joined = self.device.type != "cpu"
 
-    def __reduce__(self) -> tuple[Callable[[str], SpeakerEncoder], tuple[str]]:
+    def __reduce__(self) -> tuple[Callable[..., SpeakerEncoder], tuple[Any, ...]]:
         return _loaded, (str(self.device),)
 
     def __call__(self, waves: Sequence[Wave]) -> list[Embedding | None]:

@@ -218,7 +218,8 @@ class Run:
             for number, script in enumerate(scripts):
                 key = utterance_key([next(rows) for _ in script.segments], script, seed, identity)
                 if (known := utterances.get(key)) and known.embedding is not None:
-                    heard[number] = known.embedding
+                    own = known.embedding[:EMBEDDING_WIDTH]  # Resemblyzer's comes first
+                    heard[number] = own if len(own) == len(known.embedding) else own / np.linalg.norm(own)
         return found
 
     def improvements(self, samples: Iterator[Sample]) -> Iterator[Sample]:

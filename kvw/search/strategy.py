@@ -49,7 +49,9 @@ class Gradients(Protocol):
 
     @property
     def target(self) -> Embedding:
-        """The target's embedding, a unit vector ``(256,)``: as a cotangent it asks for the gradient of the similarity.
+        """The target's embedding, a unit vector, ``(256,)`` by Resemblyzer alone.
+
+        As a cotangent it asks for the gradient of the similarity.
 
         Raises:
             KvwError: the synthesiser or the encoder can't be differentiated.

@@ -16,6 +16,8 @@ from kvw.types import SAMPLE_RATE, Voice, Wave
 SILENCE = np.zeros(SAMPLE_RATE, dtype=np.float32)
 """Judged in the place of a text that a voice fails to say."""
 
+SCORED = "the search heard this encoder too: its figures were optimised, and are no proof"
+
 JUDGES = {"words": "word_errors", "quality": "quality", "speaker": "same_speaker"}
 """What the judges of held-out speech measure, see :data:`kvw.runs.result.JUDGED`, by their names in ``judges``."""
 
@@ -29,13 +31,15 @@ class Examiner:
         texts: the held-out texts.
         jury: has the judges :data:`JUDGES`; where it is None or lacks one, nobody measures that.
         language: Kokoro's letter.
-        lacking: why something was not measured, by its name.
+        scored: identities of the encoders that the search heard.
+        lacking: why something was not measured, or is no proof, by its name.
     """
 
     heldout: HeldOut
     texts: Sequence[str]
     jury: Jury | None
     language: str
+    scored: Sequence[str] = ()
     lacking: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, voice: Voice) -> tuple[HeldOutFigures, list[Wave | None]]:
@@ -50,6 +54,8 @@ class Examiner:
             figures[what] = found if isinstance(found, float) else None
             if isinstance(found, str):
                 self.lacking[JUDGED[what][0]] = found
+            elif getattr(judge, "encoder", None) in self.scored:
+                self.lacking[JUDGED[what][0]] = SCORED
         return HeldOutFigures(similarities, **figures), waves
 
     def nearest_clear(self, archive: Archive, stock: HeldOutFigures) -> tuple[Entry, HeldOutFigures] | None:

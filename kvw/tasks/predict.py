@@ -116,10 +116,12 @@ class TargetGradients:
     @cached_property
     def target(self) -> Embedding:
         """As :class:`kvw.search.strategy.Gradients`; also checks that the short texts can be pronounced."""
-        synthesizer, encoder = self.settings.models()
+        fitness = self.settings()
+        synthesizer, encoder = fitness.listener.synthesizer, fitness.listener.encoder
+        encoders = getattr(encoder, "encoders", [encoder])
         for key, name, model in (
             ("synth", synthesizer.name, synthesizer),
-            ("encoder", encoder.identity, encoder),
+            *(("fitness.encoders", each.identity, each) for each in encoders),
         ):
             if not hasattr(model, "vjp"):
                 raise KvwError(
@@ -128,7 +130,7 @@ class TargetGradients:
                 )
         for text in self.settings.inputs.short_texts:
             synthesizer.script(text)
-        return self.settings.target()
+        return fitness.target
 
     @property
     def texts(self) -> int:

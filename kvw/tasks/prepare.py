@@ -111,7 +111,7 @@ class Prepared:
         inputs, jury = self.settings.inputs, jury_of(self.cfg.judges and plain(self.cfg.judges))
         listener = self.settings.listener(self.cfg.seed + HELDOUT_SEED)
         heldout = HeldOut(listener, inputs.heldout_texts, inputs.target.heldout)
-        return Examiner(heldout, inputs.heldout_texts, jury, self.settings.language)
+        return Examiner(heldout, inputs.heldout_texts, jury, self.settings.language, self.settings.encoders)
 
     def search(
         self, observers: Sequence[Observer] = (), record: Record | None = None, cache: UtteranceCache | None = None
@@ -145,6 +145,7 @@ class Prepared:
         return {
             "synthesiser": synthesizer.name,
             "synthesiser_identity": synthesizer.identity,
+            "encoders": self.settings.encoders,
             "target": inputs.target.name,
             "target_sha256": wave_digest(np.concatenate(inputs.target.clips)),
             "strategy": self.invocation.strategy,

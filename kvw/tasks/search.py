@@ -30,6 +30,7 @@ from kvw.search.observer import Observer
 from kvw.search.ranking import shortlisted
 from kvw.tasks.conclude import Outcome, conclude, forgiven, judge
 from kvw.tasks.examine import Examiner
+from kvw.tasks.predict import TargetGradients
 from kvw.tasks.prepare import Prepared, new_search
 from kvw.tasks.report import report_of_run
 from kvw.tasks.transcribe import transcribe
@@ -182,7 +183,7 @@ def plan(ready: Prepared) -> None:
     gates = {"probe": Gate(only="probe")} if probed else {}
     gates |= {"target": Gate(only="target"), "complete": OPEN}
     if pullbacks:
-        gates["gradient"] = replace(OPEN, pullback=Pullback(0, 0, tuple(settings.target().tolist())))
+        gates["gradient"] = replace(OPEN, pullback=Pullback(0, 0, tuple(TargetGradients(settings).target.tolist())))
     voices = list(islice(cycle(bank.values()), ready.executor.batch))
     ready.executor(voices, OPEN)  # warms caches up
     seconds = {}

