@@ -36,6 +36,7 @@ class SameSpeaker:
 
     heading = "Same speaker, CAM++ ↑"
     decimals = 3
+    recognises = True
 
     def __call__(
         self, waves: Sequence[Wave], texts: Sequence[str] | None, speaker: Sequence[Wave], language: str
