@@ -1,7 +1,7 @@
 """An ear test: a page of blind pairs, and the count of what a listener answered.
 
-The page asks which of two voices sounds more like the speaker, on the same words. It tells neither's name, and gives the
-answers as CSV: a line each, with the names.
+The page asks which of two voices sounds more like the speaker, on the same words. It tells neither's name, and gives
+the answers as CSV: a line each, with the names.
 """
 
 from __future__ import annotations

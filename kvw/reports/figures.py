@@ -226,8 +226,8 @@ def near_and_clear(voices: Mapping[str, Sequence[Sequence[float]]], near: str, c
     """How clear voices are against how near they are, one axes for each way of being clear.
 
     Args:
-        voices: by the label of their group; of each voice how near it is, then a figure for each of ``clear``; NaN where
-            one is not known. The last two groups are stock voices and recordings.
+        voices: by the label of their group; of each voice how near it is, then a figure for each of ``clear``; NaN
+            where one is not known. The last two groups are stock voices and recordings.
         near: label of the x axis.
         clear: labels of the y axes, at least one.
     """

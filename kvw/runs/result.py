@@ -251,7 +251,7 @@ def read_stock(path: Path) -> str:
 
 
 def read_phonemes(path: Path) -> list[int]:
-    """The phonemes of each held-out text in a ``result.json``; empty in one of an earlier version, and without the file.
+    """The phonemes of each held-out text in a ``result.json``; empty without the file, and in one of earlier versions.
 
     Raises:
         KvwError: the file can't be read.
