@@ -80,7 +80,7 @@ class Comparison:
     Attributes:
         measures: in the order of tables.
         cells: all of them, failed ones too.
-        stock: the best stock voice of each speaker: a cell without a seed's meaning.
+        stock: the best stock voice of each speaker, as a cell of the search that found it.
         own: figures of a second recording of each speaker who has one.
         remarks: what a reader has to know, a line each.
     """

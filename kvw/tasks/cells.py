@@ -60,7 +60,7 @@ class Search:
     folder: Path
 
     def __str__(self) -> str:
-        return f"{self.contender}, {self.speaker}, seed {self.seed}"
+        return f"{self.contender}/{self.speaker}/{self.seed}"
 
     @property
     def run(self) -> Path | None:

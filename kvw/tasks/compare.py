@@ -10,19 +10,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kvw.audio.recordings import by_speaker
 from kvw.audio.target import Target, read_target
 from kvw.config.invocation import Invocation
 from kvw.config.paths import PACKAGE
 from kvw.config.schema import plain
-from kvw.errors import EXIT_STORAGE, KvwError, error_line, some_failed
+from kvw.errors import EXIT_ITEMS_FAILED, EXIT_STORAGE, KvwError, error_line, some_failed
 from kvw.runtime.files import write_whole
 from kvw.runtime.workers import every_core
 from kvw.tasks.cells import Search, searches
 from kvw.tasks.report import jury_of
 from kvw.text import aligned, nearest
+
+if TYPE_CHECKING:
+    from kvw.reports.comparison import Comparison
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +83,12 @@ def compare(
     if cfg.dry_run:
         return float(finished)
     errors = finish(planned)
-    judge_and_write(invocation, planned, errors, speakers, refused, place)
-    if errors or refused:
-        lost = [name for name in refused for _ in range(len(chosen) * len(seeds))]
-        failed = [*map(str, errors), *refused]
-        raise some_failed(failed, len(planned) + len(lost), "searches", "; run it again to try them again")
+    found = judge_and_write(invocation, planned, errors, speakers, refused, place)
+    failed = [str(search) for search, cell in zip(planned, found.cells, strict=True) if cell.error]
+    problems = [some_failed(list(refused), len(paths), "speakers")] if refused else []
+    problems += [some_failed(failed, len(planned), "searches", "; run it again to try them again")] if failed else []
+    if problems:
+        raise KvwError("\n".join(map(str, problems)), EXIT_ITEMS_FAILED)
     return float(len(planned))
 
 
@@ -160,7 +164,7 @@ def judge_and_write(
     speakers: Mapping[str, Target],
     refused: Mapping[str, str],
     place: Path,
-) -> None:
+) -> Comparison:
     """Judges every result, and writes CSV, page and ear test; logs the tables.
 
     Args:
@@ -170,6 +174,9 @@ def judge_and_write(
         speakers: what was read of the recordings, by name.
         refused: why speakers were left out, by name.
         place: the folder of the comparison.
+
+    Returns:
+        what was found, a cell for each search, in their order.
 
     Raises:
         OSError, StorageError: it can't be written.
@@ -194,3 +201,4 @@ def judge_and_write(
     for remark in found.remarks:
         log.info("%s", remark)
     log.info("Comparison: %s", ", ".join(str(place / name) for name in (CSV, *pages)))
+    return found

@@ -11,6 +11,7 @@ import numpy as np
 from kvw.audio.checks import speaker_doubts
 from kvw.audio.pitch import median_pitch
 from kvw.audio.target import Target
+from kvw.errors import KvwError
 from kvw.fitness.speaker import SpeakerEncoder, cosine
 from kvw.reports.comparison import HELDOUT, NORMALISED, Cell, Comparison, Measure
 from kvw.reports.judges import Jury
@@ -49,16 +50,20 @@ class Bench:
 
     def __call__(self, planned: Sequence[Search], errors: Mapping[Search, str], remarks: Sequence[str]) -> Comparison:
         """The comparison of searches: of those that have a result; ``errors`` says why others have none."""
-        runs = {search: run for search in planned if (run := search.run)}
+        cells, runs = [], {}
+        for search in planned:
+            why, run = errors.get(search, "not searched"), search.run
+            if run:
+                try:
+                    cells.append(self.cell(search, run))
+                    runs[search] = run
+                    continue
+                except KvwError as error:  # its record is damaged
+                    why = "; ".join(str(error).splitlines())
+            cells.append(Cell(search.contender, search.speaker, search.seed, error=why))
         stock = self.best_stock(runs)
         own = {name: self.recording(name) for name in self.scales[HELDOUT].own}
-        cells = [
-            self.cell(search, runs[search])
-            if search in runs
-            else Cell(search.contender, search.speaker, search.seed, error=errors.get(search, "not searched"))
-            for search in planned
-        ]
-        failed = [f"{search} failed: {why}" for search, why in errors.items()]
+        failed = [f"{search} failed: {cell.error}" for search, cell in zip(planned, cells, strict=True) if cell.error]
         return Comparison(self.measures, cells, stock, own, [*remarks, *failed, *self.remarks()])
 
     @cached_property
@@ -71,7 +76,7 @@ class Bench:
         scales = {HELDOUT: scale_of(self.similar, given)}
         for name, judge in self.jury.judges.items():
             if getattr(judge, "recognises", False):
-                scales[name] = scale_of(partial(self.alone, name), given)
+                scales[name] = scale_of(partial(self.of_judge, name), given)
         return scales
 
     @cached_property
@@ -87,11 +92,14 @@ class Bench:
         return [*found, Measure(PITCH, "Pitch error, semitones ↓", 1), *costs]
 
     def similar(self, waves: Sequence[Wave], speaker: Sequence[Wave]) -> float | str:
-        """The mean cosine of waves to a speaker's recordings by the search's own encoder."""
-        target = self.encoder.speaker(speaker, "recordings")
+        """The mean cosine of waves to a speaker's recordings by the search's own encoder, or why there is none."""
+        try:
+            target = self.encoder.speaker(speaker, "recordings")
+        except KvwError as error:
+            return str(error)
         return float(np.mean([0.0 if own is None else cosine(own, target) for own in self.encoder(waves)]))
 
-    def alone(self, name: str, waves: Sequence[Wave], speaker: Sequence[Wave]) -> float | str:
+    def of_judge(self, name: str, waves: Sequence[Wave], speaker: Sequence[Wave]) -> float | str:
         """The figure of one judge on recordings, or the reason why there is none."""
         jury = Jury({name: self.jury.judges[name]})
         return jury(self.folder, waves, None, speaker, self.language)[name]

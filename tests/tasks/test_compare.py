@@ -73,7 +73,7 @@ def planned(place, *overrides, contenders=None, seeds=(0,)):
 
 def test_each_search_has_the_command_lines_keys_its_contenders_and_its_recordings(place):
     found = planned(place, "step_limit=7", "judges=none", seeds=(0, 3))
-    assert [str(one) for one in found][:3] == ["walk, anna, seed 0", "walk, lone, seed 0", "cma, anna, seed 0"]
+    assert [str(one) for one in found][:3] == ["walk/anna/0", "walk/lone/0", "cma/anna/0"]
     assert len(found) == 8 and len({one.folder for one in found}) == 8
     cfg = compose(*found[-2].overrides).cfg
     assert (cfg.seed, cfg.step_limit, cfg.report, bool(cfg.judges)) == (3, 7, False, False)
@@ -152,14 +152,14 @@ def test_a_comparison_is_resumed_where_it_was_interrupted_and_gives_the_same_fig
     arguments += ["task.only=[walk,wrong]", "+task.contenders.walk=strategy=random_walk", "executor.scorers=0"]
     arguments += ["+task.contenders.wrong=strategy=random_walk strategy.diversity=-1"]
     assert invoke(arguments) == 1
-    assert "2 of 4 searches failed: wrong, anna, seed 0, wrong, lone, seed 0" in capsys.readouterr().err
+    assert "2 of 4 searches failed: wrong/anna/0, wrong/lone/0" in capsys.readouterr().err
     whole = rows(place)
     assert [row["contender"] for row in whole] == ["walk", "walk", "wrong", "wrong"]
     assert all("diversity" in row["error"] for row in whole[2:])
     assert float(whole[0]["heldout_normalised"]) < 1 and whole[1]["own_heldout"] == ""
     assert 0 <= float(whole[0]["pitch_error"]) < 24 and float(whole[0]["cpu_seconds"]) > 0
     page = Page(place / "outputs" / "compare" / "compare.html")
-    assert len(page.players) == 2 * 3 and "lone: one recording" in page.text and "wrong, anna" in page.text
+    assert len(page.players) == 2 * 3 and "lone: one recording" in page.text and "wrong/anna/0 failed" in page.text
     assert (place / "outputs" / "compare" / "ear_test.html").exists()
 
     (place / "outputs").rename(place / "before")
