@@ -21,7 +21,7 @@ NORMALISED = "_normalised"
 HELDOUT = "heldout"
 """The measure of the search's own encoder: cosine on held-out texts to held-out recordings."""
 
-STOCK, OWN = "best stock voice", "speaker's own recording"
+STOCK, OWN = "best stock voice", "own recording"
 """The columns beside the contenders'."""
 
 RESAMPLES = 10_000

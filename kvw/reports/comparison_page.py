@@ -82,11 +82,11 @@ def headline(found: Comparison) -> list[str]:
     lines = []
     for name in found.contenders:
         told = [
-            f"{differing(gains, measure)} {measure.heading.removesuffix(' ↑')}"
+            f"{measure.heading.removesuffix(' ↑')} {differing(gains, measure)}"
             for measure in measures
             if (gains := found.gains(name, measure.name))
         ]
-        lines.append(f"{name}, over the best stock voice: {'; '.join(told) or 'no figure'}.")
+        lines.append(f"{name} over the best stock voice: {'; '.join(told) or 'no figure'}.")
     return lines or ["No search has a result."]
 
 

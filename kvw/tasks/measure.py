@@ -82,11 +82,11 @@ class Bench:
     @cached_property
     def measures(self) -> list[Measure]:
         """What is measured, in the order of tables."""
-        found = [Measure(HELDOUT, "Held-out, search's encoder ↑", 3)]
+        found = [Measure(HELDOUT, "Held-out ↑", 3)]
         found += [Measure(name, judge.heading, judge.decimals) for name, judge in self.jury.judges.items()]
         for name in self.scales:
             place = next(number for number, measure in enumerate(found, start=1) if measure.name == name)
-            heading = f"{found[place - 1].heading.rstrip(' ↑')}, normalised ↑"
+            heading = f"{found[place - 1].heading.rstrip(' ↑').rpartition(', ')[2]}, normalised ↑"
             found.insert(place, Measure(f"{name}{NORMALISED}", heading, 2))
         costs = [Measure("cpu_seconds", "CPU, s ↓", 0, False), Measure("wall_seconds", "Time, s ↓", 0, False)]
         return [*found, Measure(PITCH, "Pitch error, semitones ↓", 1), *costs]
