@@ -80,6 +80,11 @@ class Bench:
         return scales
 
     @cached_property
+    def pitches(self) -> dict[str, float]:
+        """The median pitch of each speaker's held-out recordings, Hz."""
+        return {name: median_pitch(target.heldout) for name, target in self.speakers.items()}
+
+    @cached_property
     def measures(self) -> list[Measure]:
         """What is measured, in the order of tables."""
         found = [Measure(HELDOUT, "Held-out ↑", 3)]
@@ -157,7 +162,7 @@ class Bench:
         for name, scale in self.scales.items():
             if name in figures and (normalised := scale(figures[name], speaker)) is not None:
                 figures[f"{name}{NORMALISED}"] = normalised
-        error = 12 * abs(np.log2(median_pitch(waves) / median_pitch(target.heldout)))
+        error = 12 * abs(np.log2(median_pitch(waves) / self.pitches[speaker]))
         return figures | ({PITCH: float(error)} if np.isfinite(error) else {})
 
     def remarks(self) -> list[str]:
