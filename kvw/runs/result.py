@@ -247,7 +247,9 @@ def read_stock(path: Path) -> str:
     Raises:
         KvwError: the file can't be read.
     """
-    return _read(path, lambda content: {"stock": next(iter(content["voices"])).rpartition(", ")[2]}).get("stock", "")
+    return _read(path, lambda content: {"stock": str(next(iter(content["voices"]))).rpartition(", ")[2]}).get(
+        "stock", ""
+    )
 
 
 def read_phonemes(path: Path) -> list[int]:

@@ -20,6 +20,8 @@ from kvw.runs.result import (
     figures_line,
     read_figures,
     read_heldout,
+    read_phonemes,
+    read_stock,
     read_verdict,
     result_figures,
     result_json,
@@ -38,7 +40,7 @@ def written(made, tmp_path):
         for number, label in enumerate(compared(result), start=1)
     }
     path = tmp_path / "result.json"
-    path.write_text(result_json(result, heldout, [], {"target": "demo"}), encoding="utf-8")
+    path.write_text(result_json(result, heldout, [24, 310], {"target": "demo"}), encoding="utf-8")
     return path, result, heldout
 
 
@@ -57,6 +59,8 @@ def test_the_figures_of_a_result_are_read_as_they_were_written(written):
     content = json.loads(path.read_text(encoding="utf-8"))
     assert content["target"] == "demo"
     assert result_figures(content) == figures
+    assert read_phonemes(path) == [24, 310] and read_stock(path) == result.baseline.name
+    assert read_phonemes(path.with_name("other")) == [] and read_stock(path.with_name("other")) == ""
 
 
 def test_what_nobody_measured_is_missing_and_not_shown(made, tmp_path):
