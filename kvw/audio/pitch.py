@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,6 +64,17 @@ def intonation(wave: Wave) -> NDArray[np.float64]:
     if not len(voiced):
         return np.zeros(3)
     return np.array([voiced.mean(), voiced.std(), len(voiced) / len(frequency)])
+
+
+def median_pitch(waves: Sequence[Wave]) -> float:
+    """The median of the fundamental frequency, Hz in :data:`RANGE`, over all waves; NaN where none has a steady voice.
+
+    Args:
+        waves: speech of one speaker, each float32 ``(samples,)`` at 24 kHz, finite.
+    """
+    contours = np.concatenate([np.full(1, np.nan), *map(contour, waves)])
+    voiced = contours[np.isfinite(contours)]
+    return float(np.exp(np.median(np.log(voiced)))) if len(voiced) else float("nan")
 
 
 def low_pitch(wave: Wave) -> float:

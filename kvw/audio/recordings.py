@@ -91,6 +91,30 @@ def in_folder(folder: Path) -> tuple[list[Path], list[str]]:
     return files, [printable_line(path.name) for path in sorted({*entries} - {*files})]
 
 
+def by_speaker(folder: Path) -> dict[str, list[Path]]:
+    """The recordings of several speakers, each list sorted, by the speaker's name.
+
+    A folder in ``folder`` is a speaker of its name. A file in it is a speaker's whose name ends at the first dash:
+    ``1688-0.flac`` and ``1688-1.flac`` are of ``1688``, and ``lighthouse.wav`` of ``lighthouse``.
+
+    Raises:
+        KvwError: the folder, or one in it, can't be read or has no recording.
+    """
+    if not folder.is_dir():
+        raise refusal(folder, "expected a folder with recordings of several speakers; got none; check the path")
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            found.setdefault(path.name, []).extend(in_folder(path)[0])
+        elif path.suffix.lower() in SUFFIXES:
+            found.setdefault(path.stem.partition("-")[0], []).append(path)
+    if not found:
+        raise refusal(folder, "expected recordings, or a folder of them for each speaker; got none")
+    return found
+
+
 def split_at_pause(wave: Wave, fraction: float = 0.75) -> tuple[Wave, Wave] | None:
     """Cuts a clip in the middle of the quietest 0.2 s near a fraction of its length, be it a pause or not.
 

@@ -16,6 +16,9 @@ from kvw.text import escape_interpolation, shell
 VERBATIM = PATHS | {"target_text", "other_text", "fitness.probe_text", "task.name", "task.host", "task.token"}
 """Keys whose values are free text or paths, which Hydra's grammar would take apart."""
 
+CONTENDERS = "task.contenders."
+"""The beginning of keys whose values are command lines: verbatim too."""
+
 LISTS = frozenset({"target_audio", "heldout_audio", "test_voice", "run"})
 """Those of them whose value can be a list ``[a,b]``."""
 
@@ -56,7 +59,8 @@ def quoted(arguments: list[str]) -> list[str]:
             ready.append(f"{key}={value if '${' in value else quote(value)}")
             continue
         grammar = value == "null" or (multirun and re.fullmatch(r"choice\(.*\)", value, re.DOTALL))
-        if not equals or key.lstrip("+") not in VERBATIM or grammar:
+        name = key.lstrip("+")
+        if not equals or not (name in VERBATIM or name.startswith(CONTENDERS)) or grammar:
             ready.append(argument)
         elif key in LISTS and value.startswith("[") and value.endswith("]"):
             ready.append(f"{key}=[{','.join(quote(path.strip()) for path in value[1:-1].split(','))}]")

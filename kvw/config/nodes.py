@@ -38,7 +38,7 @@ HOMES = {
 WITHIN = {
     "fitness": ("kvw.fitness.rules", "kvw.fitness.campplus"),
     "strategy": ("kvw.search.operators",),
-    "judges": ("kvw.reports.judges", "kvw.reports.speaker"),
+    "judges": ("kvw.reports.judges", "kvw.reports.speaker", "kvw.reports.distillmos"),
 }
 """The same for the nodes within that node."""
 

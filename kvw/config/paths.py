@@ -23,6 +23,7 @@ PATHS = frozenset(
         *("target_audio", "heldout_audio", "heldout_texts", "other_texts", "texts_folder", "voice_folder"),
         *("voices_folder", "starting_voice", "test_voice", "output_name", "atlas.file", "resume", "run"),
         *("synth.model", "synth.config", "transcriber.model", "fitness.words_model", "task.out", "task.csv"),
+        *("task.recordings", "task.folder", "task.heard"),
     }
 )
 """Keys whose values are paths, or can be."""

@@ -220,3 +220,26 @@ def voice_chart(voices: Map) -> bytes:
 def gender(name: str) -> str:
     """The gender in a stock voice's name, ``f`` or ``m``; empty where the name has none."""
     return name[1] if len(name) > 3 and name[2] == "_" and name[1] in "fm" else ""
+
+
+def near_and_clear(voices: Mapping[str, Sequence[Sequence[float]]], near: str, clear: Sequence[str]) -> bytes:
+    """How clear voices are against how near they are, one axes for each way of being clear.
+
+    Args:
+        voices: by the label of their group; of each voice how near it is, then a figure for each of ``clear``; NaN
+            where one is not known. The last two groups are stock voices and recordings.
+        near: label of the x axis.
+        clear: labels of the y axes, at least one.
+    """
+    chart, rows = blank(len(clear), 0.8 + 2.5 * len(clear), sharex=True)
+    *_, stock, own = voices
+    for number, (axes, label) in enumerate(zip(rows, clear, strict=True), start=1):
+        for place, (name, figures) in enumerate(voices.items()):
+            colour = {stock: STOCK, own: "black"}.get(name, COLOURS[place % len(COLOURS)])
+            marker = {stock: "x", own: "*"}.get(name, MARKERS[place % len(MARKERS)])
+            points = np.array(figures, dtype=float).reshape(len(figures), 1 + len(clear))
+            axes.plot(points[:, 0], points[:, number], marker, color=colour, markersize=6, alpha=0.8, label=name)
+        style_axes(axes, label)
+    rows[-1].set_xlabel(near)
+    legend(chart, rows[0], 2)
+    return png(chart)

@@ -47,7 +47,8 @@ LACKING = "expected the package {}; it is not installed; pip install 'kvw[judges
 class Judge(Protocol):
     """Rates speech by a figure. A class of ``strategies/`` can be a judge too, such as another speaker encoder.
 
-    A judge may also have ``identity(language)``: a text on which its figures depend beside its settings.
+    A judge may also have ``identity(language)``, a text on which its figures depend beside its settings, and
+    ``recognises = True``: its figure is a cosine to ``speaker``, which :mod:`kvw.reports.scale` can normalise.
 
     Attributes:
         heading: of the judge's column, with an arrow in the direction that is better.

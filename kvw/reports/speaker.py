@@ -19,6 +19,7 @@ class SameSpeaker:
 
     heading = "Same speaker, CAM++ ↑"
     decimals = 3
+    recognises = True
     encoder = CAMPPlus.identity
 
     def __call__(

@@ -126,12 +126,15 @@ def facts_of(figures: HeldOutFigures) -> dict[str, float | None]:
     return {"heldout": figures.similarity, **figures.judged}
 
 
-def result_json(result: SearchResult, heldout: Mapping[str, HeldOutFigures], facts: Mapping[str, Any]) -> str:
+def result_json(
+    result: SearchResult, heldout: Mapping[str, HeldOutFigures], phonemes: Sequence[int], facts: Mapping[str, Any]
+) -> str:
     """The content of ``result.json``.
 
     Args:
         result: of the search.
         heldout: figures on the held-out texts, by the labels of :func:`compared`.
+        phonemes: how many each of these texts has.
         facts: of the run, as in every voice's ``.json``.
     """
     voices = {
@@ -155,6 +158,7 @@ def result_json(result: SearchResult, heldout: Mapping[str, HeldOutFigures], fac
         "complete": archive.complete,
         "failures": archive.failures,
         "synthesised_seconds": archive.synthesised,
+        "heldout_phonemes": list(phonemes),
         "voices": voices,
     }
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
@@ -235,6 +239,27 @@ def _read(path: Path, figures: Callable[[Any], dict[str, Figures]]) -> dict[str,
         raise KvwError(
             f"{path}: expected the figures of a run; got {error_line(error):.80}; move it away", EXIT_CORRUPT
         ) from None
+
+
+def read_stock(path: Path) -> str:
+    """The name of the best stock voice in a ``result.json``; empty if there is no such file.
+
+    Raises:
+        KvwError: the file can't be read.
+    """
+    return _read(path, lambda content: {"stock": str(next(iter(content["voices"]))).rpartition(", ")[2]}).get(
+        "stock", ""
+    )
+
+
+def read_phonemes(path: Path) -> list[int]:
+    """The phonemes of each held-out text in a ``result.json``; empty without the file, and in one of earlier versions.
+
+    Raises:
+        KvwError: the file can't be read.
+    """
+    found = _read(path, lambda content: {"lengths": [int(count) for count in content.get("heldout_phonemes", [])]})
+    return found.get("lengths", [])
 
 
 def read_verdict(path: Path) -> str:

@@ -146,7 +146,8 @@ def conclude(outcome: Outcome, examiner: Examiner, improvements: Improvements, i
     about |= outcome.lacking
     text = summary(result, outcome.heldout, about)
     write_whole(folder / folders.SUMMARY, f"{text}\n".encode())
-    write_whole(folder / folders.RESULT, result_json(result, outcome.heldout, improvements.facts).encode())
+    content = result_json(result, outcome.heldout, lengths, improvements.facts)
+    write_whole(folder / folders.RESULT, content.encode())
     log.info("\n%s", text)
 
 

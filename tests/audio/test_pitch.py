@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kvw.audio.decode import decode_file
-from kvw.audio.pitch import contour, gender_of, low_pitch
+from kvw.audio.pitch import contour, gender_of, low_pitch, median_pitch
 from kvw.errors import KvwError
 from kvw.types import SAMPLE_RATE
 
@@ -34,6 +34,7 @@ def test_the_pitch_of_a_tone_is_its_own(pitch):
     time = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
     tone = sum(np.sin(2 * np.pi * pitch * n * time) / n for n in range(1, 8)).astype(np.float32)
     assert low_pitch(0.1 * tone) == pytest.approx(pitch, rel=0.02)
+    assert median_pitch([0.1 * tone, np.zeros(48_000, np.float32)]) == pytest.approx(pitch, rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,7 @@ def test_the_contour_is_found_where_a_voice_is_steady_and_nowhere_else():
     assert np.nanmedian(found[:half]) == pytest.approx(150, rel=0.02)
     assert np.isfinite(found[5 : half - 5]).mean() > 0.9
     assert np.isnan(found[half + 5 :]).all()
+
+
+def test_there_is_no_median_pitch_of_silence_or_of_nothing():
+    assert np.isnan(median_pitch([])) and np.isnan(median_pitch([np.zeros(48_000, np.float32)]))

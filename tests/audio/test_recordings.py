@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from kvw.audio.checks import measure
-from kvw.audio.recordings import hold_out, in_folder, read_recording, split_at_pause
+from kvw.audio.recordings import by_speaker, hold_out, in_folder, read_recording, split_at_pause
 from kvw.config.paths import DEMO
 from kvw.errors import KvwError
 from kvw.types import SAMPLE_RATE
@@ -141,3 +141,22 @@ def test_a_clip_whose_end_is_silent_is_not_split(demo: np.ndarray) -> None:
     assert hold_out(demo) is not None
     assert hold_out(np.concatenate([demo[: 12 * SAMPLE_RATE], silence])) is None
     assert hold_out(np.concatenate([np.zeros(24 * SAMPLE_RATE, np.float32), demo[: 8 * SAMPLE_RATE]])) is None
+
+
+def test_a_folder_in_a_folder_is_a_speaker_and_so_are_files_of_one_name_up_to_the_first_dash(tmp_path: Path) -> None:
+    for name in ("b-2.wav", "b-1-x.flac", "lone.mp3", "notes.txt", ".hidden.wav", "anna/2.wav", "anna/1.ogg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = {name: [path.name for path in paths] for name, paths in by_speaker(tmp_path).items()}
+    assert found == {"anna": ["1.ogg", "2.wav"], "b": ["b-1-x.flac", "b-2.wav"], "lone": ["lone.mp3"]}
+
+
+def test_a_folder_of_speakers_without_recordings_or_with_a_folder_without_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(KvwError, match="recordings, or a folder of them for each speaker; got none"):
+        by_speaker(tmp_path)
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(KvwError, match="empty: expected a folder of recordings"):
+        by_speaker(tmp_path)
+    with pytest.raises(KvwError, match="check the path"):
+        by_speaker(tmp_path / "nowhere")

@@ -11,6 +11,7 @@ import soundfile
 from kvw.audio.decode import decode_file
 from kvw.errors import KvwError
 from kvw.fitness.campplus import network
+from kvw.reports.distillmos import DistillMOS, distillmos
 from kvw.reports.judges import DNSMOS, VERDICTS, WordErrors, verdict
 from kvw.reports.speaker import SameSpeaker
 from kvw.runs.artifacts import spoken_path
@@ -34,6 +35,25 @@ def test_clean_speech_is_judged_better_than_the_same_in_noise_and_that_better_th
         judge([wave], None, [], "a") for wave in (demo, noisy(demo, 20), noisy(demo, 0), np.clip(hiss, -1, 1))
     )
     assert 5 >= clean > somewhat > bad > noise >= 1
+
+
+@pytest.mark.extras
+def test_distillmos_rates_the_longest_recordings_and_clean_speech_above_noisy_speech(demo):
+    assert "torchaudio" not in sys.modules
+    clean, noise = DistillMOS()([demo], None, [], "a"), DistillMOS()([noisy(demo, 5)], None, [], "a")
+    assert 5 >= clean > noise + 0.5 and noise >= 1
+    assert DistillMOS(most=1)([noisy(demo, 0)[:SAMPLE_RATE], demo], None, [], "a") == clean
+    assert 1 <= DistillMOS()([np.zeros(1, np.float32)], None, [], "a") <= 5
+    assert "torchaudio" not in sys.modules, "what stands in for it is gone"
+
+
+def test_distillmos_says_which_package_it_lacks(monkeypatch):
+    distillmos.cache_clear()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(KvwError, match="expected the package distillmos; it is not installed; pip install"):
+        DistillMOS()([np.zeros(10, np.float32)], None, [], "a")
+    with pytest.raises(ValueError, match="most: expected 1 or more"):
+        DistillMOS(most=0)
 
 
 @pytest.mark.extras

@@ -20,6 +20,8 @@ from kvw.runs.result import (
     figures_line,
     read_figures,
     read_heldout,
+    read_phonemes,
+    read_stock,
     read_verdict,
     result_figures,
     result_json,
@@ -38,7 +40,7 @@ def written(made, tmp_path):
         for number, label in enumerate(compared(result), start=1)
     }
     path = tmp_path / "result.json"
-    path.write_text(result_json(result, heldout, {"target": "demo"}), encoding="utf-8")
+    path.write_text(result_json(result, heldout, [24, 310], {"target": "demo"}), encoding="utf-8")
     return path, result, heldout
 
 
@@ -57,12 +59,14 @@ def test_the_figures_of_a_result_are_read_as_they_were_written(written):
     content = json.loads(path.read_text(encoding="utf-8"))
     assert content["target"] == "demo"
     assert result_figures(content) == figures
+    assert read_phonemes(path) == [24, 310] and read_stock(path) == result.baseline.name
+    assert read_phonemes(path.with_name("other")) == [] and read_stock(path.with_name("other")) == ""
 
 
 def test_what_nobody_measured_is_missing_and_not_shown(made, tmp_path):
     result, path = made[1], tmp_path / "result.json"
     heldout = dict.fromkeys(compared(result), HeldOutFigures([0.5]))
-    path.write_text(result_json(result, heldout, {}), encoding="utf-8")
+    path.write_text(result_json(result, heldout, [], {}), encoding="utf-8")
     assert set(FIGURES) - set(read_figures(path)) == {*JUDGED, *(f"stock_{name}" for name in JUDGED)}
     assert read_heldout(path)["best"] == HeldOutFigures([0.5])
     assert summary(result, heldout, {}).splitlines()[-1].split()[-4:] == ["0.500", "-", "-", "-"]
@@ -99,7 +103,7 @@ def test_the_verdict_is_in_the_result_and_the_summary(made, tmp_path):
     result, path = over(made[1], 0.0), tmp_path / "result.json"
     stock, *others = compared(result)
     heldout = {stock: RECORDED, **dict.fromkeys(others, HeldOutFigures([0.775], 15.8, 3.29))}
-    path.write_text(result_json(result, heldout, {}), encoding="utf-8")
+    path.write_text(result_json(result, heldout, [], {}), encoding="utf-8")
     content = json.loads(path.read_text())
     assert (content["improved"], content["verdict"], read_verdict(path)) == (False, UNCLEAR, UNCLEAR)
     assert summary(result, heldout, {}).startswith("nearer, less clear: ")
