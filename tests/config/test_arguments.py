@@ -78,13 +78,15 @@ def test_the_other_spelling_of_the_voice_folder_wins_when_given():
 def test_a_tilde_is_the_home_folder_in_every_path_and_nowhere_else(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    keys = sorted(PATHS - {"task.out", "task.csv"})
+    keys = sorted(key for key in PATHS if not key.startswith("task."))
     given = [*(f"{key}=~/a, ${{b}} c" for key in keys), "target_text=~/a", "hydra.run.dir=~/out, and in"]
     found = compose(*quoted(given))
     for key in keys:
         assert OmegaConf.select(found.cfg, key) == f"{tmp_path}/a, ${{b}} c", key
     assert found.cfg.target_text == "~/a"
     assert found.outputs == tmp_path / "out, and in"
+    for task, key in (("export", "out"), ("compare", "recordings"), ("compare", "folder"), ("compare", "heard")):
+        assert compose(*quoted([f"task={task}", f"task.{key}=~/a"])).cfg.task[key] == f"{tmp_path}/a", key
     several = compose(*quoted(["target_audio=[~/a.wav,b/~.wav]"])).cfg
     assert list(several.target_audio) == [f"{tmp_path}/a.wav", "b/~.wav"]
 

@@ -271,6 +271,7 @@ def save_all(name: str, folder: Path) -> None:
         patience=None,
         minutes=None,
         stop_score=None,
+        keep="all",
     )
     cfg.output_name = f"{name}.wav" if "???" not in name and "${" not in name else "out.wav"
     problems = Problems()
@@ -298,7 +299,9 @@ def speak_all(corpus: Sequence[str], folder: Path) -> None:
 
     from kvw.tasks.speak import speak
 
-    cfg = OmegaConf.create({"target_text": "x", "output_name": str(folder / "out.wav"), "seed": 0})
+    cfg = OmegaConf.create(
+        {"target_text": "x", "output_name": str(folder / "out.wav"), "seed": 0, "language": {"letter": "a"}}
+    )
     spoken(cfg, corpus, speak)
 
 
