@@ -55,9 +55,10 @@ class FitnessSpec:
     @property
     def encoders(self) -> list[str]:
         """Identities of the speaker encoders that the fitness hears."""
+        _, own = self.models()
         further = self.fitness.get("encoders") or {}
         classes: list[Any] = [locate(node, name, "fitness") for name, node in further.items()]
-        return [encoder.identity for encoder in (SpeakerEncoder, *classes)]
+        return [encoder.identity for encoder in (own, *classes)]
 
     def for_device(self, device: str) -> FitnessSpec:
         """The same fitness on another torch device."""

@@ -357,7 +357,17 @@ def composed(*overrides):
     return compose(*list(overrides)).cfg
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "fitness").glob("*.yaml")))
+EXTRAS = {"two_encoders"}
+"""Configs of the fitness that need an optional package."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(path.stem, marks=pytest.mark.extras if path.stem in EXTRAS else ())
+        for path in sorted((CONF / "fitness").glob("*.yaml"))
+    ],
+)
 def test_every_config_of_the_fitness_makes_one_that_scores(name, speech, encoder, demo, model):
     cfg = composed(f"fitness={name}", f"fitness.words_model='{model}'")
     node, texts = plain(cfg.fitness), plain(cfg.language)["other_texts"]

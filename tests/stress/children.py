@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kvw.errors import KvwError
+from kvw.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, KvwError
 from kvw.runtime import signals
 from tests.stress.rows import Row
 
@@ -52,7 +52,10 @@ class Child:
         code = 70
         try:
             signal.alarm(LONGEST)
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where this is run in the background
+            for number, status in ((signal.SIGINT, EXIT_INTERRUPTED), (signal.SIGTERM, EXIT_TERMINATED)):
+                # of a second signal, once the first has ended the action; SIGINT is ignored where this is run in the
+                # background
+                signal.signal(number, lambda *_, status=status: os._exit(status))
             outcome = here(action)
             code = outcome.code
             told = pickle.dumps(outcome)
