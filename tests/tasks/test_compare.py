@@ -209,7 +209,7 @@ def test_a_random_projection_in_the_place_of_an_encoder_shows_no_gain(place, mon
         found = chance @ np.resize(wave[SAMPLE_RATE:], SAMPLE_RATE // 2)
         return found / np.linalg.norm(found)
 
-    monkeypatch.setattr("kvw.reports.speaker.campplus", lambda: embed)
+    monkeypatch.setattr("kvw.reports.speaker.CAMPPlus", lambda: embed)
     for name, factor in (("af_clara", 1.15), ("am_felix", 1.1), ("af_iris", 0.88)):
         for number, wave in enumerate(speaking(name, factor)):
             put(place / "people" / f"{name}{factor}" / f"{number}.wav", wave)
