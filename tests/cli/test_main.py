@@ -110,6 +110,7 @@ def test_an_output_folder_that_can_not_be_written_is_named(tmp_path, monkeypatch
     assert (tmp_path / "outputs").read_text() == "in the way"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="a shell closes the streams")
 def test_a_service_without_streams_searches_as_any_other(tmp_path):
     given = "synth=embedded step_limit=2 population_limit=1 judges=none report=false target_text=Yes. other_text=No."

@@ -97,7 +97,7 @@ def test_nsga2_saves_its_front(kvw):
 def test_every_experiment_of_ours_begins_with_the_command_that_runs_it_and_composes(kvw, name, capsys):
     lines = (CONF / "experiment" / f"{name}.yaml").read_text().splitlines()
     assert f"# python -m kvw experiment={name}" in lines[1]
-    assert kvw(*TINY, f"experiment={name}", "dry_run=true") == (0, [])
+    assert kvw(*TINY, f"experiment={name}", "executor=local", "dry_run=true") == (0, [])
     assert f"Search: {name}, up to" in capsys.readouterr().out
 
 

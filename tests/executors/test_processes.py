@@ -37,6 +37,7 @@ def test_a_dead_process_costs_nothing_but_time():
 
 
 @forks
+@pytest.mark.long
 def test_a_signal_ends_a_run_soon_and_the_run_goes_on_bit_for_bit():
     rows = scenarios("signals", moments={"count": 10}, refused={}, everywhere={"names": ["genetic"], "kinds": 12})
     assert sum(row["cases"] for row in rows if "any moment" in row["name"]) == 30

@@ -14,6 +14,7 @@ from tests.support.scenarios import cases, scenarios
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the cases are forks")
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_at_any_point_goes_on_bit_for_bit():
     rows = scenarios("crashes", every_point={"kinds": 4})
     assert len(rows) >= 9 and cases(rows) > 500

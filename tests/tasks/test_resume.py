@@ -59,6 +59,7 @@ def test_a_run_that_ended_at_a_step_limit_goes_on_to_a_larger_one_as_if_it_had_b
     assert summaries[0] == summaries[1]
 
 
+@pytest.mark.long
 def test_a_run_that_keeps_its_best_alone_resumes_and_has_a_report(kvw, alone):
     arguments = (*SMALL, "keep=best", "report=true")
     _, (run,) = kvw(*arguments, "step_limit=6")
