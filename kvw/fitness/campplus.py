@@ -70,6 +70,7 @@ class CAMPPlus:
 
 
 @cache
+@torch.inference_mode(False)  # weights that are kept: a later caller may want gradients
 def network() -> torch.nn.Module:
     """CAM++'s network.
 
@@ -111,7 +112,7 @@ def features(speech: Tensor) -> Tensor:
 
 
 @cache
-@torch.inference_mode(False)  # a tensor that is kept: a later caller may want gradients
+@torch.inference_mode(False)
 def bands() -> Tensor:
     """Kaldi's triangles on the mel scale, ``(80, 257)``."""
     size = 512
