@@ -66,8 +66,9 @@ def best_of(cells: Sequence[Cell], speaker: str) -> Cell | None:
 def page(found: Comparison, clips: Mapping[str, Clips]) -> str:
     """The page."""
     drawn = near_and_clear(found)
+    contenders, speakers = len(found.contenders), len(found.speakers)
     return template(TEMPLATES / "compare.html.j2").render(
-        title=f"{len(found.contenders)} contenders on {len(found.speakers)} speakers",
+        title=f"{contenders} contender{'s' * (contenders != 1)} on {speakers} speaker{'s' * (speakers != 1)}",
         headline=headline(found),
         tables=tables(found),
         pictures=[drawn] if drawn else [],
