@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from kvw.errors import KvwError
+from kvw.fitness.resampling import resampled
 from kvw.runtime.workers import torch_threads
 from kvw.speech.pullback import pullback
 from kvw.types import Embedding, Wave
@@ -62,7 +63,7 @@ class CAMPPlus:
         return np.asarray(embedding.detach().numpy()), pullback(embedding, given)
 
     def _embedded(self, wave: Tensor) -> Tensor:
-        frames = features(resampled(wave))
+        frames = features(speech_of(wave))
         with torch_threads(1):
             (embedding,) = self._network((frames - frames.mean(dim=0))[None])
         found: Tensor = embedding / embedding.norm()
@@ -91,13 +92,10 @@ def network() -> torch.nn.Module:
     return made.eval().requires_grad_(False)
 
 
-def resampled(wave: Tensor) -> Tensor:
-    """A wave at 24 kHz at 16 kHz, by its spectrum, at least one window of it."""
+def speech_of(wave: Tensor) -> Tensor:
+    """A wave at 24 kHz at 16 kHz, followed by silence up to at least one window."""
     whole = 3 * max(-(-len(wave) // 3), -(-SIZE // 2))
-    spectrum = torch.fft.rfft(torch.nn.functional.pad(wave, (0, whole - len(wave))))
-    length = 2 * whole // 3
-    speech: Tensor = torch.fft.irfft(spectrum[: length // 2 + 1], length) * (2 / 3)
-    return speech
+    return resampled(torch.nn.functional.pad(wave, (0, whole - len(wave))))
 
 
 def features(speech: Tensor) -> Tensor:

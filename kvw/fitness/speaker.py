@@ -20,6 +20,7 @@ from scipy.ndimage import binary_dilation
 from torch.nn.functional import pad, relu
 
 from kvw.errors import KvwError
+from kvw.fitness.resampling import resampled
 from kvw.runtime.workers import torch_threads
 from kvw.speech.pullback import pullback
 from kvw.types import SAMPLE_RATE, Embedding, Wave, mean_embedding
@@ -123,9 +124,7 @@ class SpeakerEncoder:
 
     def _differentiable(self, wave: torch.Tensor) -> torch.Tensor | None:
         """The embedding ``(256,)``, on the CPU: ``embed_utterance(preprocess_wav(wave))`` in torch's operations."""
-        length = 2 * (len(wave) // 3)
-        spectrum = torch.fft.rfft(wave[: 3 * (len(wave) // 3)])
-        speech = torch.fft.irfft(spectrum[: length // 2 + 1], length) * (2 / 3)
+        speech = resampled(wave)
         if not speech.any():
             return None
         level = speech.double().square().mean().sqrt()  # in float64, where no level that float32 has vanishes

@@ -227,8 +227,8 @@ def run_facts(run: Run, past: History) -> list[tuple[str, str]]:
     with guard_types(run.path, "inputs"):
         target = run.facts.get("inputs", {}).get("target", {})
         summary, note = str(target.get("summary", "-")), str(target.get("heldout_note", "-"))
-    names = ["strategy", "seed", "language", "synthesiser", "synthesiser_identity", "encoders", "target_sha256"]
-    names += ["base_voices"]
+    search = ("strategy", "seed", "language", "synthesiser", "synthesiser_identity", "encoders")
+    names = (*search, "target_sha256", "base_voices")
     values = [(name.replace("_", " "), fact(run, name)) for name in names]
     facts = [("target", summary), ("held out", note), *values, ("generations", str(past.tally.generations))]
     return [(name, text) for name, text in facts if text]

@@ -80,12 +80,12 @@ def campplus():
 def test_campplus_hears_kaldis_features(waves):
     import kaldi_native_fbank as kaldi
 
-    from kvw.fitness.campplus import RATE, features, resampled
+    from kvw.fitness.campplus import RATE, features, speech_of
 
     options = kaldi.FbankOptions()
     options.frame_opts.dither, options.mel_opts.num_bins = 0, 80
     for wave in (*waves, 1e-3 * waves[0], waves[0][:77]):
-        speech = resampled(torch.from_numpy(wave))
+        speech = speech_of(torch.from_numpy(wave))
         theirs = kaldi.OnlineFbank(options)
         theirs.accept_waveform(RATE, speech.tolist())
         expected = np.array([theirs.get_frame(number) for number in range(theirs.num_frames_ready)])

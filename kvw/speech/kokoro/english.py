@@ -39,23 +39,17 @@ class Espeak(EspeakFallback):  # type: ignore[misc] # misaki ships no types
 
 
 class English(en.G2P):  # type: ignore[misc] # misaki ships no types
-    """misaki's English as KPipeline makes it, with spaCy's model from the package ``model``."""
+    """misaki's English as KPipeline makes it, with spaCy's model from the package ``model``, None for no model."""
 
-    def __init__(self, british: bool, model: str) -> None:  # misaki's own knows one name of a package
+    def __init__(self, british: bool, model: str | None) -> None:  # misaki's own knows one name of a package
         self.version, self.british, self.unk = None, british, ""
-        self.nlp = spacy.load(model, enable=["tok2vec", "tagger"])
+        self.nlp = spacy.load(model, enable=["tok2vec", "tagger"]) if model else spacy.blank("en")
         self.lexicon = en.Lexicon(british)
         self.fallback = Espeak(british)
 
 
 class UntaggedEnglish(English):
     """misaki's English without spaCy's model: with its dictionary, and rules for the tags that matter most."""
-
-    def __init__(self, british: bool) -> None:
-        self.version, self.british, self.unk = None, british, ""
-        self.nlp = spacy.blank("en")
-        self.lexicon = en.Lexicon(british)
-        self.fallback = Espeak(british)
 
     def __call__(self, text: str, preprocess: Any = True) -> tuple[str, Any]:
         """The phonemes of a text, of which numbers and signs are written out first: misaki tells them by their tags."""

@@ -57,7 +57,7 @@ def grapheme_to_phoneme(language: str, repository: str = hub.REPO) -> tuple[Call
         with warnings.catch_warnings():  # jieba warns about pkg_resources, which users can't change
             warnings.simplefilter("ignore")
             if language in ENGLISH:
-                g2p = English(british, model) if model else UntaggedEnglish(british)
+                g2p = (English if model else UntaggedEnglish)(british, model)
             else:
                 # v1.1-zh says English words in a Chinese text, where it is told how; else misaki leaves them out
                 english = grapheme_to_phoneme("a")[0] if language == "z" and repository != hub.REPO else None
