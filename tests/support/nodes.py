@@ -62,6 +62,7 @@ class Cluster:
         for pid in processes("ray::RayWorker.evaluate"):
             if parent(pid) in raylets:
                 os.kill(pid, signal.SIGKILL)
+                until(lambda gone=pid: not parent(gone))  # else it is found, and killed, again
                 return True
         return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from itertools import zip_longest
 
 from kvw.runs.store import Store
 
@@ -22,10 +23,16 @@ def rows(run, table):
         return sorted(db.execute(f"SELECT * FROM {table}").fetchall(), key=repr)
 
 
-def equal(one, two):
-    """Whether two runs have the same record and the same best voice, bit for bit."""
-    files = [(run / "best.pt").read_bytes() for run in (one, two)]
-    return files[0] == files[1] and all(rows(one, table) == rows(two, table) for table in RECORDED)
+def differences(one, two):
+    """In what the best voices and the records of two runs differ, bit for bit; empty for equal runs."""
+    found = [] if (one / "best.pt").read_bytes() == (two / "best.pt").read_bytes() else ["best.pt"]
+    for table in RECORDED:
+        theirs = rows(two, table)
+        for mine, other in zip_longest(rows(one, table), theirs):
+            if mine != other:
+                found.append(f"{table} ({len(theirs)} rows): {mine!r:.400} and {other!r:.400}")
+                break
+    return found
 
 
 def edit(run, key, change):

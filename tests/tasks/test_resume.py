@@ -22,7 +22,7 @@ from kvw.errors import KvwError
 from kvw.runs import folders
 from kvw.runs.reader import Run
 from tests.support.children import TEXTS
-from tests.support.records import edit, equal, rows
+from tests.support.records import differences, edit, rows
 
 SMALL = (
     *("synth=embedded", "judges=none", "population_limit=3", "fitness=averaged"),
@@ -53,7 +53,7 @@ def test_a_run_that_ended_at_a_step_limit_goes_on_to_a_larger_one_as_if_it_had_b
     _, (run,) = kvw(*arguments)
     before = (run / "config.yaml").read_bytes()
     assert kvw(*arguments[:-1], f"resume={run}", "step_limit=18")[0] == 0, "the same command line, and resume="
-    assert equal(run, alone)
+    assert not differences(run, alone)
     assert (run / "config.yaml").read_bytes() == before
     summaries = [(one / "summary.txt").read_text().splitlines()[:5] for one in (run, alone)]
     assert summaries[0] == summaries[1]
@@ -67,7 +67,7 @@ def test_a_run_that_keeps_its_best_alone_resumes_and_has_a_report(kvw, alone):
     assert kvw(*arguments, f"resume={run}", "step_limit=18")[0] == 0
     assert {path.stem for path in run.glob("*.pt")} == {"best"} and (run / "report.html").is_file()
     assert (run / "best.pt").read_bytes() == (alone / "best.pt").read_bytes()
-    assert equal(run, alone)
+    assert not differences(run, alone)
 
 
 def test_a_run_that_is_done_is_judged_again_and_changes_nothing(kvw, alone, capsys):
@@ -121,7 +121,7 @@ def test_a_run_that_is_killed_in_the_ranking_and_in_a_generation_ends_like_one_t
     (run,) = (path.parent for path in where.glob("outputs/*/*/run.db"))
     monkeypatch.chdir(where)
     assert invoke([f"resume={run}", "executor=processes", "executor.workers=1"]) == 0
-    assert equal(run, undisturbed)
+    assert not differences(run, undisturbed)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
