@@ -39,6 +39,7 @@ class Target:
         heldout_note: where ``heldout`` comes from, for the summary.
         recordings: every recording that was read, whole, by path.
         searched: the paths of the recordings that ``clips`` are taken from.
+        judged: the paths of the recordings that ``heldout`` is taken from.
         summary: the target's name and figures, on one line.
         notes: lines that the user should see: files left out, and faults of recordings.
     """
@@ -49,6 +50,7 @@ class Target:
     heldout_note: str
     recordings: dict[str, Wave]
     searched: list[str]
+    judged: list[str]
     summary: str
     notes: list[str]
 
@@ -86,8 +88,12 @@ def read_target(target_audio: Any, heldout_audio: Any) -> Target:
     is_folder = isinstance(target_audio, (str, Path)) and Path(target_audio).is_dir()
     name = safe_stem(Path(target_audio).resolve().name if is_folder else paths[0].stem)
     summary, faults = remarks(own)
-    searched = [path for path, wave in own.items() if len(own) == 1 or any(wave is clip for clip in clips)]
-    return Target(name, clips, heldout, heldout_note, recordings, searched, f"{name}, {summary}", [*notes, *faults])
+    searched, judged = (
+        [path for path, wave in recordings.items() if len(recordings) == 1 or any(wave is clip for clip in part)]
+        for part in (clips, heldout)
+    )
+    lines = [*notes, *faults]
+    return Target(name, clips, heldout, heldout_note, recordings, searched, judged, f"{name}, {summary}", lines)
 
 
 def files(given: Any, key: str, problems: list[str], notes: list[str]) -> list[Path]:

@@ -71,7 +71,7 @@ class FitnessSpec:
             KvwError: no speech is heard in one of its recordings.
         """
         _, encoder = self.models()
-        return encoder.speaker(self.inputs.target.clips, "target_audio")
+        return encoder.speaker(self.inputs.target.clips, "target_audio", self.inputs.target.searched)
 
     def scripts(self) -> tuple[Script, ...]:
         """The texts that voices are scored on, first the target text."""

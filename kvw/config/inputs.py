@@ -59,7 +59,7 @@ def saved_inputs(inputs: Inputs) -> dict[str, Any]:
     heard = inputs.target
     return {
         **vars(inputs),
-        "target": {**vars(heard), "recordings": {}, "searched": []},
+        "target": {**vars(heard), "recordings": {}, "searched": [], "judged": []},
         "notes": [],
         "starting_bases": list(inputs.starting_bases),
     }

@@ -61,9 +61,9 @@ class JoinedEncoder(SpeakerEncoder):
         first = self._own.embedding(wave)
         return None if first is None else side_by_side([first, *(encoder(wave) for encoder in self._others)])
 
-    def speaker(self, recordings: Sequence[Wave], key: str) -> Embedding:
+    def speaker(self, recordings: Sequence[Wave], key: str, names: Sequence[str] = ()) -> Embedding:
         """As :class:`kvw.fitness.speaker.SpeakerEncoder`'s, each encoder's mean apart."""
-        means = [self._own.speaker(recordings, key)]
+        means = [self._own.speaker(recordings, key, names)]
         for encoder in self._others:
             mean = np.mean([encoder(wave) for wave in recordings], axis=0)
             means.append(mean / np.linalg.norm(mean))

@@ -21,6 +21,7 @@ class HeldOut:
         listener: with a noise seed of its own, that the search did not use.
         texts: of lengths that the search did not score.
         audio: of the target speaker; several clips are one speaker.
+        names: of the clips, for messages; may be empty.
 
     Attributes:
         audio: it.
@@ -29,11 +30,13 @@ class HeldOut:
         KvwError: a text can't be pronounced, or no speech is heard in the audio.
     """
 
-    def __init__(self, listener: Listener, texts: Sequence[str], audio: Sequence[Wave]) -> None:
+    def __init__(
+        self, listener: Listener, texts: Sequence[str], audio: Sequence[Wave], names: Sequence[str] = ()
+    ) -> None:
         self.listener = listener
         self.scripts = [listener.synthesizer.script(text) for text in texts]
         self.audio = audio
-        self.target = listener.encoder.speaker(audio, "heldout_audio")
+        self.target = listener.encoder.speaker(audio, "heldout_audio", names)
 
     def __call__(self, voice: Voice) -> list[float]:
         """The cosine to the held-out audio for each text, in [0, 1]; 0 where the voice fails to speak it."""

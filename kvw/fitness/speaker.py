@@ -75,18 +75,21 @@ class SpeakerEncoder:
         """
         return self.embed([self.measure(wave) for wave in waves])
 
-    def speaker(self, recordings: Sequence[Wave], key: str) -> Embedding:
+    def speaker(self, recordings: Sequence[Wave], key: str, names: Sequence[str] = ()) -> Embedding:
         """The embedding of a speaker: the mean of those of one or more recordings.
 
         Raises:
-            KvwError: there is no recording, or no speech is heard in some, which it numbers; it begins with ``key``.
+            KvwError: there is no recording, or no speech is heard in some, which it names, or numbers where there are
+                no ``names`` of all; it begins with ``key``.
         """
         if not recordings:
             raise KvwError(f"{key}: expected a recording; got none")
         heard = self(recordings)
-        silent = [str(number) for number, embedding in enumerate(heard, start=1) if embedding is None]
+        silent = [number for number, embedding in enumerate(heard) if embedding is None]
         if silent:
-            which = f"{', '.join(silent)} of {len(heard)}"
+            named = len(names) == len(heard)
+            which = ", ".join(names[number] if named else str(number + 1) for number in silent)
+            which += "" if named else f" of {len(heard)}"
             raise KvwError(f"{key}: expected speech in every recording; none is heard in {which}; leave that out")
         return mean_embedding([embedding for embedding in heard if embedding is not None])
 

@@ -110,7 +110,7 @@ class Prepared:
         """
         inputs, jury = self.settings.inputs, jury_of(self.cfg.judges and plain(self.cfg.judges))
         listener = self.settings.listener(self.cfg.seed + HELDOUT_SEED)
-        heldout = HeldOut(listener, inputs.heldout_texts, inputs.target.heldout)
+        heldout = HeldOut(listener, inputs.heldout_texts, inputs.target.heldout, inputs.target.judged)
         return Examiner(heldout, inputs.heldout_texts, jury, self.settings.language, self.settings.encoders)
 
     def search(

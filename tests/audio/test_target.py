@@ -103,6 +103,7 @@ def test_recordings_to_judge_by_leave_all_others_to_the_search(folder, tmp_path,
     assert same(found.clips, as_read(*own)) and same(found.heldout, as_read(*paths))
     assert found.heldout_note == "heldout_audio"
     assert list(found.recordings) == [str(path) for path in [*own, *paths]]
+    assert (found.searched, found.judged) == ([*map(str, own)], [*map(str, paths)])
     assert same(read_target(DEMO, paths).clips, as_read(DEMO)), "it is not split"
 
 

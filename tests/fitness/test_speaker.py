@@ -129,6 +129,8 @@ def test_a_speaker_is_the_mean_of_their_recordings(demo: Wave, encoder: SpeakerE
     silence = np.zeros(5 * SAMPLE_RATE, np.float32)
     with pytest.raises(KvwError, match=r"^heldout_audio: .* none is heard in 2, 3 of 3; leave that out$"):
         encoder.speaker([demo, silence, silence], "heldout_audio")
+    with pytest.raises(KvwError, match=r"^heldout_audio: .* none is heard in b.wav; leave that out$"):
+        encoder.speaker([demo, silence], "heldout_audio", ["a.wav", "b.wav"])
 
 
 def test_ten_milliseconds_of_speech_have_no_embedding(demo: Wave, encoder: SpeakerEncoder) -> None:
