@@ -4,9 +4,10 @@
 # make test-all   runs the tests, the long ones, those of Kokoro's real weights, and those of the extras, which it installs
 # make stress   crashes, kills, damage, full disks and hostile files by the thousand: half an hour on two cores
 # make compare   KVoiceWalk's walk, the recommended preset and random draws on five targets: an hour on two cores
+# make documents DOCUMENTS=FOLDER   KVoiceWalk's own case, its published figures beside kvw's: ten minutes on two cores
 # make docs   the manual, build/docs/index.html
 # make gallery   a page to hear: two searches for the demo's voice, and funny failures; a quarter of an hour
-.PHONY: run test test-all lint stress bench bench-ray compare compare-all docs gallery screenshots venv lock clean
+.PHONY: run test test-all lint stress bench bench-ray compare compare-all documents docs gallery screenshots venv lock clean
 
 # kokoro allows Python 3.10 to 3.12
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
@@ -59,6 +60,10 @@ compare-all: venv
 # finished searches are kept in outputs/gallery
 gallery: venv
 	.venv/bin/python -m tests.tools.gallery
+
+# FOLDER has the target.wav of KVoiceWalk's first commit; the finished search is kept in outputs/documents
+documents: venv
+	.venv/bin/python -m tests.benchmarks.documents $(DOCUMENTS)
 
 # a broken reference, and any other warning, is an error; docs/ is a folder too, hence .PHONY
 docs: .venv/ready-extras

@@ -201,6 +201,18 @@ def test_a_comparison_is_resumed_where_it_was_interrupted_and_gives_the_same_fig
 
 
 @pytest.mark.long
+def test_two_people_in_one_folder_are_named_and_the_others_go_on(place, speaking):
+    put(place / "people" / "anna" / "2.wav", speaking("am_felix", 0.9)[0])
+    put(place / "people" / "beth-1.wav", speaking("af_clara", 1.15)[0])
+    put(place / "people" / "beth-2.wav", speaking("af_clara", 1.15)[1])
+    arguments = ["task=compare", "task.recordings=people", "task.seeds=[0]", "judges=none", "task.only=[near]", *TINY]
+    assert invoke([*arguments, "+task.contenders.near=strategy=interpolation step_limit=3"]) == 0
+    assert len(rows(place)) == 3
+    text = Page(place / "outputs" / "compare" / "compare.html").text
+    assert "2.wav: expected the speaker of the other recordings" in text and "beth" in text
+
+
+@pytest.mark.long
 def test_a_random_projection_in_the_place_of_an_encoder_shows_no_gain(place, monkeypatch, speaking):
     """The check can fail: what the search's encoder finds is no artefact of how gains are computed."""
     chance = np.random.default_rng(0).normal(size=(192, SAMPLE_RATE // 2)).astype(np.float32)

@@ -16,13 +16,11 @@ from textwrap import shorten
 import numpy as np
 
 from kvw.audio.pitch import contour
-from kvw.cli.main import invoke
 from kvw.config.fitness import FitnessSpec
 from kvw.config.inputs import restored_inputs
 from kvw.fitness.heldout import HeldOut
 from kvw.reports import figures, players, view
 from kvw.reports.page import template
-from kvw.runs import folders
 from kvw.runs.reader import Run
 from kvw.runs.statistics import History, history
 from kvw.runtime.files import write_whole
@@ -32,6 +30,7 @@ from kvw.tasks.prepare import HELDOUT_SEED
 from kvw.types import MAX_PHONEMES, STYLE_WIDTH, Voice, Wave, mean_voice
 from kvw.voices.files import load_voice
 from tests.conftest import ROOT
+from tests.support.runs import finished
 
 WALK, PRESET, TENFOLD = "random_walk", "quick", "tenfold"
 SEARCHES = {
@@ -75,21 +74,10 @@ def make(out: Path, *arguments: str) -> Path:
     Raises:
         SystemExit: a search failed or was interrupted.
     """
-    runs = {name: searched(out / name, [*COMMON, *own, *arguments]) for name, own in SEARCHES.items()}
+    runs = {name: finished(out / name, [*COMMON, *own, *arguments]) for name, own in SEARCHES.items()}
     path = out / "index.html"
     write_whole(path, page_of(runs[WALK], runs[PRESET], failures(runs)).encode())
     return path
-
-
-def searched(folder: Path, arguments: Sequence[str]) -> Run:
-    """The finished run in ``folder``, which is made or goes on where it is none."""
-    begun = [Run(path) for path in folders.below(folder)]
-    if begun and begun[0].status == "done":
-        return begun[0]
-    given = [f"resume={begun[0].folder}"] if begun else [*arguments, f"hydra.run.dir={folder}"]
-    if status := invoke(given):
-        sys.exit(status)
-    return Run(folders.below(folder)[0])
 
 
 def page_of(walk: Run, preset: Run, failed: Sequence[Failure]) -> str:

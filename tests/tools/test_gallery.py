@@ -12,6 +12,7 @@ from kvw.runs.folders import below
 from kvw.runs.reader import Run
 from tests.conftest import SHORT
 from tests.support.report_page import HELDOUT, MOST_BYTES, Page, decoded
+from tests.support.runs import finished
 from tests.tools import gallery
 
 
@@ -68,11 +69,11 @@ def test_a_search_that_is_done_is_not_run_again_and_one_that_was_stopped_goes_on
     path, arguments = made
     folder = path.parent / gallery.WALK
     before = below(folder)
-    run = gallery.searched(folder, arguments)
+    run = finished(folder, arguments)
     assert [run.folder] == below(folder) == before
     result = (run.folder / "result.json").read_bytes()
     (run.folder / "result.json").unlink()
     assert run.status == "stopped"
-    assert gallery.searched(folder, arguments).status == "done"
+    assert finished(folder, arguments).status == "done"
     assert below(folder) == before
     assert len((run.folder / "result.json").read_bytes()) == pytest.approx(len(result), abs=40)
