@@ -24,9 +24,10 @@ ARGUMENTS = (
     "fitness=kvoicewalk",
     "fitness.most_characters=null",
     'fitness.probe_text="Please leave the key."',
-    "stages.refine.strategy.steps=48",
+    "stages.refine.strategy.steps=96",
     "stages.refine.strategy.rate=0.5",
     "stages.refine.strategy.every=12",
+    "stages.refine.strategy.prior=0.1",
     "judges=none",
 )
 
