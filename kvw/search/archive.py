@@ -43,7 +43,7 @@ def entry_of(state: Mapping[str, Any]) -> Entry:
 MOST_FORMER = 6
 """Voices in :attr:`Archive.former`: each is half a megabyte of every checkpoint."""
 
-COUNTS = ("improvements", "steps", "complete", "stopped", "synthesised", "failures")
+COUNTS = ("settled", "improvements", "steps", "complete", "stopped", "synthesised", "failures")
 """Counts in an archive's state."""
 
 
@@ -56,6 +56,7 @@ class Archive:
         best: the highest score of a complete candidate, the earliest on a tie.
         former: candidates that were the best before it, at most :data:`MOST_FORMER`, the least similar to the target
             first: where the best turns out to be unclear, one of them may be the voice to keep.
+        settled: whether ``best`` is what a strategy has chosen, whatever the scores say.
         improvements: how often ``best`` changed.
         steps: candidates seen.
         complete: candidates that passed every gate.
@@ -69,6 +70,7 @@ class Archive:
         self._stock = {voice.tobytes() for voice in bank}
         self.best: Entry | None = None
         self.former: list[Entry] = []
+        self.settled = False
         self.improvements = 0
         self.steps = 0
         self.complete = 0
@@ -89,13 +91,28 @@ class Archive:
             self.failing = self.failing + 1 if evaluation.failed else 0
             if evaluation.failed:
                 self.failures[evaluation.status] = self.failures.get(evaluation.status, 0) + 1
-            if evaluation.complete and (not self.best or evaluation.score > self.best.evaluation.score):
+            better = not self.best or evaluation.score > self.best.evaluation.score
+            if evaluation.complete and better and not self.settled:
                 assert candidate.voice is not None
                 if candidate.voice.tobytes() not in self._stock:
                     if self.best:
                         self._add_former(self.best)
                     self.best = Entry("", candidate.voice, evaluation, step, dict(candidate.notes))
                     self.improvements += 1
+
+    def choose(self, step: int, candidate: Candidate, voice: Voice) -> None:
+        """Makes a candidate the best one, whatever the scores say.
+
+        Args:
+            step: of the candidate.
+            candidate: evaluated.
+            voice: its own.
+        """
+        assert candidate.evaluation is not None
+        self.settled = True
+        if not self.best or self.best.step != step:
+            self.best = Entry("", voice, candidate.evaluation, step, dict(candidate.notes))
+            self.improvements += 1
 
     def _add_former(self, entry: Entry) -> None:
         """Adds a former best; of too many, leaves out whose similarity the others cover best, and never the ends."""

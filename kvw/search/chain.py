@@ -113,6 +113,7 @@ class Chain:
                 kept = self.end(str(finished))
                 best = self._archive.best
                 base = best.voice if best else self._base
+                self._archive.settled = False  # the next strategy may find one that scores higher
                 self._enter(self._number + 1, kept or self._top, base, self._archive.steps)
 
     def update(self, population: list[Candidate]) -> None:
@@ -128,6 +129,9 @@ class Chain:
             if self._best is None or candidate.fitness > self._best.fitness:
                 self._best = candidate
         self.stage.attempt(self.strategy.update, population)
+        if (choose := getattr(self.strategy, "chosen", None)) and (found := self.stage.attempt(choose)):
+            place, candidate = found
+            self._archive.choose(self.entered + place, candidate, self.space.decode(candidate.genome))
 
     def end(self, reason: str) -> list[Entry]:
         """Ends the current stage and reports the voices that its strategy keeps.

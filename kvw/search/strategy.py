@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvw.search.candidate import Candidate
-from kvw.types import Embedding
+from kvw.types import Embedding, Voice
 
 
 class Finished(Exception):
@@ -62,13 +62,35 @@ class Gradients(Protocol):
         """How many short texts there are."""
 
 
+FIRST, SECOND, SAME, NEITHER, UNDO = "a", "b", "same", "neither", "undo"
+"""What a :class:`Listener` answers: which of two voices is preferred; that they are equally good, or both bad; or that
+the last answer is to be given again."""
+
+
+class Listener(Protocol):
+    """Somebody who chooses between two voices."""
+
+    def __call__(self, number: int, first: Voice, second: Voice) -> str:
+        """One of :data:`FIRST`, :data:`SECOND`, :data:`SAME`, :data:`NEITHER` and :data:`UNDO`.
+
+        Args:
+            number: of the question, from 0; one that was answered before the search resumed has the same answer.
+            first: the first voice.
+            second: the second voice.
+
+        Raises:
+            KvwError: nobody listens.
+        """
+
+
 class Strategy(Protocol):
     """DEAP's ask and tell, as ``deap.algorithms.eaGenerateUpdate`` calls them.
 
     A constructor takes, keyword-only, what it needs of ``space`` (:class:`kvw.spaces.base.Space`), ``seeds`` (the
     best voices known for the target as candidates, best first; ``seed.fitness.valid`` where the space holds that voice
     exactly, so that its score is known), ``rng`` (a numpy Generator, the only source of randomness),
-    ``predictor`` (:class:`Predictor`) and ``gradients`` (:class:`Gradients`), then its own settings, which it checks.
+    ``predictor`` (:class:`Predictor`), ``gradients`` (:class:`Gradients`) and ``listener`` (:class:`Listener`), then
+    its own settings, which it checks.
 
     A strategy may also have
 
@@ -79,6 +101,8 @@ class Strategy(Protocol):
     - ``pullbacks: int``: how many of them ask for a gradient, for estimates of time.
     - ``keep() -> dict[str, list[Candidate]]``: the candidates to be saved at its end, by folder; they are the
       seeds of the next strategy.
+    - ``chosen() -> tuple[int, Candidate] | None``: after an update, the candidate that is the search's result whatever
+      the scores say, and its place among all that the strategy proposed, from 0.
     - ``receive(candidate)``: called after an update with a complete candidate of its space that it did not propose:
       ``strategy=islands`` sends the best of another strategy.
     - ``state_dict()`` and ``load_state_dict(state)``: all that changes during a search, as numpy arrays and JSON

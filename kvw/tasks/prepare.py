@@ -44,6 +44,7 @@ from kvw.speech.kokoro.sources import PACKAGES
 from kvw.speech.synthesizer import Script
 from kvw.tasks.bank import has_own_bank, load_bank_for
 from kvw.tasks.examine import Examiner
+from kvw.tasks.listen import AtKeyboard
 from kvw.tasks.predict import Atlas, TargetGradients
 from kvw.tasks.report import jury_of
 from kvw.types import Voice
@@ -66,6 +67,7 @@ class Prepared:
         settings: everything that the fitness is made of.
         executor: with its models loaded.
         atlas: predicts voices for the target.
+        listener: who is asked by strategies that ask.
     """
 
     invocation: Invocation
@@ -74,6 +76,7 @@ class Prepared:
     settings: FitnessSpec
     executor: Executor
     atlas: Atlas
+    listener: AtKeyboard
 
     @property
     def cfg(self) -> DictConfig:
@@ -197,7 +200,8 @@ def prepared(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
     prior = prior_of(bank.values(), plain(cfg.fitness))
     settings = FitnessSpec(synth, plain(cfg.fitness), device, cfg.language.letter, cfg.seed, inputs, prior)
     atlas = Atlas(cfg.atlas.file, settings)
-    stages = make_stages(nodes, where, predictor=atlas, gradients=TargetGradients(settings))
+    listener = AtKeyboard()
+    stages = make_stages(nodes, where, predictor=atlas, gradients=TargetGradients(settings), listener=listener)
     stages = rehearse(stages, list(bank.values()), cfg.population_limit)
     check_limits(stages, cfg.step_limit)
     log.info("Loading the models")
@@ -210,7 +214,7 @@ def prepared(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
     executor = make_executor(fitness=settings)
     try:
         made = replace(invocation, cfg=restored_config(chosen))
-        yield Prepared(made, stages, bank, settings, executor, atlas)
+        yield Prepared(made, stages, bank, settings, executor, atlas, listener)
     finally:
         executor.close()
 

@@ -35,7 +35,7 @@ from kvw.tasks.prepare import Prepared, new_search
 from kvw.tasks.report import report_of_run
 from kvw.tasks.transcribe import transcribe
 from kvw.text import duration, shell
-from kvw.types import Voice
+from kvw.types import Voice, Wave
 from kvw.voices.files import voice_digest
 
 log = logging.getLogger(__name__)
@@ -114,14 +114,19 @@ def run_search(ready: Prepared, examiner: Examiner, folder: Path, record: Store)
     cfg, inputs = ready.cfg, ready.settings.inputs
     synthesizer, _ = ready.settings.models()
     listener, script = ready.settings.listener(cfg.seed), ready.scripts[0]
+
+    def speak(voice: Voice) -> Wave:
+        return listener.speak([voice], script)[0]
+
     improvements = Improvements(
         folder,
         Path(cfg.output_name).stem,
         inputs.target.name,
         record.facts["provenance"],
-        lambda voice: listener.speak([voice], script)[0],
+        speak,
         cfg.keep == "all",
     )
+    ready.listener.begin(folder, speak)
     observers: list[Observer] = [record, improvements]
     tracking = None
     if cfg.tracking:

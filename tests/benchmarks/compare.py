@@ -43,6 +43,7 @@ from kvw.search.loop import search
 from kvw.search.observer import Observer
 from kvw.search.ranking import rank
 from kvw.speech.embedded.stock_voices import stock_voices
+from kvw.tasks.listen import AtKeyboard
 from kvw.tasks.predict import Atlas, TargetGradients
 from kvw.tasks.prepare import HELDOUT_SEED
 from kvw.text import aligned, duration
@@ -151,7 +152,7 @@ def run(cell: Cell) -> dict[str, Any]:
     result = search(
         bank=bank,
         executor=LocalExecutor(fitness=settings),
-        stages=make_stages(nodes, "", predictor=atlas, gradients=TargetGradients(settings)),
+        stages=make_stages(nodes, "", predictor=atlas, gradients=TargetGradients(settings), listener=AtKeyboard()),
         rng=np.random.default_rng(cell.seed),
         budget=Budget(cell.evaluations),
         population_limit=cfg.population_limit,

@@ -19,7 +19,7 @@ from kvw.search.budget import Budget
 from kvw.search.loop import search
 from kvw.search.stage import SearchStage
 from kvw.spaces.offset import Coherent
-from kvw.testing import Oracle
+from kvw.testing import Oracle, answered
 from kvw.types import mean_voice
 from strategies.random_walk import RandomWalk
 from tests.support.landscape import BANK, Landscape, go
@@ -35,7 +35,9 @@ def node(*members, **settings):
 
 
 def islands(*members, **settings):
-    return make_stage("islands", node(*members, **settings), "", predictor=Oracle(), gradients=Oracle())
+    return make_stage(
+        "islands", node(*members, **settings), "", predictor=Oracle(), gradients=Oracle(), listener=answered
+    )
 
 
 def searched(stage, steps, executor=None):

@@ -35,7 +35,7 @@ from kvw.search.islands import Archipelago
 from kvw.search.loop import search
 from kvw.search.observer import Observer
 from kvw.search.stage import SearchStage
-from kvw.testing import Oracle, strategies
+from kvw.testing import Oracle, answered, strategies
 from kvw.types import MAX_PHONEMES
 from tests.stress.world import LIMIT, ROWS, SEED, Blocks, Speech, bank
 
@@ -140,7 +140,7 @@ def _case(name: str) -> Case:
         cfg = compose(f"strategy={part}", *settings).cfg
         node = with_members({"strategy": plain(cfg.strategy), "space": plain(cfg.space)}, None)
         limit = None if name.endswith(part) else 2 * size
-        stage = make_stage(part, node, "", predictor=Oracle(), gradients=Oracle())
+        stage = make_stage(part, node, "", predictor=Oracle(), gradients=Oracle(), listener=answered)
         stages.append(dataclasses.replace(small(stage), step_limit=limit))
     return Case(name, stages, size, name == "random_walk")
 
