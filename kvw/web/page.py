@@ -24,7 +24,9 @@ table.figures :is(th, td) {
   border: 0; border-bottom: 1px solid var(--border-color-primary); padding: 0.3rem 1.5rem 0.3rem 0;
   color: var(--body-text-color); font-weight: normal; text-align: left;
 }
-#pick :is(input[type=number], .min_value, .max_value) { display: none; }
+#pick :is(.tab-like-container, .min_value, .max_value) { display: none; }
+#pick input::-webkit-slider-thumb { background: var(--color-accent); }
+#pick input::-moz-range-thumb { background: var(--color-accent); }
 .bad { color: var(--error-text-color, #b91c1c); }
 iframe.report { width: 100%; height: 75vh; border: 1px solid var(--border-color-primary); background: #fff; }
 footer { display: none !important; }

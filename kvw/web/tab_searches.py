@@ -241,7 +241,7 @@ def table_html(stock: Stock | None, curve: Curve, heldout: Mapping[str, HeldOutF
         if any(figure is not None for figure in figures):
             lines.append([label, *("-" if figure is None else form.format(figure) for figure in figures)])
     judged = [figures.cells() for _, _, figures in voices if figures]
-    lines += [[label, *cells] for label, *cells in zip(HELDOUT_LABELS, *judged, strict=False) if {*cells} != {"-"}]
+    lines += [[label, *cells] for label, *cells in zip(HELDOUT_LABELS, *judged, strict=False) if {*cells} - {"-"}]
     rows = (
         f'<tr><th scope="row">{as_html(label)}</th>{"".join(f"<td>{as_html(cell)}</td>" for cell in cells)}</tr>'
         for label, *cells in lines

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from kvw.config.paths import DEMO
+from kvw.evaluation import Evaluation
 from kvw.runs import folders
+from kvw.runs.result import HeldOutFigures
+from kvw.runs.samples import Stock
 from kvw.voices.files import load_voice, save_voice
+from kvw.web.curve import Curve
 from tests.support.browser import Server, browser, go, opened, until, words
 
 pytestmark = pytest.mark.extras
@@ -71,3 +75,17 @@ def test_a_dropped_clip_has_a_voice_at_once_and_a_run_a_choice_of_voices(served,
             assert tab.evaluate(NAMELESS) == []
         tab.close()
     assert faults == []
+
+
+def test_the_table_has_what_is_known_so_far():
+    from kvw.web.tab_searches import table_html  # needs Gradio
+
+    stock = Stock("af_amber", Evaluation("complete", 70.0, 0.5, {"target": 0.5, "self": 0.8}), "full", np.zeros(0))
+    curve = Curve()
+    assert table_html(None, curve, {}) == ""
+    assert "0.500" in table_html(stock, curve, {}) and "Held-out" not in table_html(stock, curve, {})
+    curve.best = Evaluation("complete", 75.0, 0.6, {"target": 0.6, "words": 0.9})
+    figures = {"stock": HeldOutFigures([0.4], quality=4.0), "best": HeldOutFigures([0.5], quality=3.9)}
+    table = table_html(stock, curve, figures)
+    assert "<td>-</td><td>90%</td>" in table and "<td>4.00</td><td>3.90</td>" in table
+    assert "CAM++" not in table, "nobody measured it"
