@@ -143,10 +143,16 @@ class Run:
         )
 
     @property
+    def best_stock(self) -> Stock | None:
+        """The best stock voice; None before the ranking has ended."""
+        seeds = self._stock("WHERE ranking = 'full'")
+        return max(seeds, key=lambda voice: (voice.evaluation.score, voice.evaluation.target_similarity), default=None)
+
+    @property
     def stock_score(self) -> float | None:
         """The best stock voice's score, in [0, 100]; None before the ranking has ended."""
-        seeds = self._stock("WHERE ranking = 'full'")
-        return max((voice.evaluation.score for voice in seeds), default=None)
+        best = self.best_stock
+        return best.evaluation.score if best else None
 
     @property
     def result(self) -> dict[str, float]:

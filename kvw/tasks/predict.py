@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,12 @@ from kvw.atlas.samples import Samples, read_samples
 from kvw.audio.pitch import intonation
 from kvw.config.fitness import FitnessSpec
 from kvw.config.paths import PACKAGE
+from kvw.config.stages import compose_stage, make_stage
 from kvw.errors import KvwError
-from kvw.types import Embedding, Voice, mean_row
+from kvw.fitness.speaker import SpeakerEncoder
+from kvw.search.ranking import expected
+from kvw.speech.synthesizer import Synthesizer
+from kvw.types import Embedding, Voice, Wave, mean_row
 
 
 @dataclass(frozen=True)
@@ -26,16 +30,18 @@ class Atlas:
 
     Attributes:
         file: of the atlas that the config names; None for kvw's own of the synthesiser's model.
-        settings: of the search's fitness.
+        models: gives the synthesiser and the speaker encoder.
+        clips: the recordings of the target that a search hears.
     """
 
     file: str | None
-    settings: FitnessSpec
+    models: Callable[[], tuple[Synthesizer, SpeakerEncoder]]
+    clips: Sequence[Wave]
 
     @property
     def path(self) -> Path:
         """Of the file, which may be missing."""
-        synthesizer, _ = self.settings.models()
+        synthesizer, _ = self.models()
         return Path(self.file) if self.file else PACKAGE / "data" / "atlas" / f"{synthesizer.model}.safetensors"
 
     @property
@@ -50,7 +56,7 @@ class Atlas:
         Raises:
             KvwError: the file is missing, damaged, or of another model or encoder.
         """
-        synthesizer, encoder = self.settings.models()
+        synthesizer, encoder = self.models()
         if not self.here:
             raise KvwError(
                 f"atlas.file: expected an atlas of {synthesizer.model}, which a strategy asks for; kvw has none; "
@@ -78,10 +84,12 @@ class Atlas:
         """For the target.
 
         Raises:
-            KvwError: as :attr:`samples`; or they are too few.
+            KvwError: as :attr:`samples`; they are too few; or no speech is heard in one of the recordings.
         """
-        pitch, _, voiced = intonation(np.concatenate(self.settings.inputs.target.clips))
-        return Predictor(self.samples, self.settings.target(), float(pitch) if voiced else None, self.path)
+        _, encoder = self.models()
+        pitch, _, voiced = intonation(np.concatenate(self.clips))
+        target = encoder.speaker(self.clips, "target_audio")
+        return Predictor(self.samples, target, float(pitch) if voiced else None, self.path)
 
     def __call__(self, count: int) -> NDArray[np.float64]:
         """As :class:`kvw.search.strategy.Predictor`."""
@@ -101,6 +109,33 @@ class Atlas:
             return None
         rows = np.array([mean_row(voice) for voice in bank.values()])
         return dict(zip(bank, self.likeness(rows).tolist(), strict=True))
+
+
+def first_voice(atlas: Atlas, bank: Mapping[str, Voice]) -> Voice | None:
+    """The voice that an atlas predicts for its target; nobody speaks for it, so that it is there within seconds.
+
+    It is the first proposal of ``strategy=predicted`` in its own space, which starts at the stock voice that the atlas
+    expects to be the nearest, where a search starts at the nearest of those that it has heard.
+
+    Args:
+        atlas: of the target.
+        bank: stock voices by name, at least two.
+
+    Returns:
+        The voice, float32 ``(510, 1, 256)``; None where there is no atlas.
+
+    Raises:
+        KvwError: as :attr:`Atlas.predictor`, but for a file that is missing and was not asked for.
+    """
+    likeness = atlas.of_bank(bank)
+    if likeness is None:
+        return None
+    nearest = expected(bank, likeness)[:1]
+    node = compose_stage("predicted", None, settings=["strategy.count=1"])
+    stage = make_stage("predicted", node, "", predictor=atlas)
+    space, _, strategy = stage.make(list(bank.values()), nearest, nearest[0].voice, np.random.default_rng(0))
+    (candidate,) = stage.generate(strategy, space.dim)
+    return space.decode(candidate.genome)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -130,5 +131,7 @@ def serve(service: Service, listener: socket.socket) -> None:
         theme=theme(),
         css=CSS,
     )
+    # not before the page is built: two threads that import one package may both fail
+    threading.Thread(target=service.models.warm_up, daemon=True).start()
     log.info("The page is at http://%s:%d; Ctrl-C ends it", *listener.getsockname())
     run(Guard(app, service.files.folder), listener)

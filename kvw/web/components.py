@@ -55,9 +55,9 @@ def fill_on_select(tab: gr.Tab, dropdown: gr.Dropdown, choices: Callable[[], Any
     return tab.select(shows_refusals(filled), dropdown, dropdown, **QUIET)
 
 
-def player(label: str, name: str) -> gr.Audio:
+def player(label: str, name: str, **looks: Any) -> gr.Audio:
     """A player with a button to download what it plays."""
-    return gr.Audio(label=label, interactive=False, buttons=["download"], elem_id=name)
+    return gr.Audio(label=label, interactive=False, buttons=["download"], elem_id=name, **looks)
 
 
 def label_for(labels: dict[str, str], value: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from kvw.evaluation import Evaluation
 from kvw.reports import figures
 from kvw.runs.reader import Run
 
@@ -18,6 +19,7 @@ class Curve:
 
     Attributes:
         points: of each improvement: the number of candidates by then, and its score.
+        best: the evaluation of the best of them; None before one is complete.
         last: step of the last candidate; -1 before there is one.
         seconds: of synthesised audio.
         stopped: candidates that a gate stopped.
@@ -28,6 +30,7 @@ class Curve:
     """
 
     points: list[tuple[int, float]] = field(default_factory=list)
+    best: Evaluation | None = None
     last: int = -1
     seconds: float = 0.0
     stopped: int = 0
@@ -46,6 +49,7 @@ class Curve:
             best = self.points[-1][1] if self.points else 0.0
             if evaluation.complete and evaluation.score > best:
                 self.points.append((sample.step + 1, evaluation.score))
+                self.best = evaluation
 
     def draw(self, stock: float | None) -> bytes:
         """The curve as a PNG, drawn anew at an improvement or after :data:`DRAWN_SECONDS`; empty where it has no point.

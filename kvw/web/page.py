@@ -16,8 +16,17 @@ CSS = """
 .gradio-container { max-width: 64rem !important; margin: auto; }
 #curve img { max-width: 40rem; width: 100%; }
 #queue .wrap { flex-direction: column; }
-.words pre { white-space: pre-wrap; }
 .words { white-space: pre-wrap; overflow-wrap: anywhere; }
+.dark #curve img { filter: invert(1) hue-rotate(180deg); }
+table.figures { border-collapse: collapse; width: auto; font-variant-numeric: tabular-nums; }
+table.figures, table.figures tr { border: 0; }
+table.figures :is(th, td) {
+  border: 0; border-bottom: 1px solid var(--border-color-primary); padding: 0.3rem 1.5rem 0.3rem 0;
+  color: var(--body-text-color); font-weight: normal; text-align: left;
+}
+#pick :is(.tab-like-container, .min_value, .max_value) { display: none; }
+#pick input::-webkit-slider-thumb { background: var(--color-accent); }
+#pick input::-moz-range-thumb { background: var(--color-accent); }
 .bad { color: var(--error-text-color, #b91c1c); }
 iframe.report { width: 100%; height: 75vh; border: 1px solid var(--border-color-primary); background: #fff; }
 footer { display: none !important; }

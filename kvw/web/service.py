@@ -13,16 +13,15 @@ import re
 import tempfile
 import threading
 from collections.abc import Sequence
-from functools import cache, partial
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from kvw.audio.checks import Encoder, speaker_doubts
+from kvw.audio.checks import speaker_doubts
 from kvw.audio.target import read_target
 from kvw.audio.write import write_audio
 from kvw.cli.help import gathered, summary
-from kvw.config.invocation import Invocation
+from kvw.config.invocation import Invocation, compose
 from kvw.config.nodes import maker
 from kvw.config.paths import DEMO, conf_folders
 from kvw.config.schema import plain
@@ -30,15 +29,15 @@ from kvw.errors import KvwError
 from kvw.reports import page
 from kvw.runs import folders
 from kvw.runs.comparison import run_label as label_of
+from kvw.runs.front import BEST, Kept, front
 from kvw.runs.reader import Run
-from kvw.runtime.environment import pick_device
 from kvw.runtime.filenames import safe_stem
 from kvw.speech import select
 from kvw.speech.narrate import check_speed, narrate
 from kvw.tasks.destinations import PACKS, SINGLE
 from kvw.tasks.export import ANY_OWNER, export
+from kvw.tasks.predict import Atlas, first_voice
 from kvw.tasks.report import jury_of
-from kvw.tasks.speak import synthesizer
 from kvw.text import escape_interpolation
 from kvw.transcription.transcripts import words_of
 from kvw.types import KOKORO
@@ -48,13 +47,18 @@ from kvw.voices.reference import resolve
 from kvw.web.curve import Curve
 from kvw.web.files import Files, shown_by_name
 from kvw.web.job import WORDS_FILE, Job
+from kvw.web.models import Models
 from kvw.web.queue import Queue
+from kvw.web.stock_speech import StockSpeech
 
 MOST_RUNS = 100
 """At most so many runs are listed, the newest: to list a run, its record is opened."""
 
 MOST_SPOKEN = 3000
 """Characters of a text that the page speaks, at most: three minutes of speech."""
+
+MOST_FIRST = 120
+"""Characters of the words that a predicted voice says, at most: they are spoken while somebody waits."""
 
 FORMATS = (*SINGLE, *PACKS)
 """Formats in which a voice can be downloaded."""
@@ -75,6 +79,8 @@ class Service:
     Attributes:
         presets: the kinds of search, by name: the argument that chooses the preset, and its summary.
         languages: Kokoro's letters of languages, by the language's name.
+        models: what speaks and listens.
+        stock: what the best stock voice of a run says.
     """
 
     def __init__(self, cfg: DictConfig, outputs: Path, queue: Queue, files: Files) -> None:
@@ -88,9 +94,8 @@ class Service:
         self.languages = {summary(path).rstrip("."): name for name, path in choices["language"].items()}
         self._curves: dict[Path, Curve] = {}
         self._reading = threading.Lock()  # of curves
-        self._models = threading.Lock()  # one use of a model at a time: each uses all cores
-        self._speaker = cache(partial(synthesizer, cfg))
-        self._encoder = cache(partial(encoder_of, cfg))
+        self.models = Models(cfg)
+        self.stock = StockSpeech(self.models, Path(cfg.voices_folder), files)
 
     # a new search
 
@@ -103,10 +108,49 @@ class Service:
         path = self.files.uploaded(clip)
         with shown_by_name(path):
             target = read_target(str(path), None)
-            with self._models:
-                doubts = speaker_doubts(self._encoder(), target.recordings)
+            encoder = self.models.encoder()
+            with self.models.at_work:
+                doubts = speaker_doubts(encoder, target.recordings)
             lines = [target.summary, f"Held out to judge by: {target.heldout_note}", *target.notes, *doubts]
             return "\n".join(lines).replace(str(path), path.name)
+
+    def first_voice(self, clip: str, words: str, language: str) -> Path | None:
+        """Speaks in the voice that an atlas predicts for a recording, before any search, and returns the WAV.
+
+        Args:
+            clip: the path of an upload.
+            words: what to say; where it is empty or longer than :data:`MOST_FIRST`, a sentence of the language's own.
+            language: of :attr:`languages`.
+
+        Returns:
+            The speech; None where there is no atlas of the synthesiser's model.
+
+        Raises:
+            KvwError: the recording can't be a target, the page has no such language, or what speaks it is missing.
+        """
+        path, words = self.files.uploaded(clip), " ".join(words.split())
+        if language not in self.languages:
+            raise KvwError(f"expected a language of the page's; got {language!a:.60}")
+        letter = self.languages[language]
+        with shown_by_name(path):
+            target = read_target(str(path), None)
+            owner, encoder = self.models.searchers(), self.models.encoder()
+            speaker = self.models.speaker(owner, letter)
+            with self.models.at_work:
+                atlas = Atlas(self.cfg.atlas.file, lambda: (speaker, encoder), target.clips)
+                voice = first_voice(atlas, self.models.bank(owner))
+                if voice is None:
+                    return None
+                text = words if 0 < len(words) <= MOST_FIRST else self._sentence(letter)
+                wave = narrate(speaker, voice, text, self.cfg.seed)
+        spoken = self.files.fresh_folder() / f"{safe_stem(path.stem)}-predicted.wav"
+        write_audio(spoken, wave)
+        return spoken
+
+    def _sentence(self, letter: str) -> str:
+        """A sentence of two or three seconds in a language; whoever composes a config is alone: hold the models."""
+        own = self.cfg.language if letter == self.cfg.language.letter else compose(f"language={letter}").cfg.language
+        return str(own.other_texts[0])
 
     def transcribe(self, clip: str) -> tuple[str, str | None]:
         """The words of a recording, and Kokoro's letter for their language, or None.
@@ -116,7 +160,7 @@ class Service:
         """
         path = self.files.uploaded(clip)
         make = maker(plain(self.cfg.transcriber), "transcriber")
-        with shown_by_name(path), self._models, tempfile.TemporaryDirectory() as folder:
+        with shown_by_name(path), self.models.at_work, tempfile.TemporaryDirectory() as folder:
             return words_of([path], Path(folder), make)
 
     def demo(self) -> tuple[str, str]:
@@ -222,7 +266,7 @@ class Service:
         path = run.folder / folders.REPORT
         if run.status == "done" and path.is_file():
             return path.read_text("utf-8", "replace")
-        with self._models:
+        with self.models.at_work:
             return page.of_one(run, jury_of(None))
 
     def formats(self, label: str) -> list[str]:
@@ -234,26 +278,53 @@ class Service:
         owner = synthesizer_of(self._run(label).folder / "best.pt")
         return [*FORMATS] if owner == KOKORO else [ANY_OWNER]
 
-    def export(self, label: str, formats: Sequence[str], name: str, gender: str) -> list[Path]:
-        """Writes the best voice of a run in further formats, and returns the files.
+    def front(self, label: str) -> dict[str, Kept]:
+        """The voices of a run to choose among, the clearest first and the nearest last, by the names of their files.
+
+        Raises:
+            KvwError: there is no such run.
+        """
+        folder = self._run(label).folder
+        return {voice.path.relative_to(folder).as_posix(): voice for voice in front(folder)}
+
+    def picked(self, label: str, file: str) -> tuple[Kept, Path | None]:
+        """A voice of :meth:`front`, and its speech on the target text, or None where that is gone.
+
+        Raises:
+            KvwError: there is no such run, or no such voice of it.
+        """
+        voice = self.front(label).get(file)
+        if not voice:
+            raise KvwError(f"voice: expected one that the run kept; got {file!a:.80}; open the run again")
+        speech = voice.path.with_suffix(".wav")
+        return voice, self.files.served(speech) if speech.is_file() else None
+
+    def export(self, label: str, formats: Sequence[str], name: str, gender: str, file: str = BEST) -> list[Path]:
+        """Writes a voice of a run in further formats, and returns the files.
 
         Args:
             label: of the run.
             formats: some of :data:`FORMATS`.
             name: of the voice; may be empty.
             gender: ``f``, ``m``, or empty to tell it by the voice's pitch.
+            file: of the voice, as :meth:`front` names it; by default the result.
 
         Raises:
-            KvwError: as :func:`kvw.tasks.export.export`.
+            KvwError: there is no such voice; and as :func:`kvw.tasks.export.export`.
         """
-        run = self._run(label)
+        path = self._run(label).folder / BEST
+        if file != BEST:
+            voice, _ = self.picked(label, file)
+            path = voice.path
+            if not name.strip() and voice.step is not None:
+                name = f"step_{voice.step}"  # the file's own name is made of figures
         if not formats:
             raise KvwError("formats: expected some; got none; choose one")
         cfg = self.cfg.copy()
         OmegaConf.set_struct(cfg, False)
-        cfg.test_voice, cfg.export_bin = escape_interpolation(str(run.folder / "best.pt")), False
+        cfg.test_voice, cfg.export_bin = escape_interpolation(str(path)), False
         out = self.files.fresh_folder()
-        with self._models:
+        with self.models.at_work:
             export(
                 Invocation(cfg),
                 formats=list(formats),
@@ -310,8 +381,9 @@ class Service:
         if len(voice) > MOST_BLENDED or (voice not in known and not blended <= {*self._stock()}):
             raise KvwError(f"voice: expected one of the list, or a blend as af_bella(2)+am_adam(1); got {voice!a:.60}")
         chosen = resolve(known.get(voice, voice), Path(self.cfg.voices_folder), select.embedded_voices)
-        with self._models:
-            wave = narrate(self._speaker(chosen.synthesizer), chosen.voice, text, self.cfg.seed, speed)
+        speaker = self.models.speaker(chosen.synthesizer)
+        with self.models.at_work:
+            wave = narrate(speaker, chosen.voice, text, self.cfg.seed, speed)
         path = self.files.fresh_folder() / f"{name or safe_stem(chosen.name)}.wav"
         write_audio(path, wave)
         return path
@@ -336,10 +408,3 @@ class Service:
 def report_key(run: Run) -> str:
     """The key that stands for a run in the address of its report."""
     return hashlib.sha256(str(run.folder.absolute()).encode(errors="surrogateescape")).hexdigest()[:16]
-
-
-def encoder_of(cfg: DictConfig) -> Encoder:
-    """The speaker encoder; loading takes seconds."""
-    from kvw.fitness.speaker import SpeakerEncoder
-
-    return SpeakerEncoder(pick_device(cfg.device))

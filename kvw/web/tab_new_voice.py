@@ -7,8 +7,10 @@ from typing import Any
 import gradio as gr
 
 from kvw.errors import KvwError
-from kvw.web.components import LOUD, QUIET, as_html, label_for, shows_refusals
+from kvw.web.components import LOUD, QUIET, as_html, label_for, player, shows_refusals
 from kvw.web.service import MOST_SPOKEN, Service
+
+NO_ATLAS = "No voice is predicted, as kvw has no atlas of these weights: a search finds one by listening."
 
 
 def new_voice(service: Service) -> gr.State:
@@ -28,6 +30,8 @@ def new_voice(service: Service) -> gr.State:
                 elem_id="clip",
             )
             checked = gr.HTML(elem_id="checked")
+            first = player("The predicted voice, before any search", "first", visible=False)
+            unheard = gr.HTML(elem_id="unheard")
         with gr.Column():
             spoken = gr.Textbox(
                 label="The words that it says",
@@ -49,15 +53,29 @@ def new_voice(service: Service) -> gr.State:
     with gr.Row():
         demo = gr.Button("Take the demo", elem_id="demo")
         begin = gr.Button("Search", variant="primary", elem_id="begin")
-    number = gr.State(None)
+    number, sound = gr.State(None), gr.State(None)
 
-    def check(path: str | None) -> str:
+    def check(path: str | None) -> tuple[str, str | None, Any, str]:
+        """The check's text, the path of a recording that can be a target, and the place for its first voice."""
+        text, fine = "", None
+        if path:
+            try:
+                text, fine = f'<p class="words">{as_html(service.check(path))}</p>', path
+            except KvwError as error:
+                text = f'<p class="words bad">{as_html(str(error))}</p>'
+        return text, fine, gr.Audio(value=None, visible=bool(fine)), ""
+
+    def predicted(path: str | None, words: str, name: str) -> tuple[Any, str]:
+        """What the first voice says, or why there is none."""
         if not path:
-            return ""
+            return gr.skip(), ""
         try:
-            return f'<p class="words">{as_html(service.check(path))}</p>'
+            speech = service.first_voice(path, words, name)
         except KvwError as error:
-            return f'<p class="words bad">{as_html(str(error))}</p>'
+            return gr.Audio(visible=False), f'<p class="words">No voice is predicted: {as_html(str(error))}</p>'
+        if speech:
+            return gr.Audio(value=str(speech)), ""
+        return gr.Audio(visible=False), f'<p class="words">{NO_ATLAS}</p>'
 
     def transcribed(path: str | None, before: str) -> tuple[str, str]:
         if not path:
@@ -69,7 +87,8 @@ def new_voice(service: Service) -> gr.State:
         return service.enqueue(*form).number
 
     preset.change(lambda name: f"<small>{as_html(service.presets[name][1])}</small>", preset, meaning, **QUIET)
-    clip.change(check, clip, checked, **LOUD)
+    checking = clip.change(check, clip, [checked, sound, first, unheard], **LOUD)
+    checking.then(shows_refusals(predicted), [sound, spoken, language], [first, unheard], **LOUD)
     transcribe.click(shows_refusals(transcribed), [clip, language], [spoken, language], **LOUD)
     demo.click(shows_refusals(service.demo), None, [clip, spoken], **QUIET)
     form = [clip, title, spoken, language, preset, minutes, candidates]

@@ -7,13 +7,25 @@ from typing import Any
 
 import gradio as gr
 
-from kvw.web.components import LOUD, QUIET, fill_on_select, shows_refusals
+from kvw.errors import KvwError
+from kvw.runs.front import BEST
+from kvw.web.components import LOUD, QUIET, as_html, fill_on_select, player, shows_refusals
 from kvw.web.service import FORMATS, Service
+
+LABEL, INFO = "Clear … near", "Voices that this run kept: the clearest on the left, the most similar on the right."
+ALONE = "One voice: no other that this run kept is clearer or nearer."
+
+PICKING = 280
+"""Pixels below which the slider and its player stand one above the other."""
 
 
 def results(service: Service, tab: gr.Tab) -> None:
     """The report of a run, and its voice in the formats that it can have."""
     run = gr.Dropdown([*service.runs()], value=None, label="Run", elem_id="run")
+    with gr.Row(visible=False, equal_height=True) as choice:
+        slider = gr.Slider(0, 1, step=1, label=LABEL, info=INFO, buttons=[], elem_id="pick", min_width=PICKING)
+        speech = player("What it says", "picked", min_width=PICKING)
+    told = gr.HTML(elem_id="told")
     with gr.Row(equal_height=True):
         formats = gr.Dropdown(list(FORMATS), multiselect=True, label="Formats", elem_id="formats")
         name = gr.Textbox(label="Name of the voice", info="empty: made of its own", max_length=60, elem_id="voice_name")
@@ -21,6 +33,7 @@ def results(service: Service, tab: gr.Tab) -> None:
     export = gr.Button("Export", elem_id="export")
     files = gr.File(label="Files", file_count="multiple", interactive=False, height=120, elem_id="files")
     report = gr.HTML(elem_id="report")
+    names = gr.State(())  # of the files to choose among, in the slider's order
 
     def opened(label: str | None) -> tuple[str, Any]:
         if not label:
@@ -31,9 +44,45 @@ def results(service: Service, tab: gr.Tab) -> None:
         frame = f'<iframe class="report" src="{address}" title="report"></iframe>'
         return link + frame, gr.Dropdown(formats_of_run, value=formats_of_run[:1])
 
-    def exported(label: str | None, chosen: Sequence[str], voice_name: str, letter: str) -> list[str]:
-        return [str(path) for path in service.export(label or "", chosen, voice_name, letter)]
+    def offered(label: str | None) -> tuple[Any, ...]:
+        """The slider of a run at its result, what that says, and the figures; without a choice none of them."""
+        found = list(service.front(label)) if label else []
+        if len(found) < 2 or BEST not in found:
+            return found, gr.Row(visible=False), gr.skip(), None, f"<p>{ALONE}</p>" if label else ""
+        place = found.index(BEST)
+        placed = gr.Slider(maximum=len(found) - 1, value=place)
+        return found, gr.Row(visible=True), placed, *picked(label or "", found, place)
 
-    fill_on_select(tab, run, service.runs).then(shows_refusals(opened), run, [report, formats], **QUIET)
-    run.input(shows_refusals(opened), run, [report, formats], **QUIET)
-    export.click(shows_refusals(exported), [run, formats, name, gender], files, **LOUD)
+    def picked(label: str | None, found: Sequence[str], place: float) -> tuple[str | None, str]:
+        file = at(found, place)
+        voice, wav = service.picked(label or "", file)
+        figures = [f"similarity {voice.similarity:.3f}"]
+        figures += [] if voice.words is None else [f"words heard {voice.words:.0%}"]
+        figures += [] if voice.quality is None else [f"quality {voice.quality:.2f}"]
+        which = "The run's result" if file == BEST else file if voice.step is None else f"Step {voice.step}"
+        return str(wav) if wav else None, f"<p>{as_html(which)}: {', '.join(figures)}.</p>"
+
+    def exported(
+        label: str | None, chosen: Sequence[str], voice_name: str, letter: str, found: Sequence[str], place: float
+    ) -> list[str]:
+        file = at(found, place) if len(found) > 1 else BEST
+        return [str(path) for path in service.export(label or "", chosen, voice_name, letter, file)]
+
+    choosing = [names, choice, slider, speech, told]
+    for event in (fill_on_select(tab, run, service.runs).then, run.input):
+        shown = event(shows_refusals(opened), run, [report, formats], **QUIET)
+        shown.then(shows_refusals(offered), run, choosing, **QUIET)
+    moved = {**QUIET, "trigger_mode": "always_last"}
+    slider.input(shows_refusals(picked), [run, names, slider], [speech, told], **moved)
+    export.click(shows_refusals(exported), [run, formats, name, gender, names, slider], files, **LOUD)
+
+
+def at(found: Sequence[str], place: float) -> str:
+    """The file at a place of the slider.
+
+    Raises:
+        KvwError: the slider has no such place.
+    """
+    if not 0 <= place < len(found):
+        raise KvwError(f"expected a place of the slider; got {place!a:.20}")
+    return found[int(place)]

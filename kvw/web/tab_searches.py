@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from kvw.audio.write import data_uri
 from kvw.errors import KvwError
 from kvw.runs.folders import SUMMARY
 from kvw.runs.reader import Run
+from kvw.runs.result import HELDOUT_LABELS, HeldOutFigures
+from kvw.runs.samples import Stock
 from kvw.web.components import QUIET, as_html, player, shows_refusals
 from kvw.web.curve import Curve
 from kvw.web.job import DONE, FAILED, FINISH, PAUSE, PAUSED, RUNNING, WAITING, Job
@@ -19,6 +21,15 @@ from kvw.web.service import Service
 
 EVERY = 2.0
 """Seconds between two updates of the tab."""
+
+PLAYER = 240
+"""Pixels below which a player is too narrow for its own buttons: it moves to the next line."""
+
+BUTTON = 90
+"""Pixels below which a button moves to the next line."""
+
+PARTS = {"target": ("Similarity", "{:.3f}"), "words": ("Words heard", "{:.0%}")}
+"""The stages of the fitness that the table shows, with their names there and how their figures look."""
 
 STATES = {
     WAITING: "waiting",
@@ -40,11 +51,11 @@ def searches(service: Service) -> gr.State:
     hold = gr.Checkbox(label="Hold the queue: the search at work goes on, and no other begins", elem_id="hold")
     status = gr.HTML(elem_id="status")
     with gr.Row():
-        pause = gr.Button("Pause", elem_id="pause")
-        resume = gr.Button("Resume", elem_id="resume")
-        finish = gr.Button("Finish", elem_id="finish")
-        up = gr.Button("Move up", elem_id="up")
-        remove = gr.Button("Remove", elem_id="remove")
+        pause = gr.Button("Pause", elem_id="pause", min_width=BUTTON)
+        resume = gr.Button("Resume", elem_id="resume", min_width=BUTTON)
+        finish = gr.Button("Finish", elem_id="finish", min_width=BUTTON)
+        up = gr.Button("Move up", elem_id="up", min_width=BUTTON)
+        remove = gr.Button("Remove", elem_id="remove", min_width=BUTTON)
     with gr.Row(visible=False) as question:
         asked = gr.HTML(elem_id="asked")
         yes = gr.Button("Remove it", elem_id="yes")
@@ -54,14 +65,25 @@ def searches(service: Service) -> gr.State:
         extend = gr.Button("Search on", elem_id="extend")
     with gr.Row():
         recording = gr.Audio(
-            label="The recording, as the search hears it", interactive=False, buttons=[], elem_id="recording"
+            label="The recording, as the search hears it",
+            interactive=False,
+            buttons=[],
+            elem_id="recording",
+            min_width=PLAYER,
         )
-        best = player("The best voice so far, on the same words", "best")
+        ranked = player("Best stock voice, the same words", "ranked", min_width=PLAYER)
+        best = player("Best voice so far, the same words", "best", min_width=PLAYER)
+    figures = gr.HTML(elem_id="figures")
     curve = gr.HTML(elem_id="curve")
     selected, shown = gr.State(None), gr.State({})
     buttons = (pause, resume, finish, extend, remove, up)
-    outputs = [selected, shown, chosen, hold, status, recording, best, curve, *buttons]
+    outputs = [selected, shown, chosen, hold, status, recording, ranked, best, figures, curve, *buttons]
     queue = service.queue
+    speeches: dict[gr.Audio, Callable[[Run], Path | None]] = {
+        recording: service.recording,
+        ranked: service.stock,
+        best: service.best,
+    }
 
     def look(number: int | None, before: dict[int, Any]) -> dict[Any, Any]:
         """The updates of components, by component, that differ from the values ``before``.
@@ -81,21 +103,21 @@ def searches(service: Service) -> gr.State:
             folder = job.run if job else None  # read once: a look for it searches the disk
             run = Run(folder) if folder else None
             progress = service.curve(run) if run else Curve()
-            stock = run.stock_score if run else None
+            seed = run.best_stock if run else None
+            stock = seed.evaluation.score if seed else None
             text = described(job, folder, progress, stock)
-            audio = (
-                [str(path) if path else None for path in (service.recording(run), service.best(run))] if run else None
-            )
-            image = curve_html(progress, stock)
+            audio = {part: speech(run) if run else None for part, speech in speeches.items()}
+            image, table = curve_html(progress, stock), table_html(seed, progress, run.heldout if run else {})
         except (KvwError, OSError, ValueError) as error:  # a record that is damaged, or of another version
-            progress, text, audio, image = Curve(), f'<p class="words bad">{as_html(str(error))}</p>', None, ""
+            progress, text, audio = Curve(), f'<p class="words bad">{as_html(str(error))}</p>', dict.fromkeys(speeches)
+            image = table = ""
         now = {
             selected: job and job.number,
             chosen: (choices, job and job.number),
             hold: queue.held,
             status: text,
-            recording: audio and audio[0],
-            best: audio and audio[1],
+            **{part: path and str(path) for part, path in audio.items()},
+            figures: table,
             curve: image,
             **dict(zip(buttons, (*allowed(job, progress), job in line[1:]), strict=True)),
         }
@@ -194,9 +216,37 @@ def described(job: Job | None, run: Path | None, curve: Curve, stock: float | No
         lines += [f"<small>{as_html(line.strip())}</small>" for line in job.output[-1:]]
     elif job.state == DONE and run and (run / SUMMARY).is_file():
         summary = (run / SUMMARY).read_text("utf-8", "replace").splitlines()
-        kept = [line for line in summary if not line.startswith("Result: ")]  # the tab “Results” has these files
-        lines.append(f"<pre>{as_html(chr(10).join(kept))}</pre>")
+        named = [line for line in summary if ": " in line]  # the others are a table, of which the page has its own
+        kept = [line for line in named if not line.startswith("Result: ")]  # the tab “Results” has these files
+        lines += [as_html(line) for line in kept]
     return f'<div class="words">{"<br>".join(lines)}</div>'
+
+
+def table_html(stock: Stock | None, curve: Curve, heldout: Mapping[str, HeldOutFigures]) -> str:
+    """The figures of the best stock voice and of the best voice so far, as an HTML table; empty before the ranking.
+
+    Args:
+        stock: the best stock voice; None before there is one.
+        curve: of the run.
+        heldout: the figures on held-out texts, by role; empty before the run is judged.
+    """
+    if not stock:
+        return ""
+    voices = [(f"Best stock voice, {stock.name}", stock.evaluation, heldout.get("stock"))]
+    if curve.best:
+        voices.append(("Best voice" if heldout else "Best voice so far", curve.best, heldout.get("best")))
+    lines = [["", *(name for name, _, _ in voices)]]
+    for part, (label, form) in PARTS.items():
+        figures = [evaluation.parts.get(part) for _, evaluation, _ in voices]
+        if any(figure is not None for figure in figures):
+            lines.append([label, *("-" if figure is None else form.format(figure) for figure in figures)])
+    judged = [figures.cells() for _, _, figures in voices if figures]
+    lines += [[label, *cells] for label, *cells in zip(HELDOUT_LABELS, *judged, strict=False) if {*cells} - {"-"}]
+    rows = (
+        f'<tr><th scope="row">{as_html(label)}</th>{"".join(f"<td>{as_html(cell)}</td>" for cell in cells)}</tr>'
+        for label, *cells in lines
+    )
+    return f'<table class="figures">{"".join(rows)}</table>'
 
 
 def curve_html(curve: Curve, stock: float | None) -> str:

@@ -95,7 +95,7 @@ def test_a_voice_is_searched_for_heard_and_downloaded_and_nothing_is_lost(tmp_pa
             )
         )
         begin(tab, "Ben", 5000, "sep_cma", SHORT["target_text"])
-        assert "2. Ben: waiting" in words(tab, "queue")
+        until(lambda: "Ben: waiting" in words(tab, "status"))  # else Ann may be chosen still, and a click does nothing
 
         tab.get_by_text("1. Ann: searching").click()
         until(lambda: "Ann: searching" in words(tab, "status"))

@@ -10,9 +10,12 @@ from kvw.audio.decode import decode_file
 from kvw.audio.target import read_target
 from kvw.config.paths import DEMO
 from kvw.errors import KvwError
+from kvw.runs.artifacts import spoken_path
 from kvw.runs.reader import Run
 from kvw.voices.files import load_voice, save_voice
+from kvw.web.models import Models
 from kvw.web.service import MOST_SPOKEN
+from tests.support.browser import until
 
 pytestmark = pytest.mark.long
 
@@ -52,6 +55,35 @@ def test_no_path_of_a_request_is_trusted(service, tmp_path, path):
 
 
 OF_FORM = ("American English", "quick", 0, 0)
+
+
+def test_the_predicted_voice_speaks_before_any_search(service, embedded, monkeypatch):
+    clip = uploaded(service, DEMO)
+    heard = {
+        words: decode_file(service.first_voice(clip, words, "American English"))
+        for words in ("", "Good night.", "All the words of the recording. " * 9)
+    }
+    own, said, long = heard.values()
+    assert np.array_equal(own, long) and len(said) < len(own), "long words would have somebody wait"
+    for voice in service.models.bank("embedded").values():
+        (stock,) = embedded([voice], embedded.script("Good night."), 0)
+        assert len(stock) != len(said) or not np.allclose(stock, said, rtol=0, atol=2 / 32767)
+    french = decode_file(service.first_voice(clip, "", "French"))
+    assert french.tobytes() != own.tobytes()
+    with pytest.raises(KvwError, match="expected a language of the page's"):
+        service.first_voice(clip, "", "x")
+    monkeypatch.setattr(service.models.speaker("embedded"), "model", "embedded-0")
+    assert service.first_voice(clip, "", "American English") is None, "there is no atlas of such a model"
+
+
+def test_the_models_are_loaded_once_and_early(service, monkeypatch):
+    made = []
+    monkeypatch.setattr("kvw.web.models.encoder_of", lambda cfg: made.append(cfg))
+    models = Models(service.cfg)
+    models.warm_up()
+    speaker = models.speaker("embedded")
+    assert (len(made), models.encoder()) == (1, None)
+    assert models.speaker("embedded", "a") is speaker and models.speaker("embedded", "f") is not speaker
 
 
 def test_a_search_has_what_the_form_says(service):
@@ -143,6 +175,38 @@ def test_a_voice_is_exported_in_the_formats_that_it_can_have(service):
         service.export("../../etc", ["pt"], "", "m")
     with pytest.raises(KvwError, match="choose one"):
         service.export(label, [], "", "m")
+
+
+def test_the_best_stock_voice_says_what_the_best_voice_says(service):
+    (run,) = service.runs().values()
+    judged = spoken_path(run.folder, "stock", 0)
+    assert service.stock(run).read_bytes() == judged.read_bytes()
+    kept = judged.rename(judged.with_stem("kept"))
+    try:
+        until(lambda: service.stock(run))  # a run that is not done
+        np.testing.assert_allclose(decode_file(service.stock(run)), decode_file(kept), rtol=0, atol=2 / 32767)
+    finally:
+        kept.rename(judged)
+
+
+def test_another_voice_that_a_run_kept_is_picked_heard_and_exported(service, bank):
+    ((label, run),) = service.runs().items()
+    scores = {"target_similarity": 0.99, "words_similarity": 0.5}
+    path = run.folder / "out_3.pt"
+    save_voice(path, bank["am_felix"], {"synthesiser": "embedded", "step": 3, "scores": scores, "quality": 4.5})
+    try:
+        (first, _), (file, voice) = service.front(label).items()
+        assert (first, file, voice.words, voice.quality) == ("best.pt", "out_3.pt", 0.5, 4.5)
+        assert service.picked(label, file) == (voice, None)
+        (exported,) = service.export(label, ["safetensors"], "", "m", file)
+        assert exported.name.startswith("am_step_3.")
+        np.testing.assert_array_equal(load_voice(exported), bank["am_felix"])
+    finally:
+        for made in (path, path.with_suffix(".json")):
+            made.unlink()
+    for stranger in ("out_3.pt", "../../elsewhere.pt", ""):
+        with pytest.raises(KvwError, match="expected one that the run kept"):
+            service.export(label, ["safetensors"], "", "m", stranger)
 
 
 def test_a_report_is_found_by_its_key_alone_and_made_where_there_is_none(service):
