@@ -227,7 +227,7 @@ def as_csv(found: Comparison) -> str:
     judged = [measure.name for measure in found.measures if measure.paired]
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    head = ("contender", "speaker", "seed", "error", "verdict", "ranked_stock", *names, "stock")
+    head = ("contender", "target", "seed", "error", "verdict", "ranked_stock", *names, "stock")
     lines.writerow([*head, *(f"stock_{name}" for name in judged), *(f"own_{name}" for name in judged)])
     for cell in found.cells:
         stock, own = found.stock.get(cell.speaker), found.own.get(cell.speaker, {})

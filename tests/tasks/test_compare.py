@@ -60,7 +60,9 @@ def put(path, wave):
 
 def rows(place):
     with (place / "outputs" / "compare" / "compare.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        reader = csv.DictReader(file)
+        assert len(set(reader.fieldnames)) == len(reader.fieldnames)
+        return list(reader)
 
 
 def planned(place, *overrides, contenders=None, seeds=(0,)):
