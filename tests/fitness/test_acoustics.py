@@ -32,7 +32,8 @@ def assert_equal_to_separate_calls(wave: Wave) -> None:
         warnings.filterwarnings("ignore", message="Trying to estimate tuning from empty frequency set")
         expected = separate_calls(wave)
     assert tuple(expected) == STATISTICS
-    np.testing.assert_allclose(statistics(wave), list(expected.values()), rtol=1e-6, atol=0.0)
+    # a mean near zero is what is left of numbers a thousand times as large, whose last bits hang on the CPU
+    np.testing.assert_allclose(statistics(wave), list(expected.values()), rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.3, 4.0, None], ids=str)

@@ -53,7 +53,7 @@ def test_a_voice_that_the_prior_stops_never_speaks(embedded, encoder, demo, bank
     )
     good, bad = fitness([bank["af_iris"], torn(bank["af_iris"])], Gate(parts={"prior": 1.0}))
     assert (good.status, good.parts["prior"]) == ("complete", 1.0)
-    assert good.score == harmonic_mean(good.parts, WEIGHTS | {"prior": 0.05})
+    assert good.score == pytest.approx(harmonic_mean(good.parts, WEIGHTS | {"prior": 0.05}), rel=1e-12)
     assert (bad.status, bad.stage, bad.synthesised) == ("stopped", "prior", 0.0)
     assert (bad.target_similarity, list(bad.parts)) == (0.0, ["prior"])
     assert 0 < bad.parts["prior"] < 0.2
