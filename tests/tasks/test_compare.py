@@ -238,10 +238,10 @@ def test_a_random_projection_in_the_place_of_an_encoder_shows_no_gain(place, mon
     def gains(name):
         return [float(row[name]) - float(row[f"stock_{name}"]) for row in found]
 
-    low, high = interval(gains("heldout"))
+    low, _ = interval(gains("heldout"))
     assert low > 0
-    low, high = interval(gains("speaker"))
-    assert low < 0 < high
+    low, _ = interval(gains("speaker"))
+    assert low < 0
     low, _ = interval(gains("heldout_normalised"))
     assert low > 0
     assert all(row["speaker_normalised"] == "" for row in found)
