@@ -83,16 +83,15 @@ class ByEar:
 
     def update(self, population: list[Candidate]) -> None:
         """Asks the listener, then moves the distribution towards the voices that are preferred."""
-        best, numbers = self.best, []
-        for candidate in population:
+        best, numbers, own = self.best, [], [copied(candidate) for candidate in population]
+        for candidate in own:
             failed = not candidate.evaluation or candidate.evaluation.failed
             numbers.append(-1 if failed else len(self.heard))
             if not failed:
                 self.parents.append(len(self.heard) if best is None else best)
-                self.heard.append(copied(candidate))
+                self.heard.append(candidate)
                 self.places.append(self.proposed)
             self.proposed += 1
-        own = [copied(candidate) for candidate in population]
         self.generation = {"own": own, "numbers": numbers, "best": best, "began": len(self.choices)}
         while len(self.choices) < self._answers and (pair := self._next()):
             voices = [self._space.decode(self.heard[number].genome) for number in pair]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kvw.audio.write import write_audio
 from kvw.errors import EXIT_CORRUPT, KvwError
+from kvw.runtime.files import write_whole
 from kvw.search.strategy import FIRST, NEITHER, SAME, SECOND, UNDO
 from kvw.types import Voice, Wave
 
@@ -59,7 +60,7 @@ class AtKeyboard:
         if not all(answer in KEYS.values() for answer in self._answers):
             raise KvwError(f"{path}: expected answers of a listener; got something else; start a new run", EXIT_CORRUPT)
         if whole != text:
-            path.write_text(whole, "utf-8")
+            write_whole(path, whole.encode())
 
     def __call__(self, number: int, first: Voice, second: Voice) -> str:
         """As :class:`kvw.search.strategy.Listener`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kvw.atlas.predictor import Predictor
 from kvw.atlas.samples import Samples, read_samples
 from kvw.audio.pitch import intonation
+from kvw.audio.target import Target
 from kvw.config.fitness import FitnessSpec
 from kvw.config.paths import PACKAGE
 from kvw.config.stages import compose_stage, make_stage
@@ -21,7 +22,7 @@ from kvw.errors import KvwError
 from kvw.fitness.speaker import SpeakerEncoder
 from kvw.search.ranking import expected
 from kvw.speech.synthesizer import Synthesizer
-from kvw.types import Embedding, Voice, Wave, mean_row
+from kvw.types import Embedding, Voice, mean_row
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,12 @@ class Atlas:
     Attributes:
         file: of the atlas that the config names; None for kvw's own of the synthesiser's model.
         models: gives the synthesiser and the speaker encoder.
-        clips: the recordings of the target that a search hears.
+        target: the recordings.
     """
 
     file: str | None
     models: Callable[[], tuple[Synthesizer, SpeakerEncoder]]
-    clips: Sequence[Wave]
+    target: Target
 
     @property
     def path(self) -> Path:
@@ -87,9 +88,9 @@ class Atlas:
             KvwError: as :attr:`samples`; they are too few; or no speech is heard in one of the recordings.
         """
         _, encoder = self.models()
-        pitch, _, voiced = intonation(np.concatenate(self.clips))
-        target = encoder.speaker(self.clips, "target_audio")
-        return Predictor(self.samples, target, float(pitch) if voiced else None, self.path)
+        pitch, _, voiced = intonation(np.concatenate(self.target.clips))
+        embedding = encoder.speaker(self.target.clips, "target_audio", self.target.searched)
+        return Predictor(self.samples, embedding, float(pitch) if voiced else None, self.path)
 
     def __call__(self, count: int) -> NDArray[np.float64]:
         """As :class:`kvw.search.strategy.Predictor`."""

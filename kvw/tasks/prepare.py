@@ -199,7 +199,7 @@ def prepared(invocation: Invocation, inputs: Inputs) -> Iterator[Prepared]:
     bank = load_bank_for(cfg, synth, inputs)
     prior = prior_of(bank.values(), plain(cfg.fitness))
     settings = FitnessSpec(synth, plain(cfg.fitness), device, cfg.language.letter, cfg.seed, inputs, prior)
-    atlas = Atlas(cfg.atlas.file, settings.models, inputs.target.clips)
+    atlas = Atlas(cfg.atlas.file, settings.models, inputs.target)
     listener = AtKeyboard()
     stages = make_stages(nodes, where, predictor=atlas, gradients=TargetGradients(settings), listener=listener)
     stages = rehearse(stages, list(bank.values()), cfg.population_limit)

@@ -137,7 +137,7 @@ class Service:
             owner, encoder = self.models.searchers(), self.models.encoder()
             speaker = self.models.speaker(owner, letter)
             with self.models.at_work:
-                atlas = Atlas(self.cfg.atlas.file, lambda: (speaker, encoder), target.clips)
+                atlas = Atlas(self.cfg.atlas.file, lambda: (speaker, encoder), target)
                 voice = first_voice(atlas, self.models.bank(owner))
                 if voice is None:
                     return None

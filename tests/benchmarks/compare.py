@@ -148,7 +148,7 @@ def run(cell: Cell) -> dict[str, Any]:
     heldout = HeldOut(usual.listener(cell.seed + HELDOUT_SEED), usual.inputs.heldout_texts, usual.inputs.target.heldout)
     cfg, nodes = composed(cell.arguments())
     settings, track = settings_of(cfg, bank), Track(cell.evaluations)
-    atlas = Atlas(cfg.atlas.file, settings.models, settings.inputs.target.clips)
+    atlas = Atlas(cfg.atlas.file, settings.models, settings.inputs.target)
     result = search(
         bank=bank,
         executor=LocalExecutor(fitness=settings),
