@@ -109,6 +109,7 @@ class ByEar:
         for candidate, number in zip(self.generation["own"], self.generation["numbers"], strict=True):
             candidate.fitness.values = (strengths[number] if number >= 0 else -np.inf, 0.0)
         self.before = {"cma": self._cma.state_dict(), "generation": self.generation}
+        self._cma.best = None  # each choice changes all strengths: those of an earlier generation do not compare
         self._cma.update(self.generation["own"])
 
     def _next(self) -> tuple[int, int] | None:

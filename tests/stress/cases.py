@@ -27,7 +27,7 @@ from kvw.config.stages import make_stage, with_members
 from kvw.runs.folders import RECORD, held
 from kvw.runs.schema import read_rows
 from kvw.runs.store import Store
-from kvw.runtime.locks import LOCK
+from kvw.runtime.locks import HOLDER, LOCK
 from kvw.search.archive import Archive
 from kvw.search.budget import Budget
 from kvw.search.candidate import Candidate
@@ -198,7 +198,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
         del state["seconds"], state["ranked"]
         parts[f"checkpoint {generation}"] = _digest([state])
     for file in sorted(folder.rglob("*")):
-        if file.is_file() and not file.name.startswith((LOCK, RECORD)):
+        if file.is_file() and not file.name.startswith((LOCK, HOLDER, RECORD)):
             parts[str(file.relative_to(folder))] = hashlib.sha256(file.read_bytes()).hexdigest()
     return parts
 

@@ -25,7 +25,7 @@ from kvw.search.candidate import Candidate
 from kvw.search.loop import MOST_FAILING
 from kvw.search.observer import Observer
 from kvw.types import Voice
-from tests.stress.cases import chosen
+from tests.stress.cases import Case, chosen
 from tests.stress.fault_kinds import FAULTS, Fault
 from tests.stress.faulty import Plan, Watch, run
 from tests.stress.folders import folder
@@ -87,6 +87,14 @@ def not_finite(path: Path) -> list[str]:
     return wrong
 
 
+def hearing(names: Sequence[str]) -> list[Case]:
+    """The cases of those names; of all, those that ask for no gradient.
+
+    The speech of :mod:`tests.stress.faulty` has none, and what may happen to one is in ``tests/fitness/test_gradient.py``.
+    """
+    return [case for case in chosen(names) if case.name != "gradient"]
+
+
 def bad_evaluations(
     names: Sequence[str] = (), steps: int = 2000, batch: int = 1, real: bool = False, every: bool = False
 ) -> list[Row]:
@@ -101,7 +109,7 @@ def bad_evaluations(
     """
     rows = []
     met: Counter[str] = Counter()
-    for case in chosen(names):
+    for case in hearing(names):
         what = f"bad evaluations{', real models' * real}{f', batch {batch}' * (batch > 1)}: {case.name}"
         with row(what) as found, folder() as one, folder() as other:
             watch = Watch(Plan())
@@ -173,7 +181,7 @@ def all_fail(names: Sequence[str] = (), steps: int = 300, begin: int = 40) -> li
         begin: step at which it begins.
     """
     rows = []
-    for number, case in enumerate(chosen(names)):
+    for number, case in enumerate(hearing(names)):
         fault = next(one for one in FAULTS if one.name == KINDS[number % len(KINDS)])
         with row(f"everything fails: {case.name}, {fault.name}") as found, folder() as one, folder() as other:
             rows.append(found)

@@ -185,8 +185,8 @@ class Plugin:
         for trial in trials:
             if trial.status:
                 continue
-            self._plan.mark(trial.parts[self.name], trial.voice, self.name)
-            what = self._plan.met(trial.parts[self.name], "stage")
+            self._plan.mark(id(trial.parts), trial.voice, self.name)  # two voices may have equal parts
+            what = self._plan.met(id(trial.parts), "stage")
             if what in ERRORS:
                 raise ERRORS[what]()
             given: dict[str, Any] = {"NaN": math.nan, "infinity": math.inf, "text": "much"}
@@ -204,7 +204,7 @@ class Gated:
 
     def __call__(self, stage: str, parts: Mapping[str, float], weights: Mapping[str, float], gate: Gate) -> bool:
         """As the rule, or what the plan says."""
-        what = self._plan.met(parts[stage], "gate")
+        what = self._plan.met(id(parts), "gate")
         if what:
             raise ERRORS[what]()
         return self._rule(stage, parts, weights, gate)

@@ -113,6 +113,8 @@ def _lasting(undisturbed: Whole, number: int, code: int, kinds: frozenset[str]) 
         watch(At(number, action, True, kinds.__contains__))
         ended = undisturbed.go_on(inside)
         broken = False
+        if ended.code == 0:  # nothing but the holder's name could not be removed
+            return undisturbed.fault(inside, ended, 0), "enough"
         named = kinds == READS and ended.code == EXIT_CORRUPT and ended.clean
         wrong = "" if named else _ended(ended)
         return wrong or undisturbed.fault(inside, undisturbed.go_on(inside), None), f"code {ended.code}"
