@@ -16,9 +16,10 @@ LONG_LOG = 16 << 20
 """Size, in bytes, of SQLite's write-ahead log above which a checkpoint is forced: readers that never pause prevent
 SQLite's own."""
 
-PATIENCE, MOST_PATIENCE = 0.2, 2.0
-"""Seconds that a forced checkpoint waits for readers to end: at first, and at most. They double each
-time in vain, and are halved each time that it succeeds."""
+PATIENCE, MOST_PATIENCE, STEP = 0.2, 10.0, 4
+"""Seconds that a forced checkpoint waits for readers to end: at first, and at most. They grow so many times
+with each that is in vain, and shrink again with each that succeeds: a question takes seconds where many processes share
+a core."""
 
 
 class Writer:
@@ -96,5 +97,5 @@ class Writer:
                 self._db.execute(f"PRAGMA busy_timeout={patience}")
                 left = log.stat().st_size
                 self._long = left + LONG_LOG
-                wait = self._patience * 2 if left else self._patience / 2
+                wait = self._patience * STEP if left else self._patience / STEP
                 self._patience = min(max(wait, PATIENCE), MOST_PATIENCE)

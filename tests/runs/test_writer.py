@@ -43,7 +43,7 @@ def test_a_reader_that_starves_the_checkpoint_is_waited_for_longer_each_time(rec
     add()
     assert log.stat().st_size == 0
     add()
-    assert waits[::2] == [10, 20, 40, 40, 40, 20] and set(waits[1::2]) == {5000}
+    assert waits[::2] == [10, 40, 40, 40, 40, 10] and set(waits[1::2]) == {5000}
 
 
 def test_a_file_system_that_can_not_lock_is_named_and_no_record_is_called_damaged(record, monkeypatch):

@@ -90,7 +90,7 @@ def not_finite(path: Path) -> list[str]:
 def hearing(names: Sequence[str]) -> list[Case]:
     """The cases of those names; of all, those that ask for no gradient.
 
-    The speech of :mod:`tests.stress.faulty` has none, and what may happen to one is in ``tests/fitness/test_gradient.py``.
+    The speech of :mod:`tests.stress.faulty` has none; what may happen to one is in ``tests/fitness/test_gradient.py``.
     """
     return [case for case in chosen(names) if case.name != "gradient"]
 
