@@ -16,8 +16,12 @@ from kvw.runtime.files import write_whole
 from kvw.search.strategy import FIRST, NEITHER, SAME, SECOND, UNDO
 from kvw.types import Voice, Wave
 
-FOLDER, CHOICES = "ear", "choices.jsonl"
-"""The folder, in a run's, of what is heard, and the file in it of all answers, a JSON text a line."""
+FOLDER, CHOICES, QUESTION = "ear", "choices.jsonl", "question.json"
+"""The folder, in a run's, of what is heard; the file in it of all answers, a JSON text a line; and the one with the
+question's number, which is there while an answer is waited for."""
+
+HEARD = ("a.wav", "b.wav")
+"""What the two voices say."""
 
 KEYS = {"a": FIRST, "b": SECOND, "s": SAME, "n": NEITHER, "u": UNDO}
 
@@ -73,10 +77,12 @@ class AtKeyboard:
         if not self._folder:
             raise KvwError("strategy=by_ear: expected a run with a folder; use it by python -m kvw strategy=by_ear")
         self._folder.mkdir(exist_ok=True)
-        paths = [self._folder / f"{name}.wav" for name in ("a", "b")]
+        paths = [self._folder / name for name in HEARD]
         for path, voice in zip(paths, (first, second), strict=True):
             write_audio(path, self._speak(voice))
-        playing = next((player for player in PLAYERS if shutil.which(player[0])), None)
+        write_whole(self._folder / QUESTION, json.dumps(number).encode())
+        here = sys.stdin.isatty()  # else somebody hears it elsewhere
+        playing = next((player for player in PLAYERS if here and shutil.which(player[0])), None)
         again = "; 1, 2: play again" if playing else ""
         sys.stdout.write(f"Question {number + 1}: {paths[0]} or {paths[1]}? {ASKED}{again}\n")
         heard = paths if playing else []
@@ -98,5 +104,6 @@ class AtKeyboard:
             file.write(f"{json.dumps(KEYS[key])}\n")
             file.flush()
             os.fsync(file.fileno())
+        (self._folder / QUESTION).unlink(missing_ok=True)
         self._answers.append(KEYS[key])
         return KEYS[key]

@@ -17,6 +17,9 @@ from kvw.runtime.files import write_whole
 JOB_FILE, EXIT_FILE, OUTPUT_FILE, WORDS_FILE = "job.json", "exit.json", "output.log", "words.txt"
 """Files of a job: its settings and state, the exit status of its process, the process's output, the target text."""
 
+START_FILE, ANSWER_FILE = "start.pt", "answer.txt"
+"""Further files of some jobs: the voice that the search begins at, and an answer that its process has not read yet."""
+
 WAITING, RUNNING, PAUSED, DONE, FAILED = "waiting", "running", "paused", "done", "failed"
 """The states of a job."""
 
@@ -96,6 +99,7 @@ class Job:
         own = [self.search, f"language={self.language}"]
         own += [f"target_audio={self.folder / self.clip}"] if self.clip else []
         own += [f"target_text={self.folder / WORDS_FILE}"] if (self.folder / WORDS_FILE).exists() else []
+        own += [f"starting_voice={self.folder / START_FILE}"] if (self.folder / START_FILE).exists() else []
         own += [f"minutes={self.minutes:g}"] if self.minutes else []
         own += [f"step_limit={self.candidates:.0f}"] if self.candidates else []
         return [*given, *own, f"hydra.run.dir={self.folder}"]

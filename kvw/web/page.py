@@ -54,10 +54,11 @@ def build(service: Service) -> gr.Blocks:
             with gr.Tab("Searches", id="searches"):
                 selected = searches(service)
             with gr.Tab("Results", id="results") as results_tab:
-                results(service, results_tab)
+                steered = results(service, results_tab)
             with gr.Tab("Speak", id="speak") as speak_tab:
                 speak(service, speak_tab)
             with gr.Tab("Compare", id="compare") as compare_tab:
                 compare(service, compare_tab)
-        added.change(lambda number: (gr.Tabs(selected="searches"), number), added, [tabs, selected], **QUIET)
+        for begun in (added, steered):
+            begun.change(lambda number: (gr.Tabs(selected="searches"), number), begun, [tabs, selected], **QUIET)
     return blocks

@@ -1,26 +1,45 @@
 """The process of a search that the web page began: ``python -m kvw.web.process FOLDER ARGUMENTS``.
 
 The process locks its job's folder while it is at work, so that a page that is opened later finds the process, and
-writes its exit status, so that such a page learns how the search ended.
+writes its exit status, so that such a page learns how the search ended. What a search asks at the keyboard, the page
+answers.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+import time
 from pathlib import Path
 
 from kvw.cli.main import invoke
 from kvw.errors import KvwError
 from kvw.runtime.files import write_whole
 from kvw.runtime.locks import alone
-from kvw.web.job import EXIT_FILE
+from kvw.web.job import ANSWER_FILE, EXIT_FILE
+
+
+class Answers(io.TextIOBase):
+    """A keyboard whose lines are the page's answers: each is a file, which is taken away when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]
+        """The next answer; waits until there is one."""
+        while not self._path.exists():
+            time.sleep(0.1)
+        line = self._path.read_text("utf-8", "replace")
+        self._path.unlink()
+        return f"{line}\n"
 
 
 def main(folder: Path, arguments: list[str]) -> int:
     """Runs kvw with ``arguments`` for the job in ``folder``, and returns its exit status."""
     try:
         with alone(folder, "a search"):
+            sys.stdin = Answers(folder / ANSWER_FILE)
             code = 1  # the status of a defect
             try:
                 code = invoke(arguments)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import re
 import tempfile
 import threading
@@ -32,10 +33,12 @@ from kvw.runs.comparison import run_label as label_of
 from kvw.runs.front import BEST, Kept, front
 from kvw.runs.reader import Run
 from kvw.runtime.filenames import safe_stem
+from kvw.runtime.files import write_whole
 from kvw.speech import select
 from kvw.speech.narrate import check_speed, narrate
 from kvw.tasks.destinations import PACKS, SINGLE
 from kvw.tasks.export import ANY_OWNER, export
+from kvw.tasks.listen import FOLDER, HEARD, KEYS, QUESTION
 from kvw.tasks.predict import Atlas, first_voice
 from kvw.tasks.report import jury_of
 from kvw.text import escape_interpolation
@@ -46,7 +49,7 @@ from kvw.voices.names import STOCK
 from kvw.voices.reference import resolve
 from kvw.web.curve import Curve
 from kvw.web.files import Files, shown_by_name
-from kvw.web.job import WORDS_FILE, Job
+from kvw.web.job import ANSWER_FILE, RUNNING, START_FILE, WORDS_FILE, Job
 from kvw.web.models import Models
 from kvw.web.queue import Queue
 from kvw.web.stock_speech import StockSpeech
@@ -94,6 +97,7 @@ class Service:
         self.languages = {summary(path).rstrip("."): name for name, path in choices["language"].items()}
         self._curves: dict[Path, Curve] = {}
         self._reading = threading.Lock()  # of curves
+        self._answering = threading.Lock()
         self.models = Models(cfg)
         self.stock = StockSpeech(self.models, Path(cfg.voices_folder), files)
 
@@ -230,6 +234,59 @@ class Service:
         """The first of the target's recordings, as the search hears it; None where the file is gone."""
         paths = sorted(run.folder.glob("target*.wav"))
         return self.files.served(paths[0]) if paths else None
+
+    def question(self, number: int | None) -> tuple[int, Path, Path] | None:
+        """What a search by ear waits for: the question's number, and the speech of the two voices; None for nothing."""
+        job = next((job for job in self.queue.jobs if job.number == number and job.state == RUNNING), None)
+        if not job or not job.run or (job.folder / ANSWER_FILE).exists():
+            return None
+        folder = job.run / FOLDER
+        try:
+            asked = int(json.loads((folder / QUESTION).read_bytes()))
+            first, second = (self.files.served(folder / name) for name in HEARD)
+        except (OSError, ValueError, TypeError):  # nothing is asked, or it is being written
+            return None
+        return asked, first, second
+
+    def answer(self, number: int, asked: int, key: str) -> None:
+        """Answers a question of a search by ear.
+
+        Args:
+            number: of the search.
+            asked: number of the question.
+            key: of :data:`kvw.tasks.listen.KEYS`.
+
+        Raises:
+            KvwError: the search does not wait for that answer.
+        """
+        with self._answering:
+            question = self.question(number)
+            if not question or question[0] != asked or key not in KEYS:
+                raise KvwError("expected an answer to what the search asks now; listen to the two voices again")
+            job = next(job for job in self.queue.jobs if job.number == number)
+            write_whole(job.folder / ANSWER_FILE, key.encode())
+
+    def steer(self, label: str, file: str) -> Job:
+        """Puts a search by ear at the end of the queue, which begins at a voice of a run.
+
+        Args:
+            label: of the run.
+            file: of the voice, as :meth:`front` names it.
+
+        Raises:
+            KvwError: there is no such run or voice, its recording is gone, or its language is not one of Kokoro's.
+        """
+        run, (voice, _) = self._run(label), self.picked(label, file)
+        clip = next(iter(sorted(run.folder.glob("target*.wav"))), None)
+        language = str(run.about.get("language"))
+        if not clip or language not in self.languages.values():
+            raise KvwError(f"{label}: expected the run's recording and language; they are gone; begin a new search")
+        files = {clip.name: clip.read_bytes(), START_FILE: voice.path.read_bytes()}
+        files |= {WORDS_FILE: str(run.facts["texts"][0]).encode()}
+        if (facts := voice.path.with_suffix(".json")).is_file():  # whose voice it is
+            files[Path(START_FILE).with_suffix(".json").name] = facts.read_bytes()
+        title = f"{run.about.get('target', 'voice')} by ear"[:60]
+        return self.queue.add(title, "strategy=by_ear", files, language=language, clip=clip.name)
 
     # results
 

@@ -19,13 +19,18 @@ PICKING = 280
 """Pixels below which the slider and its player stand one above the other."""
 
 
-def results(service: Service, tab: gr.Tab) -> None:
-    """The report of a run, and its voice in the formats that it can have."""
+def results(service: Service, tab: gr.Tab) -> gr.State:
+    """The report of a run, its voice in the formats that it can have, and a search by ear that begins at it.
+
+    Returns:
+        The number of the search by ear that was begun last.
+    """
     run = gr.Dropdown([*service.runs()], value=None, label="Run", elem_id="run")
     with gr.Row(visible=False, equal_height=True) as choice:
         slider = gr.Slider(0, 1, step=1, label=LABEL, info=INFO, buttons=[], elem_id="pick", min_width=PICKING)
         speech = player("What it says", "picked", min_width=PICKING)
     told = gr.HTML(elem_id="told")
+    steer = gr.Button("Steer it by ear", elem_id="steer", size="sm")
     with gr.Row(equal_height=True):
         formats = gr.Dropdown(list(FORMATS), multiselect=True, label="Formats", elem_id="formats")
         name = gr.Textbox(label="Name of the voice", info="empty: made of its own", max_length=60, elem_id="voice_name")
@@ -62,11 +67,17 @@ def results(service: Service, tab: gr.Tab) -> None:
         which = "The run's result" if file == BEST else file if voice.step is None else f"Step {voice.step}"
         return str(wav) if wav else None, f"<p>{as_html(which)}: {', '.join(figures)}.</p>"
 
+    def chosen(found: Sequence[str], place: float) -> str:
+        return at(found, place) if len(found) > 1 else BEST
+
+    def steered(label: str | None, found: Sequence[str], place: float) -> int:
+        return service.steer(label or "", chosen(found, place)).number
+
     def exported(
-        label: str | None, chosen: Sequence[str], voice_name: str, letter: str, found: Sequence[str], place: float
+        label: str | None, kinds: Sequence[str], voice_name: str, letter: str, found: Sequence[str], place: float
     ) -> list[str]:
-        file = at(found, place) if len(found) > 1 else BEST
-        return [str(path) for path in service.export(label or "", chosen, voice_name, letter, file)]
+        file = chosen(found, place)
+        return [str(path) for path in service.export(label or "", kinds, voice_name, letter, file)]
 
     choosing = [names, choice, slider, speech, told]
     for event in (fill_on_select(tab, run, service.runs).then, run.input):
@@ -74,7 +85,10 @@ def results(service: Service, tab: gr.Tab) -> None:
         shown.then(shows_refusals(offered), run, choosing, **QUIET)
     moved = {**QUIET, "trigger_mode": "always_last"}
     slider.input(shows_refusals(picked), [run, names, slider], [speech, told], **moved)
+    number = gr.State(None)
+    steer.click(shows_refusals(steered), [run, names, slider], number, **QUIET)
     export.click(shows_refusals(exported), [run, formats, name, gender, names, slider], files, **LOUD)
+    return number
 
 
 def at(found: Sequence[str], place: float) -> str:

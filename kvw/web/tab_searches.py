@@ -16,6 +16,7 @@ from kvw.runs.result import HELDOUT_LABELS, HeldOutFigures
 from kvw.runs.samples import Stock
 from kvw.web.components import QUIET, as_html, player, shows_refusals
 from kvw.web.curve import Curve
+from kvw.web.ear import ear
 from kvw.web.job import DONE, FAILED, FINISH, PAUSE, PAUSED, RUNNING, WAITING, Job
 from kvw.web.service import Service
 
@@ -50,6 +51,8 @@ def searches(service: Service) -> gr.State:
     chosen = gr.Radio([], label="The newest first; one is at work at a time", elem_id="queue")
     hold = gr.Checkbox(label="Hold the queue: the search at work goes on, and no other begins", elem_id="hold")
     status = gr.HTML(elem_id="status")
+    selected, shown = gr.State(None), gr.State({})
+    ear(service, selected)
     with gr.Row():
         pause = gr.Button("Pause", elem_id="pause", min_width=BUTTON)
         resume = gr.Button("Resume", elem_id="resume", min_width=BUTTON)
@@ -75,7 +78,6 @@ def searches(service: Service) -> gr.State:
         best = player("Best voice so far, the same words", "best", min_width=PLAYER)
     figures = gr.HTML(elem_id="figures")
     curve = gr.HTML(elem_id="curve")
-    selected, shown = gr.State(None), gr.State({})
     buttons = (pause, resume, finish, extend, remove, up)
     outputs = [selected, shown, chosen, hold, status, recording, ranked, best, figures, curve, *buttons]
     queue = service.queue
@@ -213,7 +215,8 @@ def described(job: Job | None, run: Path | None, curve: Curve, stock: float | No
         lines.append(f'<span class="bad">{as_html(job.reason)}</span>')
         lines.append(hint)
     elif job.state == RUNNING:
-        lines += [f"<small>{as_html(line.strip())}</small>" for line in job.output[-1:]]
+        told = [line for line in job.output if not line.startswith((">", "Question "))]  # what is asked is shown apart
+        lines += [f"<small>{as_html(line.strip())}</small>" for line in told[-1:]]
     elif job.state == DONE and run and (run / SUMMARY).is_file():
         summary = (run / SUMMARY).read_text("utf-8", "replace").splitlines()
         named = [line for line in summary if ": " in line]  # the others are a table, of which the page has its own
