@@ -37,7 +37,7 @@ from kvw.runtime.files import write_whole
 from kvw.speech import select
 from kvw.speech.narrate import check_speed, narrate
 from kvw.tasks.destinations import PACKS, SINGLE
-from kvw.tasks.export import ANY_OWNER, export
+from kvw.tasks.export import ANY_OWNER, EXPORTED, export
 from kvw.tasks.listen import FOLDER, HEARD, KEYS, QUESTION
 from kvw.tasks.predict import Atlas, first_voice
 from kvw.tasks.report import jury_of
@@ -369,6 +369,30 @@ class Service:
         Raises:
             KvwError: there is no such voice; and as :func:`kvw.tasks.export.export`.
         """
+        out = self.files.fresh_folder()
+        self._export(label, formats, name, gender, file, out, replace=True)
+        return sorted(path for path in out.rglob("*") if path.is_file())
+
+    def give(self, label: str, name: str, gender: str, file: str = BEST) -> str:
+        """Writes a voice of a run where ``task=serve`` of this folder finds it, and returns the name that it has there.
+
+        Args:
+            label: of the run.
+            name: of the voice; may be empty.
+            gender: as for :meth:`export`.
+            file: of the voice, as :meth:`front` names it.
+
+        Raises:
+            KvwError: there is no such voice; another one has that name; and as :func:`kvw.tasks.export.export`.
+        """
+        form = "pt" if synthesizer_of(self._run(label).folder / BEST) == KOKORO else ANY_OWNER
+        voice = self.export(label, [form], name, gender, file)[0]  # under the name that it gets there, too
+        self._export(label, [form], name, gender, file, EXPORTED, replace=False)
+        return voice.stem
+
+    def _export(
+        self, label: str, formats: Sequence[str], name: str, gender: str, file: str, out: Path, *, replace: bool
+    ) -> None:
         path = self._run(label).folder / BEST
         if file != BEST:
             voice, _ = self.picked(label, file)
@@ -380,7 +404,6 @@ class Service:
         cfg = self.cfg.copy()
         OmegaConf.set_struct(cfg, False)
         cfg.test_voice, cfg.export_bin = escape_interpolation(str(path)), False
-        out = self.files.fresh_folder()
         with self.models.at_work:
             export(
                 Invocation(cfg),
@@ -388,9 +411,8 @@ class Service:
                 name=name.strip() or None,
                 gender=gender or None,
                 out=str(out),
-                replace=True,
+                replace=replace,
             )
-        return sorted(path for path in out.rglob("*") if path.is_file())
 
     # voices
 

@@ -15,6 +15,8 @@ from kvw.web.service import FORMATS, Service
 LABEL, INFO = "Clear … near", "Voices that this run kept: the clearest on the left, the most similar on the right."
 ALONE = "One voice: no other that this run kept is clearer or nearer."
 
+SERVED = "The server of this folder (python -m kvw task=serve) speaks it now, as {}."
+
 PICKING = 280
 """Pixels below which the slider and its player stand one above the other."""
 
@@ -35,7 +37,10 @@ def results(service: Service, tab: gr.Tab) -> gr.State:
         formats = gr.Dropdown(list(FORMATS), multiselect=True, label="Formats", elem_id="formats")
         name = gr.Textbox(label="Name of the voice", info="empty: made of its own", max_length=60, elem_id="voice_name")
         gender = gr.Dropdown([("by ear", ""), ("female", "f"), ("male", "m")], value="", label="Gender, for the name")
-    export = gr.Button("Export", elem_id="export")
+    with gr.Row():
+        export = gr.Button("Export", elem_id="export")
+        give = gr.Button("Give it to the server", elem_id="give")
+    given = gr.HTML(elem_id="given")
     files = gr.File(label="Files", file_count="multiple", interactive=False, height=120, elem_id="files")
     report = gr.HTML(elem_id="report")
     names = gr.State(())  # of the files to choose among, in the slider's order
@@ -79,6 +84,10 @@ def results(service: Service, tab: gr.Tab) -> gr.State:
         file = chosen(found, place)
         return [str(path) for path in service.export(label or "", kinds, voice_name, letter, file)]
 
+    def handed(label: str | None, voice_name: str, letter: str, found: Sequence[str], place: float) -> str:
+        known = service.give(label or "", voice_name, letter, chosen(found, place))
+        return f"<p>{as_html(SERVED.format(known))}</p>"
+
     choosing = [names, choice, slider, speech, told]
     for event in (fill_on_select(tab, run, service.runs).then, run.input):
         shown = event(shows_refusals(opened), run, [report, formats], **QUIET)
@@ -88,6 +97,7 @@ def results(service: Service, tab: gr.Tab) -> gr.State:
     number = gr.State(None)
     steer.click(shows_refusals(steered), [run, names, slider], number, **QUIET)
     export.click(shows_refusals(exported), [run, formats, name, gender, names, slider], files, **LOUD)
+    give.click(shows_refusals(handed), [run, name, gender, names, slider], given, **LOUD)
     return number
 
 

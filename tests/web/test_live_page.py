@@ -76,6 +76,12 @@ def test_a_dropped_clip_has_a_voice_at_once_and_a_run_a_choice_of_voices(served,
             tab.locator("#files a").first.click()
         download.value.save_as(tmp_path / "picked.safetensors")
         np.testing.assert_array_equal(load_voice(tmp_path / "picked.safetensors"), load_voice(kept))
+        tab.click("#give")
+        until(lambda: "speaks it now, as" in words(tab, "given"))
+        name = words(tab, "given").removesuffix(".").split()[-1]
+        np.testing.assert_array_equal(
+            load_voice(tmp_path / "outputs" / "exported" / f"{name}.safetensors"), load_voice(kept)
+        )
         for name in ("Searches", "Speak", "Compare"):
             go(tab, name)
             tab.wait_for_timeout(500)
