@@ -81,7 +81,7 @@ class AtKeyboard:
         for path, voice in zip(paths, (first, second), strict=True):
             write_audio(path, self._speak(voice))
         write_whole(self._folder / QUESTION, json.dumps(number).encode())
-        here = sys.stdin.isatty()  # else somebody hears it elsewhere
+        here = sys.stdin and sys.stdin.isatty()  # else somebody hears it elsewhere
         playing = next((player for player in PLAYERS if here and shutil.which(player[0])), None)
         again = "; 1, 2: play again" if playing else ""
         sys.stdout.write(f"Question {number + 1}: {paths[0]} or {paths[1]}? {ASKED}{again}\n")
@@ -91,7 +91,7 @@ class AtKeyboard:
                 subprocess.run([*(playing or []), str(path)], stdin=subprocess.DEVNULL, check=False)
             sys.stdout.write("> ")
             sys.stdout.flush()
-            line = sys.stdin.readline()
+            line = sys.stdin.readline() if sys.stdin else ""
             if not line:
                 raise KvwError("strategy=by_ear: expected an answer from the keyboard; its input has ended")
             key = line.strip().lower()

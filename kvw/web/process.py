@@ -11,6 +11,7 @@ import io
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from kvw.cli.main import invoke
@@ -21,18 +22,25 @@ from kvw.web.job import ANSWER_FILE, EXIT_FILE
 
 
 class Answers(io.TextIOBase):
-    """A keyboard whose lines are the page's answers: each is a file, which is taken away when it is read."""
+    """A keyboard whose lines are the page's answers: each is a file, ``NUMBER LETTER``, which is taken away.
+
+    Of two answers to one question, by two clicks, the second one is left out.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._answered = path, -1
 
     def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]
         """The next answer; waits until there is one."""
-        while not self._path.exists():
+        while True:
+            with suppress(FileNotFoundError, ValueError):
+                line = self._path.read_bytes()
+                self._path.unlink()
+                number, letter = line.decode("ascii").split()
+                if int(number) > self._answered:
+                    self._answered = int(number)
+                    return f"{letter}\n"
             time.sleep(0.1)
-        line = self._path.read_text("utf-8", "replace")
-        self._path.unlink()
-        return f"{line}\n"
 
 
 def main(folder: Path, arguments: list[str]) -> int:

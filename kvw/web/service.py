@@ -264,7 +264,7 @@ class Service:
             if not question or question[0] != asked or key not in KEYS:
                 raise KvwError("expected an answer to what the search asks now; listen to the two voices again")
             job = next(job for job in self.queue.jobs if job.number == number)
-            write_whole(job.folder / ANSWER_FILE, key.encode())
+            write_whole(job.folder / ANSWER_FILE, f"{asked} {key}".encode())
 
     def steer(self, label: str, file: str) -> Job:
         """Puts a search by ear at the end of the queue, which begins at a voice of a run.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 
 import pytest
 
@@ -12,6 +13,7 @@ from kvw.errors import KvwError
 from kvw.runs import folders
 from kvw.voices.files import load_voice
 from kvw.web.job import ANSWER_FILE, START_FILE
+from kvw.web.process import Answers
 from kvw.web.queue import Queue
 from tests.conftest import SHORT
 from tests.support.browser import Server, browser, go, opened, until, words
@@ -93,3 +95,15 @@ def test_the_page_asks_and_two_clicks_are_one_answer(tmp_path, outputs):
         until(lambda: tab.is_visible("#question") and "Question 3:" in words(tab, "question"))
         tab.close()
     assert faults == []
+
+
+def test_the_second_answer_to_one_question_is_left_out(tmp_path):
+    path = tmp_path / "answer.txt"
+    answers = Answers(path)
+    path.write_text("0 a")
+    assert answers.readline() == "a\n" and not path.exists()
+    path.write_text("0 b")
+    later = threading.Timer(0.5, lambda: path.write_text("1 s"))
+    later.start()
+    assert answers.readline() == "s\n" and not path.exists()
+    later.join()
