@@ -43,15 +43,16 @@ def test_a_search_by_ear_begins_at_a_voice_asks_and_goes_on_with_each_answer(ser
         return service.question(job.number)
 
     for number, key in enumerate("abs"):
-        found, *heard = until(asked)
-        assert found == number and all(len(decode_file(path)) > 1000 for path in heard)
+        # for a moment behind an answer the question is still there
+        _, *heard = until(lambda number=number: (found := asked()) and found[0] == number and found)
+        assert all(len(decode_file(path)) > 1000 for path in heard)
         for wrong in ((number + 1, "a"), (number, "x"), (number, "")):
             with pytest.raises(KvwError, match="what the search asks now"):
                 service.answer(job.number, *wrong)
         service.answer(job.number, number, key)
         until(lambda: not (job.folder / ANSWER_FILE).exists())
         if number == 0:  # a page that ends and one that begins find it as it was
-            until(asked)
+            until(lambda: (found := asked()) and found[0] == 1)
             service.queue.close()
             service.queue = Queue(tmp_path / "queue", given)
 
