@@ -16,14 +16,11 @@ from numpy.typing import NDArray
 
 from kvw import Candidate, Finished, Space
 from kvw.search.state import pack, unpack
-from kvw.search.strategy import FIRST, SECOND, UNDO, Listener, Predictor
+from kvw.search.strategy import FIRST, NEITHER, SECOND, UNDO, Listener, Predictor
 from strategies.sep_cma import SeparableCMA
 
 STATE = ("heard", "places", "parents", "proposed", "choices", "asked", "generation", "before")
 """Attributes in the state, beside the distribution."""
-
-NEVER = 10**9
-"""Generations until the CMA-ES would start again: the strengths of two generations are no scores to compare."""
 
 
 class ByEar:
@@ -61,9 +58,7 @@ class ByEar:
         if answers < 1:
             raise ValueError(f"answers: expected 1 or more; got {answers}")
         self._space, self._listener, self._answers = space, listener, answers
-        self._cma = SeparableCMA(
-            space=space, seeds=seeds, rng=rng, predictor=predictor, sigma=sigma, population=draws, patience=NEVER
-        )
+        self._cma = SeparableCMA(space=space, seeds=seeds, rng=rng, predictor=predictor, sigma=sigma, population=draws)
         self.heard: list[Candidate] = []
         self.places: list[int] = []  # of the voices that were heard, among all that were proposed
         self.parents: list[int] = []  # of each, the best one when it was proposed; itself where there was none
@@ -109,7 +104,7 @@ class ByEar:
         for candidate, number in zip(self.generation["own"], self.generation["numbers"], strict=True):
             candidate.fitness.values = (strengths[number] if number >= 0 else -np.inf, 0.0)
         self.before = {"cma": self._cma.state_dict(), "generation": self.generation}
-        self._cma.best = None  # each choice changes all strengths: those of an earlier generation do not compare
+        self._cma.best = None  # each choice changes all strengths: no earlier one compares, and so nothing stalls
         self._cma.update(self.generation["own"])
 
     def _next(self) -> tuple[int, int] | None:
@@ -134,7 +129,7 @@ class ByEar:
         games: list[tuple[int, int, float]] = []
         for first, second, answer, best in self.choices:
             games.append((first, second, {FIRST: 1.0, SECOND: 0.0}.get(answer, 0.5)))
-            if answer == "neither" and best is not None:
+            if answer == NEITHER and best is not None:
                 games += [(best, other, 1.0) for other in (first, second) if other != best]
         sides = np.zeros((len(games), count))
         for row, (first, second, _) in zip(sides, games, strict=True):

@@ -232,15 +232,15 @@ class Service:
 
     def recording(self, run: Run) -> Path | None:
         """The first of the target's recordings, as the search hears it; None where the file is gone."""
-        paths = sorted(run.folder.glob("target*.wav"))
-        return self.files.served(paths[0]) if paths else None
+        path = clip_of(run)
+        return self.files.served(path) if path else None
 
     def question(self, number: int | None) -> tuple[int, Path, Path] | None:
         """What a search by ear waits for: the question's number, and the speech of the two voices; None for nothing."""
         job = next((job for job in self.queue.jobs if job.number == number and job.state == RUNNING), None)
-        if not job or not job.run or (job.folder / ANSWER_FILE).exists():
+        if not job or (job.folder / ANSWER_FILE).exists() or not (run := job.run):
             return None
-        folder = job.run / FOLDER
+        folder = run / FOLDER
         try:
             asked = int(json.loads((folder / QUESTION).read_bytes()))
             first, second = (self.files.served(folder / name) for name in HEARD)
@@ -277,8 +277,7 @@ class Service:
             KvwError: there is no such run or voice, its recording is gone, or its language is not one of Kokoro's.
         """
         run, (voice, _) = self._run(label), self.picked(label, file)
-        clip = next(iter(sorted(run.folder.glob("target*.wav"))), None)
-        language = str(run.about.get("language"))
+        clip, language = clip_of(run), str(run.about.get("language"))
         if not clip or language not in self.languages.values():
             raise KvwError(f"{label}: expected the run's recording and language; they are gone; begin a new search")
         files = {clip.name: clip.read_bytes(), START_FILE: voice.path.read_bytes()}
@@ -487,3 +486,8 @@ class Service:
 def report_key(run: Run) -> str:
     """The key that stands for a run in the address of its report."""
     return hashlib.sha256(str(run.folder.absolute()).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def clip_of(run: Run) -> Path | None:
+    """The first of the target's recordings, as a run's search hears it; None where the file is gone."""
+    return min(run.folder.glob("target*.wav"), default=None)
