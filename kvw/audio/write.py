@@ -10,6 +10,7 @@ import numpy as np
 import soundfile
 
 from kvw.audio.refusal import refusal
+from kvw.runtime import signals
 from kvw.runtime.files import write_whole
 from kvw.types import SAMPLE_RATE, Wave
 
@@ -67,7 +68,8 @@ def data_uri(content: bytes, kind: str) -> str:
 def _encode(wave: Wave, ending: str) -> bytes:
     form, subtype = ENDINGS[ending]
     encoded, clipped = io.BytesIO(), np.clip(wave, -1.0, 1.0)
-    with soundfile.SoundFile(encoded, "w", SAMPLE_RATE, 1, subtype, format=form) as file:
+    # libsndfile calls Python to write, and an interrupt that is raised in such a call is lost there with the audio
+    with signals.deferred(), soundfile.SoundFile(encoded, "w", SAMPLE_RATE, 1, subtype, format=form) as file:
         for start in range(0, len(clipped), SAMPLE_RATE):  # libsndfile overflows its stack on minutes of Vorbis at once
             file.write(clipped[start : start + SAMPLE_RATE])
     return encoded.getvalue()

@@ -54,12 +54,17 @@ def handled() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Defers a first signal to the end of the block, which has to be short: a commit.
+    """Defers a first signal to the end of the block, which has to be short: a commit, a file's encoding.
+
+    Signals interrupt the main thread alone; in another the block changes nothing.
 
     Raises:
         Interrupted: at the end of the block, if a signal arrived within.
     """
     global _deferring, _pending
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     _deferring += 1
     try:
         yield

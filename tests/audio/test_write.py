@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 import soundfile
 
 from kvw.audio.write import write_audio
+from kvw.runtime import signals
 from kvw.types import SAMPLE_RATE
 from tests.support.recordings import refused, tone
 
@@ -44,3 +48,24 @@ def test_writing_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["a.wav"]
     with pytest.raises(FileNotFoundError):
         write_audio(tmp_path / "no folder" / "a.wav", np.zeros(10, np.float32))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize("ending", ["wav", "mp3"])
+def test_a_signal_that_arrives_while_libsndfile_calls_back_is_raised_when_the_audio_is_whole(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Signalled(io.BytesIO):
+        arrived = False
+
+        def write(self, part):
+            if not Signalled.arrived:
+                Signalled.arrived = True
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().write(part)
+
+    monkeypatch.setattr("kvw.audio.write.io.BytesIO", Signalled)
+    with signals.handled(), pytest.raises(signals.Interrupted):
+        write_audio(tmp_path / f"a.{ending}", tone(1.0, SAMPLE_RATE)[:, 0])
+    assert Signalled.arrived
+    assert not list(tmp_path.iterdir()), "the old file, or none, stays"
