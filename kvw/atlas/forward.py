@@ -1,4 +1,4 @@
-"""The forward model: from a style row to the speaker embedding, the pitch and the pace that are heard of it.
+"""The forward model: from a style row to the speaker embedding and the delivery that are heard of it.
 
 A Gaussian process (Rasmussen and Williams 2006, chapter 2) with one kernel for all that is predicted: a linear part, a
 smooth part, and a part that samples of the same text share, as a text colours every voice that speaks it. No library of
@@ -27,6 +27,9 @@ RIDGE = 300.0
 
 SHARPNESS = 0.6
 """Power of a direction's share in that regression by which the direction counts in the distance between styles."""
+
+DELIVERY = 4
+"""Numbers of :attr:`Expected.delivery`."""
 
 NORM = 16.0
 """Root mean square norm to which styles are scaled, the unit of :attr:`Kernel.length`."""
@@ -64,7 +67,8 @@ class Expected(NamedTuple):
 
     Attributes:
         embeddings: ``(n, 256)``; shorter than 1 where the model knows little.
-        delivery: natural logarithms of the mean pitch in Hz and of the phonemes a second, ``(n, 2)``.
+        delivery: natural logarithms of the mean pitch in Hz, of the phonemes a second, and of the spectral centroid in
+            Hz; and the cepstral peak prominence in dB, ``(n, 4)``.
     """
 
     embeddings: Array
@@ -77,7 +81,7 @@ class Forward:
     Args:
         styles: mean rows of the voices that were heard, ``(n, 256)``.
         embeddings: of each, unit vectors, ``(n, 256)``.
-        delivery: of each, as :attr:`Expected.delivery`, ``(n, 2)``; NaN where it is not known.
+        delivery: of each, as :attr:`Expected.delivery`, ``(n, 4)``; NaN where it is not known.
         texts: which text each spoke, int ``(n,)``.
         kernel: covariances.
     """
@@ -111,7 +115,7 @@ class Forward:
         away = heard - self._mean
         self._weights = scipy.linalg.cho_solve(self._factor, np.nan_to_num(away))
         known = np.isfinite(delivery).all(axis=1)
-        if not known.all():  # pitch and pace by the samples alone that have them
+        if not known.all():  # delivery by the samples alone that have it
             some = scipy.linalg.cho_factor(covariance[np.ix_(known, known)], lower=True)
             self._weights[:, EMBEDDING_WIDTH:] = 0
             self._weights[known, EMBEDDING_WIDTH:] = scipy.linalg.cho_solve(some, away[known, EMBEDDING_WIDTH:])

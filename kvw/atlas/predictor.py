@@ -9,11 +9,7 @@ import numpy as np
 from kvw.atlas.forward import Array, Forward
 from kvw.atlas.inversion import Wanted, proposals
 from kvw.atlas.samples import Samples
-from kvw.errors import KvwError
 from kvw.types import Embedding
-
-FEWEST = 50
-"""Samples below which nothing is predicted."""
 
 
 class Predictor:
@@ -23,17 +19,9 @@ class Predictor:
         samples: of the atlas.
         target: the target's embedding.
         pitch: the natural logarithm of the target's mean pitch in Hz; None where that is not known.
-        where: names the atlas in messages.
-
-    Raises:
-        KvwError: there are too few samples.
     """
 
-    def __init__(self, samples: Samples, target: Embedding, pitch: float | None, where: object) -> None:
-        if len(samples) < FEWEST:
-            raise KvwError(
-                f"{where}: expected an atlas of {FEWEST} samples or more; got {len(samples)}; extend it with task=atlas"
-            )
+    def __init__(self, samples: Samples, target: Embedding, pitch: float | None) -> None:
         self._samples, self._wanted = samples, Wanted(target.astype(np.float64), pitch)
         self._proposed: dict[int, Array] = {}
 
@@ -44,11 +32,9 @@ class Predictor:
     @cached_property
     def _stock(self) -> tuple[Array, Array]:
         """Mean rows of the stock voices, ``(voices, 256)``, and their cosines to the target, each over its texts."""
-        numbers = np.unique(self._samples.stock[self._samples.stock >= 0])
-        mine = [self._samples.stock == number for number in numbers]
-        rows = np.array([self._samples.styles[own][0] for own in mine], dtype=np.float64)
-        cosines = np.array([(self._samples.embeddings[own] @ self._wanted.embedding).mean() for own in mine])
-        return rows, cosines
+        said = self._samples.of_stock
+        cosines = np.array([(self._samples.embeddings[own] @ self._wanted.embedding).mean() for own in said])
+        return self._samples.bank, cosines
 
     def __call__(self, count: int) -> Array:
         """Styles that should sound like the target, ``(count, 256)``, the best guess first.
@@ -74,8 +60,19 @@ def fitted(samples: Samples) -> Forward:
 
 
 def delivery(samples: Samples) -> Array:
-    """Pitch and pace of samples, ``(n, 2)``, as in :class:`kvw.atlas.forward.Expected`; NaN where that is not known."""
+    """The delivery of samples, ``(n, 4)``, as in :class:`kvw.atlas.forward.Expected`; NaN where that is not known.
+
+    What a text adds to all voices that speak it is taken out: of the pace that is most of the variance.
+    """
     pitch, _, voiced = samples.intonation.T.astype(np.float64)
     pace = samples.pace.astype(np.float64)
     pace[pace == 0] = np.nan
-    return np.column_stack([np.where(voiced > 0, pitch, np.nan), np.log(pace)])
+    timbre = samples.timbre.astype(np.float64)
+    timbre[timbre[:, 0] == 0] = np.nan
+    found = np.column_stack([np.where(voiced > 0, pitch, np.nan), np.log(pace), timbre])
+    known = np.isfinite(found).all(axis=1)
+    mean = found[known].mean(axis=0)
+    for text in np.unique(samples.spoken[known]):
+        own = samples.spoken == text
+        found[own] += mean - found[own & known].mean(axis=0)
+    return found

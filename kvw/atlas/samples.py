@@ -15,7 +15,7 @@ from safetensors.numpy import load, save
 from kvw.errors import KvwError
 from kvw.types import STYLE_WIDTH
 
-FORMAT = 1
+FORMAT = 2
 """Of the file; counted up where an older kvw would misread it."""
 
 MOST_BYTES = 500_000_000
@@ -60,6 +60,8 @@ class Samples:
         stock: the number of the stock voice, by sorted names; :data:`RANDOM`; or :data:`OF_RUN`, int16 ``(n,)``.
         intonation: mean and standard deviation of log pitch (Hz), and the voiced share, float32 ``(n, 3)``: see
             :func:`kvw.audio.pitch.intonation`; 0 where that is not known.
+        timbre: mean log spectral centroid (Hz), and cepstral peak prominence (dB), float32 ``(n, 2)``: see
+            :func:`kvw.audio.timbre.timbre`; 0 where that is not known.
         pace: phonemes a second, float32 ``(n,)``; 0 where that is not known.
         texts_of_runs: that candidates of runs spoke; their numbers follow those of the origin's texts.
     """
@@ -71,12 +73,23 @@ class Samples:
     spoken: NDArray[np.int16]
     stock: NDArray[np.int16]
     intonation: NDArray[np.float32]
+    timbre: NDArray[np.float32]
     pace: NDArray[np.float32]
     texts_of_runs: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """The number of samples."""
         return len(self.styles)
+
+    @property
+    def of_stock(self) -> list[NDArray[np.bool_]]:
+        """Which samples are each stock voice's."""
+        return [self.stock == number for number in np.unique(self.stock[self.stock >= 0])]
+
+    @property
+    def bank(self) -> NDArray[np.float64]:
+        """The mean rows of the stock voices, ``(voices, 256)``."""
+        return np.array([self.styles[own][0] for own in self.of_stock], dtype=np.float64)
 
     def only(self, chosen: Any) -> Samples:
         """Some of the samples, by an index or a mask of numpy's."""
@@ -107,11 +120,12 @@ ARRAYS: dict[str, np.dtype[Any]] = {
     "spoken": np.dtype("i2"),
     "stock": np.dtype("i2"),
     "intonation": np.dtype("f4"),
+    "timbre": np.dtype("f4"),
     "pace": np.dtype("f4"),
 }
 """The arrays of :class:`Samples`, and their types."""
 
-WIDTHS = {"styles": (STYLE_WIDTH,), "embeddings": (STYLE_WIDTH,), "intonation": (3,)}
+WIDTHS = {"styles": (STYLE_WIDTH,), "embeddings": (STYLE_WIDTH,), "intonation": (3,), "timbre": (2,)}
 """The shape of a sample in those arrays in which it is more than a number."""
 
 

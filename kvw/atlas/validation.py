@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from kvw.atlas.adjust import CHANGES
 from kvw.atlas.forward import Array
 from kvw.atlas.predictor import delivery, fitted
 from kvw.atlas.samples import RANDOM, Samples
@@ -21,10 +22,12 @@ def curve(samples: Samples) -> list[tuple[str, ...]]:
     """A table for growing numbers of samples: how well the others are predicted, and the seconds of the fit.
 
     The figures are means over :data:`FOLDS` parts of the random voices: the explained variance of the embeddings, the
-    cosine of an embedding to its prediction, 1 at most, and the explained variances of log pitch and log pace. A text
-    colours what is heard, so that no model of the style alone explains all variance.
+    cosine of an embedding to its prediction, 1 at most, and the explained variances of log pitch, log pace, log
+    spectral centroid and cepstral peak prominence. A text colours what is heard, so that no model of the style alone
+    explains all variance.
     """
-    rows: list[tuple[str, ...]] = [("samples", "explained variance", "cosine", "of pitch", "of pace", "fit, s")]
+    delivered = (f"of {name}" for name in CHANGES)
+    rows: list[tuple[str, ...]] = [("samples", "explained variance", "cosine", *delivered, "fit, s")]
     for size in sizes(len(samples) - len(samples) // FOLDS):
         started = time.process_time()
         scores = np.mean([score(samples, fold, size) for fold in range(FOLDS)], axis=0)

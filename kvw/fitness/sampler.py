@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kvw.audio.pitch import intonation
+from kvw.audio.timbre import timbre
 from kvw.evaluation import OPEN, Evaluation, Gate, UtteranceCache, gates_for
 from kvw.fitness.hybrid import attempt
 from kvw.fitness.listener import Listener
@@ -39,7 +41,7 @@ class Sampler:
     def __init__(self, *, synthesizer: Synthesizer, encoder: SpeakerEncoder, texts: Sequence[str], seed: int) -> None:
         self.listener = Listener(synthesizer, encoder, seed)
         self.scripts: tuple[Script, ...] = tuple(map(synthesizer.script, texts))
-        self.measures: tuple[Callable[[Wave], Any], ...] = (encoder.measure, intonation)
+        self.measures: tuple[Callable[[Wave], Any], ...] = (encoder.measure, manner)
 
     def __call__(
         self, voices: Sequence[Voice], gate: Gate | Sequence[Gate] = OPEN, cache: UtteranceCache | None = None
@@ -60,8 +62,13 @@ class Sampler:
         return [trial.evaluation({}) for trial in trials]
 
 
+def manner(wave: Wave) -> NDArray[np.float64]:
+    """How a wave is spoken: :func:`kvw.audio.pitch.intonation`, then :func:`kvw.audio.timbre.timbre`, ``(5,)``."""
+    return np.concatenate([intonation(wave), timbre(wave)])
+
+
 class Spoken(WaveStage):
-    """The stage in which voices speak one text: their intonation is kept as the utterance's statistics."""
+    """The stage in which voices speak one text: their manner is kept as the utterance's statistics."""
 
     name = "spoken"
     kept = "statistics"
@@ -75,12 +82,12 @@ class Spoken(WaveStage):
 
     def function(self) -> Callable[[Wave], Any]:
         """As :class:`kvw.fitness.stages.WaveStage`."""
-        return intonation
+        return manner
 
     def part(self, found: list[Any]) -> float:
         """1: every voice that speaks is welcome."""
         return 1.0
 
     def usable(self, found: Any) -> bool:
-        """Whether the intonation is numbers."""
+        """Whether the manner is numbers."""
         return bool(np.isfinite(found).all())

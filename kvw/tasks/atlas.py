@@ -142,7 +142,8 @@ class Sampling:
                 found["embeddings"].append(utterance.embedding)
                 found["spoken"].append(text)
                 found["stock"].append(number)
-                found["intonation"].append(utterance.statistics)
+                found["intonation"].append(utterance.statistics[:3])
+                found["timbre"].append(utterance.statistics[3:])
                 found["pace"].append(script.phonemes / utterance.seconds)
         return found
 

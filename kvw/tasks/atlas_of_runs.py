@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kvw.atlas.samples import OF_RUN, Samples
+from kvw.atlas.samples import OF_RUN, WIDTHS, Samples
 from kvw.errors import KvwError
 from kvw.runs.reader import Run
 from kvw.types import Embedding, Voice
@@ -54,7 +54,9 @@ def with_runs(samples: Samples, runs: Sequence[Run], identity: str, mean: Voice)
     if not found:
         return samples
     styles, embeddings, spoken = zip(*found, strict=True)
-    unknown: dict[str, Any] = {"intonation": np.zeros((len(found), 3)), "pace": np.zeros(len(found))}
+    unknown: dict[str, Any] = {
+        name: np.zeros((len(found), *WIDTHS.get(name, ()))) for name in ("intonation", "timbre", "pace")
+    }
     more = samples.extended(
         0, styles=styles, embeddings=embeddings, spoken=spoken, stock=np.full(len(found), OF_RUN), **unknown
     )

@@ -2,83 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kvw.atlas.predictor import Predictor
-from kvw.atlas.samples import Samples, read_samples
 from kvw.audio.pitch import intonation
 from kvw.audio.target import Target
 from kvw.config.fitness import FitnessSpec
-from kvw.config.paths import PACKAGE
 from kvw.config.stages import compose_stage, make_stage
 from kvw.errors import KvwError
-from kvw.fitness.speaker import SpeakerEncoder
 from kvw.search.ranking import expected
-from kvw.speech.synthesizer import Synthesizer
+from kvw.tasks.atlas_file import AtlasFile
 from kvw.types import Embedding, Voice, mean_row
 
 
 @dataclass(frozen=True)
-class Atlas:
+class Atlas(AtlasFile):
     """Predicts voices for the target of a search; nothing is loaded before it is asked.
 
     Attributes:
-        file: of the atlas that the config names; None for kvw's own of the synthesiser's model.
-        models: gives the synthesiser and the speaker encoder.
         target: the recordings.
     """
 
-    file: str | None
-    models: Callable[[], tuple[Synthesizer, SpeakerEncoder]]
     target: Target
-
-    @property
-    def path(self) -> Path:
-        """Of the file, which may be missing."""
-        synthesizer, _ = self.models()
-        return Path(self.file) if self.file else PACKAGE / "data" / "atlas" / f"{synthesizer.model}.safetensors"
-
-    @property
-    def here(self) -> bool:
-        """As :class:`kvw.search.strategy.Predictor`."""
-        return self.file is not None or self.path.is_file()
-
-    @cached_property
-    def samples(self) -> Samples:
-        """Of the file.
-
-        Raises:
-            KvwError: the file is missing, damaged, or of another model or encoder.
-        """
-        synthesizer, encoder = self.models()
-        if not self.here:
-            raise KvwError(
-                f"atlas.file: expected an atlas of {synthesizer.model}, which a strategy asks for; kvw has none; "
-                "make one with task=atlas, and give atlas.file=FILE"
-            )
-        samples = read_samples(self.path)
-        for name, own in (("model", synthesizer.model), ("encoder", encoder.identity)):
-            if (got := getattr(samples.origin, name)) != own:
-                raise KvwError(
-                    f"{self.path}: expected an atlas of the {name} {own}; got one of {got}; give another atlas.file="
-                )
-        return samples
-
-    @property
-    def digest(self) -> str:
-        """Of the samples, 16 hex digits.
-
-        Raises:
-            KvwError: as :attr:`samples`.
-        """
-        return hashlib.sha256(self.samples.file()).hexdigest()[:16]
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -90,7 +40,7 @@ class Atlas:
         _, encoder = self.models()
         pitch, _, voiced = intonation(np.concatenate(self.target.clips))
         embedding = encoder.speaker(self.target.clips, "target_audio", self.target.searched)
-        return Predictor(self.samples, embedding, float(pitch) if voiced else None, self.path)
+        return Predictor(self.samples, embedding, float(pitch) if voiced else None)
 
     def __call__(self, count: int) -> NDArray[np.float64]:
         """As :class:`kvw.search.strategy.Predictor`."""

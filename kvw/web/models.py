@@ -9,6 +9,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from kvw.atlas.adjust import Adjuster
+from kvw.config.inputs import short_texts
 from kvw.config.schema import plain
 from kvw.errors import KvwError
 from kvw.fitness.speaker import SpeakerEncoder
@@ -16,6 +18,8 @@ from kvw.runtime.environment import pick_device
 from kvw.speech import select
 from kvw.speech.kokoro import sources
 from kvw.speech.synthesizer import Synthesizer
+from kvw.tasks.adjust import Changer
+from kvw.tasks.atlas_file import AtlasFile
 from kvw.tasks.bank import load_bank_of
 from kvw.tasks.bank import owner as owner_of
 from kvw.tasks.prepare import synth_node
@@ -33,6 +37,7 @@ class Models:
         at_work: to be held by whoever lets a model work, as each uses all cores. Whoever needs a model gets it before
             that: else a recording could not be checked while Kokoro is loaded.
         bank: the stock voices that a search with the synthesiser ``kokoro`` or ``embedded`` has, by name.
+        changer: what changes voices of ``kokoro`` or ``embedded``; whoever asks holds ``at_work``.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
@@ -43,6 +48,7 @@ class Models:
         self._in_language = cache(lambda owner, letter: self._speaker(owner).in_language(letter))
         self._encoder = cache(partial(encoder_of, cfg))
         self.bank = cache(partial(bank_of, cfg))
+        self.changer = cache(self._changer)
 
     def speaker(self, owner: str, letter: str | None = None) -> Synthesizer:
         """The synthesiser of the voices of ``kokoro`` or ``embedded``.
@@ -63,6 +69,11 @@ class Models:
         """The speaker encoder."""
         with self._loading_encoder:
             return self._encoder()
+
+    def _changer(self, owner: str) -> Changer:
+        speaker, encoder = self.speaker(owner), self.encoder()
+        adjuster = Adjuster(AtlasFile(self._cfg.atlas.file, lambda: (speaker, encoder)).samples)
+        return Changer(adjuster, speaker, encoder, short_texts(self._cfg), self._cfg.seed)
 
     def searchers(self) -> str:
         """Whose voices a search would speak with here: ``kokoro`` or ``embedded``; weights may be fetched for that.

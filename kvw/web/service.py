@@ -13,11 +13,13 @@ import json
 import re
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from kvw.atlas.adjust import Change
 from kvw.audio.checks import speaker_doubts
 from kvw.audio.target import read_target
 from kvw.audio.write import write_audio
@@ -36,6 +38,7 @@ from kvw.runtime.filenames import safe_stem
 from kvw.runtime.files import write_whole
 from kvw.speech import select
 from kvw.speech.narrate import check_speed, narrate
+from kvw.tasks.adjust import Changed
 from kvw.tasks.destinations import PACKS, SINGLE
 from kvw.tasks.export import ANY_OWNER, EXPORTED, export
 from kvw.tasks.listen import FOLDER, HEARD, KEYS, QUESTION
@@ -43,10 +46,10 @@ from kvw.tasks.predict import Atlas, first_voice
 from kvw.tasks.report import jury_of
 from kvw.text import escape_interpolation
 from kvw.transcription.transcripts import words_of
-from kvw.types import KOKORO
+from kvw.types import KOKORO, Voice
 from kvw.voices.files import load_pack, load_voice, name_of, save_voice, single_files, synthesizer_of, voice_digest
 from kvw.voices.names import STOCK
-from kvw.voices.reference import resolve
+from kvw.voices.reference import NamedVoice, resolve
 from kvw.web.curve import Curve
 from kvw.web.files import Files, shown_by_name
 from kvw.web.job import ANSWER_FILE, RUNNING, START_FILE, WORDS_FILE, Job
@@ -68,6 +71,8 @@ FORMATS = (*SINGLE, *PACKS)
 
 MOST_BLENDED = 400
 """Characters of a voice's name or blend, at most."""
+
+UNCHANGED = Change()
 
 
 class Service:
@@ -99,6 +104,7 @@ class Service:
         self._reading = threading.Lock()  # of curves
         self._answering = threading.Lock()
         self.models = Models(cfg)
+        self._changed: tuple[tuple[str, Change] | None, Any] = None, None
         self.stock = StockSpeech(self.models, Path(cfg.voices_folder), files)
 
     # a new search
@@ -387,7 +393,7 @@ class Service:
         form = "pt" if synthesizer_of(self._run(label).folder / BEST) == KOKORO else ANY_OWNER
         voice = self.export(label, [form], name, gender, file)[0]  # under the name that it gets there, too
         self._export(label, [form], name, gender, file, EXPORTED, replace=False)
-        return voice.stem
+        return name_of(voice)
 
     def _export(
         self, label: str, formats: Sequence[str], name: str, gender: str, file: str, out: Path, *, replace: bool
@@ -418,7 +424,7 @@ class Service:
     def voices(self) -> dict[str, str]:
         """Every voice that the page knows, by label: a reference for :func:`kvw.voices.reference.resolve`."""
         voices = {label: str(run.folder / "best.pt") for label, run in self.runs().items()}
-        voices |= {f"uploaded: {path.name}": str(path) for path in single_files(self._kept)}
+        voices |= {f"kept: {path.name}": str(path) for path in single_files(self._kept)}
         return voices | {name: name for name in self._stock()}
 
     def keep_voice(self, upload: str) -> str:
@@ -431,15 +437,37 @@ class Service:
         with shown_by_name(path):
             voice = load_voice(path)
             owner = synthesizer_of(path)
-        self._kept.mkdir(exist_ok=True)
-        stem = safe_stem(name_of(path))
-        kept = self._kept / f"{stem}.pt"
-        if kept.exists() and voice_digest(load_voice(kept)) != voice_digest(voice):  # every run's voice is named best
-            kept = kept.with_stem(f"{stem}-{voice_digest(voice)[:8]}")
-        save_voice(kept, voice, {"synthesiser": owner})
-        return f"uploaded: {kept.name}"
+        return self._keep(name_of(path), voice, owner, {})
 
-    def speak(self, voice: str, text: str, speed: float = 1.0, name: str = "") -> Path:
+    def change(self, voice: str, change: Change) -> tuple[NamedVoice, Changed]:
+        """A voice, and the same changed as it is heard; the latest change is remembered.
+
+        Args:
+            voice: as for :meth:`speak`.
+            change: to be heard.
+
+        Raises:
+            KvwError: there is no such voice, or what speaks it, or the atlas of its model, is missing.
+        """
+        chosen = self._voice(voice)
+        self.models.speaker(chosen.synthesizer), self.models.encoder()
+        key = voice_digest(chosen.voice), change
+        with self.models.at_work:
+            if self._changed[0] != key:
+                self._changed = key, self.models.changer(chosen.synthesizer)(chosen.voice, change)
+            return chosen, self._changed[1]
+
+    def keep_change(self, voice: str, change: Change) -> str:
+        """Keeps a changed voice beside the queue, and returns the label that it has then.
+
+        Raises:
+            KvwError: as :meth:`change`.
+        """
+        chosen, changed = self.change(voice, change)
+        facts = {"base_voices": [*chosen.bases], "adjusted": vars(change)}
+        return self._keep(f"{chosen.name}-changed", changed.voice, chosen.synthesizer, facts)
+
+    def speak(self, voice: str, text: str, speed: float = 1.0, name: str = "", change: Change = UNCHANGED) -> Path:
         """Speaks a text, and returns the WAV.
 
         Args:
@@ -447,6 +475,7 @@ class Service:
             text: of :data:`MOST_SPOKEN` characters at most.
             speed: in [0.5, 2].
             name: of the file, without its suffix; empty for the voice's name.
+            change: of the voice.
 
         Raises:
             KvwError: there is no such voice, its synthesiser is missing, or the text can't be spoken.
@@ -454,17 +483,29 @@ class Service:
         if not text.strip() or len(text) > MOST_SPOKEN:
             raise KvwError(f"text: expected words, {MOST_SPOKEN} characters at most; got {len(text.strip())}")
         check_speed(speed)
-        known = self.voices()
-        blended = {term.partition("(")[0].strip() for term in voice.split("+")}
-        if len(voice) > MOST_BLENDED or (voice not in known and not blended <= {*self._stock()}):
-            raise KvwError(f"voice: expected one of the list, or a blend as af_bella(2)+am_adam(1); got {voice!a:.60}")
-        chosen = resolve(known.get(voice, voice), Path(self.cfg.voices_folder), select.embedded_voices)
+        chosen = self._voice(voice)
+        numbers = self.change(voice, change)[1].voice if change else chosen.voice
         speaker = self.models.speaker(chosen.synthesizer)
         with self.models.at_work:
-            wave = narrate(speaker, chosen.voice, text, self.cfg.seed, speed)
+            wave = narrate(speaker, numbers, text, self.cfg.seed, speed)
         path = self.files.fresh_folder() / f"{name or safe_stem(chosen.name)}.wav"
         write_audio(path, wave)
         return path
+
+    def _voice(self, label: str) -> NamedVoice:
+        known = self.voices()
+        blended = {term.partition("(")[0].strip() for term in label.split("+")}
+        if len(label) > MOST_BLENDED or (label not in known and not blended <= {*self._stock()}):
+            raise KvwError(f"voice: expected one of the list, or a blend as af_bella(2)+am_adam(1); got {label!a:.60}")
+        return resolve(known.get(label, label), Path(self.cfg.voices_folder), select.embedded_voices)
+
+    def _keep(self, name: str, voice: Voice, owner: str, facts: Mapping[str, object]) -> str:
+        self._kept.mkdir(exist_ok=True)
+        kept = self._kept / f"{safe_stem(name)}.pt"
+        if kept.exists() and voice_digest(load_voice(kept)) != voice_digest(voice):  # every run's voice is named best
+            kept = kept.with_stem(f"{kept.stem}-{voice_digest(voice)[:8]}")
+        save_voice(kept, voice, {"synthesiser": owner, **facts})
+        return f"kept: {kept.name}"
 
     def _stock(self) -> list[str]:
         """Names of the stock voices: those of the folder, Kokoro's, and the embedded synthesiser's."""

@@ -15,6 +15,7 @@ _OUT = _draw.standard_normal((12, STYLE_WIDTH))
 _BASE = _draw.standard_normal(STYLE_WIDTH)
 _PITCH = _draw.standard_normal(12) / 10
 _TEXT = 0.3 * _draw.standard_normal((TEXTS, STYLE_WIDTH))
+_DELIVERED = np.column_stack([_PITCH, _draw.standard_normal((12, 3)) / 10 * np.array([1, 1, 5])])
 
 
 def styles(seed, count):
@@ -31,6 +32,6 @@ def heard(some, texts):
 
 
 def delivered(some):
-    """Mean log pitch and log phonemes a second of styles, ``(count, 2)``."""
-    pitch = 5.2 + np.tanh(some / VOICE_STD @ _MIX) @ _PITCH
-    return np.column_stack([pitch, 2.5 + 0 * pitch])
+    """The delivery of styles, ``(count, 4)``, as :class:`kvw.atlas.forward.Expected` has it."""
+    felt = np.tanh(some / VOICE_STD @ _MIX)
+    return np.array([5.2, 2.5, 7.3, 20.0]) + felt @ _DELIVERED

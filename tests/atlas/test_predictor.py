@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from kvw.atlas.draw import Design
 from kvw.atlas.inversion import Whitened
-from kvw.atlas.predictor import FEWEST, Predictor
-from kvw.errors import KvwError
+from kvw.atlas.predictor import Predictor
 from tests.atlas.formula import delivered, heard, styles
 from tests.atlas.test_samples import BANK, made
 
@@ -25,7 +24,7 @@ def samples():
 @pytest.mark.parametrize("number", range(len(TARGETS)))
 def test_the_first_proposal_is_nearer_to_a_voice_that_was_never_heard_than_every_stock_voice(samples, number):
     (target,) = heard(TARGETS[number : number + 1], None)
-    proposals = Predictor(samples, target, None, "atlas")(8)
+    proposals = Predictor(samples, target, None)(8)
     assert proposals.shape == (8, 256)
     near = heard(proposals, None) @ target
     assert near[0] > (heard(BANK, None) @ target).max() + 0.02
@@ -34,35 +33,30 @@ def test_the_first_proposal_is_nearer_to_a_voice_that_was_never_heard_than_every
 
 def test_proposals_stay_near_the_stock_voices_the_nearer_the_stronger_the_prior(samples):
     (target,) = heard(TARGETS[:1], None)
-    lengths = np.square(Whitened(BANK).encode(Predictor(samples, target, None, "atlas")(2))).mean(axis=1)
+    lengths = np.square(Whitened(BANK).encode(Predictor(samples, target, None)(2))).mean(axis=1)
     assert 1.5 > lengths[0] > lengths[1]
 
 
 @pytest.mark.parametrize("number", range(len(TARGETS)))
 def test_a_proposal_has_the_pitch_of_the_target_where_that_is_known(samples, number):
-    (target,), ((pitch, _),) = heard(TARGETS[number : number + 1], None), delivered(TARGETS[number : number + 1])
-    blind, aware = (Predictor(samples, target, known, "atlas")(1) for known in (None, pitch))
+    (target,), ((pitch, *_),) = heard(TARGETS[number : number + 1], None), delivered(TARGETS[number : number + 1])
+    blind, aware = (Predictor(samples, target, known)(1) for known in (None, pitch))
     assert abs(delivered(aware)[0, 0] - pitch) < abs(delivered(blind)[0, 0] - pitch) + 0.01
     assert heard(aware, None)[0] @ target > heard(blind, None)[0] @ target - 0.02
 
 
 def test_stock_voices_are_ordered_as_they_are_heard(samples):
     (target,) = heard(TARGETS[:1], None)
-    predictor = Predictor(samples, target, None, "atlas")
+    predictor = Predictor(samples, target, None)
     expected = predictor.likeness(BANK)
     assert np.corrcoef(heard(BANK, None) @ target, expected)[0, 1] > 0.8
     assert ((expected >= 0) & (expected <= 1)).all()
 
 
-def test_an_atlas_of_too_few_samples_is_refused_by_name():
-    with pytest.raises(KvwError, match=rf"little: expected an atlas of {FEWEST} samples or more; got 30; extend it"):
-        Predictor(made(30).only(slice(30)), heard(TARGETS[:1], None)[0], None, "little")
-
-
 @pytest.mark.parametrize("count", [0, 9])
 def test_there_are_one_to_eight_proposals(samples, count):
     with pytest.raises(ValueError, match="count: expected 1 to 8"):
-        Predictor(samples, heard(TARGETS[:1], None)[0], None, "atlas")(count)
+        Predictor(samples, heard(TARGETS[:1], None)[0], None)(count)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 10**6))

@@ -25,10 +25,12 @@ def made(count):
     some = np.concatenate([np.repeat(BANK, 2, axis=0), [design(number) for number in range(count)]])
     spoken = np.arange(len(some)) % TEXTS
     stock = np.concatenate([np.repeat(np.arange(len(BANK)), 2), np.full(count, -1)])
-    pitch, pace = delivered(some).T
+    pitch, pace, *timbre = delivered(some).T
     intonation = np.column_stack([pitch, 0.2 + 0 * pitch, 0.5 + 0 * pitch])
     arrays = {"styles": some, "embeddings": heard(some, spoken), "spoken": spoken, "stock": stock}
-    return none_of(ORIGIN).extended(len(some), **arrays, intonation=intonation, pace=np.exp(pace))
+    return none_of(ORIGIN).extended(
+        len(some), **arrays, intonation=intonation, timbre=np.column_stack(timbre), pace=np.exp(pace)
+    )
 
 
 def test_samples_come_back_as_they_were_and_equal_samples_are_equal_bytes(tmp_path):
@@ -45,13 +47,13 @@ def test_samples_come_back_as_they_were_and_equal_samples_are_equal_bytes(tmp_pa
 def changed(**arrays):
     samples = made(40)
     own = {name: np.ascontiguousarray(getattr(samples, name)) for name in ARRAYS} | arrays
-    return save(own, {"kvw": json.dumps({"format": 1, "asked": 80, **vars(ORIGIN)})})
+    return save(own, {"kvw": json.dumps({"format": 2, "asked": 80, **vars(ORIGIN)})})
 
 
 def facts(**changes):
     return save(
         {name: np.ascontiguousarray(getattr(made(40), name)) for name in ARRAYS},
-        {"kvw": json.dumps({"format": 1, "asked": 80, **vars(ORIGIN), **changes})},
+        {"kvw": json.dumps({"format": 2, "asked": 80, **vars(ORIGIN), **changes})},
     )
 
 
@@ -59,8 +61,8 @@ WRONG = {
     "cut short": (lambda: made(40).file()[:-100], "damaged or another file"),
     "empty": (lambda: b"", "damaged or another file"),
     "a pickle": (lambda: pickle.dumps([1, 2]), "damaged or another file"),
-    "another safetensors file": (lambda: save({"voice": np.zeros(3)}), "atlas of format 1; got None"),
-    "a later format": (lambda: facts(format=2), "format 1; got 2"),
+    "another safetensors file": (lambda: save({"voice": np.zeros(3)}), "atlas of format 2; got None"),
+    "a later format": (lambda: facts(format=3), "format 2; got 3"),
     "texts that are none": (lambda: facts(texts=[1]), "beside the samples"),
     "no seed": (lambda: facts(seed=None), "beside the samples"),
     "NaN": (lambda: changed(embeddings=np.full((80, 256), np.nan, "f2")), "embeddings has NaN or infinity"),

@@ -28,8 +28,15 @@ ARGUMENTS = (
     "stages.refine.strategy.rate=0.5",
     "stages.refine.strategy.every=12",
     "stages.refine.strategy.prior=0.1",
+    "+strategy@stages.polish.strategy=sep_cma",
+    "+space@stages.polish.space=pca_offset",
+    "stages.polish.space.freeze=timbre",
+    "stages.polish.strategy.population=4",
+    "stages.polish.strategy.sigma=0.3",
+    "step_limit=300",
     "judges=none",
 )
+"""The steps of ``quick``, more of them, then CMA-ES on pitch and pace, of which the steps know nothing."""
 
 HEAD = ("", "candidates", "similarity", "self", "features", "score")
 PUBLISHED = (

@@ -133,10 +133,10 @@ def test_an_atlas_takes_in_what_runs_heard_once(atlas, kvw, capsys, tmp_path):
 
 
 def test_a_strategy_that_asks_for_an_atlas_where_none_is_ends_with_one_line(kvw, capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("kvw.tasks.predict.PACKAGE", tmp_path)
+    monkeypatch.setattr("kvw.tasks.atlas_file.PACKAGE", tmp_path)
     code, runs = kvw("strategy=predicted", "synth=embedded")
     assert (code, runs) == (2, [])
-    assert "expected an atlas of embedded-1, which a strategy asks for" in capsys.readouterr().err
+    assert "expected an atlas of embedded-1, to know its voices by" in capsys.readouterr().err
 
 
 def test_an_atlas_of_another_model_is_refused_by_name(atlas, kvw, capsys, tmp_path):

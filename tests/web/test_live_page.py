@@ -10,7 +10,7 @@ from kvw.evaluation import Evaluation
 from kvw.runs import folders
 from kvw.runs.result import HeldOutFigures
 from kvw.runs.samples import Stock
-from kvw.voices.files import load_voice, save_voice
+from kvw.voices.files import load_voice, name_of, save_voice
 from kvw.web.curve import Curve
 from tests.support.browser import Server, browser, go, opened, until, words
 
@@ -79,9 +79,18 @@ def test_a_dropped_clip_has_a_voice_at_once_and_a_run_a_choice_of_voices(served,
         tab.click("#give")
         until(lambda: "speaks it now, as" in words(tab, "given"))
         name = words(tab, "given").removesuffix(".").split()[-1]
-        np.testing.assert_array_equal(
-            load_voice(tmp_path / "outputs" / "exported" / f"{name}.safetensors"), load_voice(kept)
-        )
+        given = {name_of(path): path for path in (tmp_path / "outputs" / "exported").glob("*.safetensors")}
+        np.testing.assert_array_equal(load_voice(given[name]), load_voice(kept))
+        go(tab, "Speak")
+        tab.click("#change button")
+        tab.locator("#change_brightness input[type=range]").focus()
+        for _ in range(3):
+            tab.keyboard.press("ArrowRight")
+        tab.click("#say")
+        until(lambda: "(asked +15)" in words(tab, "measured"))
+        assert plays(tab, "said") and "brightness +1" in words(tab, "measured")
+        tab.click("#keep_change")
+        until(lambda: "-changed" in tab.input_value("#voice input"))
         for name in ("Searches", "Speak", "Compare"):
             go(tab, name)
             tab.wait_for_timeout(500)

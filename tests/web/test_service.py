@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kvw.atlas.adjust import Change
 from kvw.audio.decode import decode_file
 from kvw.audio.target import read_target
+from kvw.audio.timbre import timbre
 from kvw.config.paths import DEMO
 from kvw.errors import KvwError
 from kvw.runs.artifacts import spoken_path
@@ -160,6 +162,22 @@ def test_a_voice_can_be_brought_and_is_there_for_the_next_page(service, bank, tm
     ]
     with pytest.raises(KvwError, match=r"^demo\.flac: "):
         service.keep_voice(uploaded(service, DEMO))
+
+
+def test_a_voice_is_changed_as_it_is_heard_and_kept(service, bank, monkeypatch):
+    change = Change(brightness=15)
+    named, changed = service.change("af_amber", change)
+    assert named.name == "af_amber" and changed.measured["brightness"] == pytest.approx(15, abs=2)
+    monkeypatch.setattr(service.models, "changer", None)  # the latest change is remembered
+    usual, bright = (decode_file(service.speak("af_amber", "Good night.", change=one)) for one in (Change(), change))
+    assert timbre(bright)[0] > timbre(usual)[0] + 0.05
+    label = service.keep_change("af_amber", change)
+    np.testing.assert_array_equal(load_voice(service.voices()[label]), changed.voice)
+    assert np.array_equal(decode_file(service.speak(label, "Good night.")), bright)
+    monkeypatch.undo()
+    assert service.keep_change("af_amber", Change(brightness=-15)) != label, "another change has a file of its own"
+    with pytest.raises(KvwError, match="expected one of the list"):
+        service.change("af_nobody", change)
 
 
 def test_a_voice_is_exported_in_the_formats_that_it_can_have(service):

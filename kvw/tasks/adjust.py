@@ -1,0 +1,161 @@
+"""``task=adjust``: changes a voice as it is heard, by what the atlas knows, and says what was measured."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kvw.atlas.adjust import CHANGES, Adjuster, Change
+from kvw.atlas.forward import Array
+from kvw.audio.write import write_audio
+from kvw.config.inputs import passage, short_texts
+from kvw.config.invocation import Invocation
+from kvw.errors import KvwError
+from kvw.fitness.sampler import manner
+from kvw.fitness.speaker import SpeakerEncoder, cosine
+from kvw.speech.narrate import narrate
+from kvw.speech.synthesizer import Synthesizer
+from kvw.tasks.atlas_file import AtlasFile
+from kvw.tasks.speak import chosen_voices, synthesizer
+from kvw.text import aligned
+from kvw.types import Voice, Wave
+from kvw.voices.files import save_voice
+
+log = logging.getLogger(__name__)
+
+TEXTS = 4
+"""Short texts that are spoken before and after, to measure what changed."""
+
+TRIALS = 3
+"""Changes that are tried and measured, each corrected by what the one before missed."""
+
+SCALE = Change(1, 5, 5, 0.5).shift
+"""How much of each kind of change counts as much as another."""
+
+UNITS = {"pitch": "semitones", "pace": "%", "brightness": "%", "breathiness": "dB"}
+"""Of the changes."""
+
+
+def adjust(
+    invocation: Invocation, *, pitch: float, pace: float, brightness: float, breathiness: float, out: str
+) -> float:
+    """Writes a voice that differs from ``test_voice`` in what is heard, and prints what was asked and measured.
+
+    Args:
+        invocation: of which the config counts.
+        pitch: as :class:`kvw.atlas.adjust.Change`, like the next three.
+        pace: of speech.
+        brightness: of the voice.
+        breathiness: of the voice.
+        out: the voice's file, in ``.pt``; nothing is written over another voice.
+
+    Returns:
+        the similarity of the speaker before and after, by the atlas's encoder, in [0, 1].
+
+    Raises:
+        KvwError: bad input; the atlas of the voice's model is missing; or the voice can't speak.
+    """
+    cfg, path = invocation.cfg, Path(out)
+    change = Change(pitch, pace, brightness, breathiness)
+    if not change:
+        raise KvwError(
+            f"task: expected a change; got none; give one of {', '.join(f'task.{name}' for name in CHANGES)}"
+        )
+    if path.suffix != ".pt":
+        raise KvwError(f"task.out: expected a name in .pt; got {out!r}; task=export writes other formats")
+    if path.exists():
+        raise KvwError(f"task.out: expected a name that is free; {path} is there; give another")
+    named = chosen_voices(cfg)
+    if len(named) > 1:
+        raise KvwError(f"test_voice: expected one voice to change; got {len(named)}; change one after the other")
+    text = cfg.language.target_text if cfg.target_text is None else passage(cfg.target_text, "target_text")
+    (before,) = named
+    speaker, encoder = synthesizer(cfg, before.synthesizer), SpeakerEncoder()
+    adjuster = Adjuster(AtlasFile(cfg.atlas.file, lambda: (speaker, encoder)).samples)
+    changed = Changer(adjuster, speaker, encoder, short_texts(cfg), cfg.seed)(before.voice, change)
+    facts = {name: before.facts[name] for name in ("language",) if name in before.facts}
+    facts |= {"synthesiser": before.synthesizer, "base_voices": [*before.bases], "adjusted": {**vars(change)}}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_voice(path, changed.voice, facts)
+    write_audio(path.with_suffix(".wav"), narrate(speaker, changed.voice, text, cfg.seed))
+    log.info("\n%s", "\n".join(aligned(changed.table(change), 1)))
+    told = path, path.with_suffix(".wav"), before.name, changed.similarity
+    log.info("%s, and %s; the speaker of %s to %.2f", *told)
+    return changed.similarity
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A voice that was changed.
+
+    Attributes:
+        voice: float32 ``(510, 1, 256)``.
+        measured: what changed, by the names and in the units of :class:`kvw.atlas.adjust.Change`.
+        similarity: of the speaker before and after, by the atlas's encoder, in [0, 1].
+    """
+
+    voice: Voice
+    measured: Mapping[str, float]
+    similarity: float
+
+    def table(self, asked: Change) -> list[tuple[str, ...]]:
+        """What was asked, beside what was measured."""
+        rows: list[tuple[str, ...]] = [("", "asked", "measured", "")]
+        for name, unit in UNITS.items():
+            rows.append((name, f"{getattr(asked, name):+.1f}", f"{self.measured[name]:+.1f}", unit))
+        return rows
+
+
+class Changer:
+    """Changes voices of a synthesiser, and measures on short texts what changed.
+
+    Args:
+        adjuster: knows by the atlas what to change.
+        synthesizer: what speaks.
+        encoder: what hears the speaker.
+        texts: of which :data:`TEXTS` are spoken.
+        seed: of the synthesiser's noise.
+    """
+
+    def __init__(
+        self, adjuster: Adjuster, synthesizer: Synthesizer, encoder: SpeakerEncoder, texts: Sequence[str], seed: int
+    ) -> None:
+        self._adjuster, self._synthesizer, self._encoder = adjuster, synthesizer, encoder
+        self._texts, self._seed = texts[:TEXTS], seed
+
+    def __call__(self, voice: Voice, change: Change) -> Changed:
+        """The voice with a change; each of :data:`TRIALS` is corrected by what the one before it missed.
+
+        Args:
+            voice: float32 ``(510, 1, 256)``.
+            change: to be heard.
+
+        Raises:
+            KvwError: the voice can't speak.
+        """
+        said = self._said(voice)
+        before, shift = delivered(said), change.shift
+        tried = []
+        for _ in range(TRIALS):
+            moved = self._adjuster(voice, shift)
+            waves = self._said(moved)
+            after = delivered(waves)
+            missing = change.shift - (after - before)
+            tried.append((float(np.abs(missing / SCALE).sum()), moved, waves, after))
+            shift = shift + missing
+        _, moved, waves, after = min(tried, key=lambda trial: trial[0])
+        speakers = [self._encoder.speaker(some, "test_voice") for some in (said, waves)]
+        return Changed(moved, dict(zip(CHANGES, Change.between(before, after), strict=True)), cosine(*speakers))
+
+    def _said(self, voice: Voice) -> list[Wave]:
+        return [narrate(self._synthesizer, voice, text, self._seed) for text in self._texts]
+
+
+def delivered(waves: Sequence[Wave]) -> Array:
+    """The delivery of some texts, ``(4,)``, as :class:`kvw.atlas.forward.Expected`, but for a constant of the pace."""
+    pitch, _, _, *timbre = np.mean([manner(wave) for wave in waves], axis=0)
+    return np.array([pitch, -np.log(sum(map(len, waves))), *timbre])
