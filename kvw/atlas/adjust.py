@@ -15,7 +15,10 @@ from kvw.spaces.base import TIMBRE
 from kvw.types import EMBEDDING_WIDTH, STYLE_WIDTH, Voice, mean_row
 
 LIKENESS = 100.0
-"""What moving the embedding costs, over the cost of moving the style by a unit in which stock voices differ."""
+"""What moving the embedding costs, over the cost of moving the style by a unit in which stock voices differ.
+
+Of stock voices that are made 15 % brighter the expected embedding keeps a cosine of .997, where .991 without this cost,
+and the move is a fifth longer; ten times the cost makes it .999, and the move half as long again."""
 
 STEPS = 4
 """Of Gauss and Newton: the forward model is not linear."""
@@ -66,8 +69,7 @@ class Change:
 def adjusted(forward: Forward, whitened: Whitened, style: Array, shift: Array) -> Array:
     """The style, ``(256,)``, whose delivery is expected to differ from that of ``style`` by ``shift``, and little else.
 
-    Pitch and pace that are moved leave the timbre half as it is but for what keeps brightness and breathiness; the
-    others move the timbre half alone, for Kokoro's prosody half decides of pitch and pace.
+    Pitch and pace are taken to depend on the prosody half alone, as they do in Kokoro.
 
     Args:
         forward: what is known of the voices.
