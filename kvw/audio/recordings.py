@@ -95,10 +95,11 @@ def by_speaker(folder: Path) -> dict[str, list[Path]]:
     """The recordings of several speakers, each list sorted, by the speaker's name.
 
     A folder in ``folder`` is a speaker of its name. A file in it is a speaker's whose name ends at the first dash:
-    ``1688-0.flac`` and ``1688-1.flac`` are of ``1688``, and ``lighthouse.wav`` of ``lighthouse``.
+    ``1688-0.flac`` and ``1688-1.flac`` are of ``1688``, and ``lighthouse.wav`` of ``lighthouse``. A folder without
+    recordings, or one that can't be read, is a speaker of none.
 
     Raises:
-        KvwError: the folder, or one in it, can't be read or has no recording.
+        KvwError: the folder can't be read, or has no recording and no folder.
     """
     if not folder.is_dir():
         raise refusal(folder, "expected a folder with recordings of several speakers; got none; check the path")
@@ -107,7 +108,11 @@ def by_speaker(folder: Path) -> dict[str, list[Path]]:
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            found.setdefault(path.name, []).extend(in_folder(path)[0])
+            try:
+                recordings, _ = in_folder(path)
+            except KvwError:
+                recordings = []
+            found.setdefault(path.name, []).extend(recordings)
         elif path.suffix.lower() in SUFFIXES:
             found.setdefault(path.stem.partition("-")[0], []).append(path)
     if not found:

@@ -118,8 +118,11 @@ def read_speakers(paths: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Target
         KvwError: no speaker's recordings can be read.
     """
     read, refused = {}, {}
-    for name, (first, *others) in paths.items():
+    for name, files in paths.items():
         try:
+            if not files:
+                raise KvwError("expected recordings in its folder; got none that can be read")
+            first, *others = files
             read[name] = read_target([str(first)], [str(path) for path in others] or None)
         except KvwError as error:
             refused[name] = "; ".join(str(error).splitlines())

@@ -117,8 +117,10 @@ def test_bad_input_is_one_line_and_nothing_is_searched(place, capsys, argument, 
 
 def test_a_speaker_whose_recordings_can_not_be_read_is_named_and_the_others_go_on(place):
     put(place / "people" / "mute" / "1.wav", np.zeros(5 * SAMPLE_RATE))
+    (place / "people" / "nobody").mkdir()
     read, refused = compare.read_speakers(compare.by_speaker(place / "people"))
     assert list(read) == ["anna", "lone"] and "got silence" in refused["mute"]
+    assert "expected recordings in its folder; got none" in refused["nobody"]
 
 
 def test_a_search_that_fails_is_named_and_the_others_go_on_but_not_without_storage(place, monkeypatch):
