@@ -70,7 +70,9 @@ def atlas(invocation: Invocation) -> float:
         path = Path(cfg.atlas.file or invocation.outputs / "atlas" / f"{origin.model}-{origin.language}.safetensors")
         samples = sampling(begun(path, origin), cfg.atlas.samples, path)
         if cfg.atlas.runs:
-            runs, _ = open_runs(invocation.outputs)
+            runs, unreadable = open_runs(invocation.outputs)
+            for _, why in unreadable:
+                log.warning("%s", why)
             samples = with_runs(samples, runs, sampling.listener.synthesizer.identity, sampling.mean)
             write_whole(path, samples.file())
     log.info("%s: %d samples", path, len(samples))

@@ -126,10 +126,13 @@ def test_an_atlas_takes_in_what_runs_heard_once(atlas, kvw, capsys, tmp_path):
     assert np.linalg.norm(own.embeddings.astype(float), axis=1) == pytest.approx(1, abs=2e-3)
     assert len(samples.texts_of_runs) == 2
     written = path.read_bytes()
+    (run.parent / "damaged").mkdir()
+    (run.parent / "damaged" / "run.db").write_bytes(b"no database")
     assert invoke(given) == 0
     assert path.read_bytes() == written
     told = capsys.readouterr()
     assert "0 samples of 1 runs" in told.err + told.out
+    assert "damaged" in told.err + told.out, "a run that can't be read is named"
 
 
 def test_a_strategy_that_asks_for_an_atlas_where_none_is_ends_with_one_line(kvw, capsys, monkeypatch, tmp_path):
