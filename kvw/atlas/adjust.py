@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,9 +24,27 @@ and the move is a fifth longer; ten times the cost makes it .999, and the move h
 STEPS = 4
 """Of Gauss and Newton: the forward model is not linear."""
 
-CHANGES = {"pitch": 8.0, "pace": 40.0, "brightness": 40.0, "breathiness": 3.0}
-"""The kinds of change, in the order of :attr:`kvw.atlas.forward.Expected.delivery`, each with the largest, up or down,
-in the units of :class:`Change`: about as far as stock voices differ."""
+
+class Kind(NamedTuple):
+    """A kind of change.
+
+    Attributes:
+        most: the largest, up or down.
+        unit: of it.
+    """
+
+    most: float
+    unit: str
+
+
+CHANGES = {
+    "pitch": Kind(8.0, "semitones"),
+    "pace": Kind(40.0, "%"),
+    "brightness": Kind(40.0, "%"),
+    "breathiness": Kind(3.0, "dB"),
+}
+"""The kinds, in the order of :attr:`kvw.atlas.forward.Expected.delivery`; the limits are about as far as stock voices
+differ."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +64,7 @@ class Change:
     breathiness: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, most in CHANGES.items():
+        for name, (most, _) in CHANGES.items():
             if not abs(value := getattr(self, name)) <= most:
                 raise KvwError(f"{name}: expected a change of {-most:g} to {most:g}; got {value:g}")
 
@@ -59,17 +78,19 @@ class Change:
         pace, brightness = np.log1p(np.array([self.pace, self.brightness]) / 100)
         return np.array([self.pitch * np.log(2) / 12, pace, brightness, -self.breathiness])
 
-    @classmethod
-    def between(cls, before: Array, after: Array) -> tuple[float, ...]:
-        """The change from one delivery to another, in the units of the attributes."""
-        pitch, pace, brightness, prominence = after - before
-        return pitch * 12 / np.log(2), 100 * np.expm1(pace), 100 * np.expm1(brightness), -prominence
+
+def amounts(shift: Array) -> dict[str, float]:
+    """A shift of the delivery, ``(4,)``, by the names and in the units of :class:`Change`."""
+    pitch, pace, brightness, prominence = shift.tolist()
+    found = pitch * 12 / np.log(2), 100 * np.expm1(pace), 100 * np.expm1(brightness), -prominence
+    return dict(zip(CHANGES, map(float, found), strict=True))
 
 
 def adjusted(forward: Forward, whitened: Whitened, style: Array, shift: Array) -> Array:
     """The style, ``(256,)``, whose delivery is expected to differ from that of ``style`` by ``shift``, and little else.
 
-    Pitch and pace are taken to depend on the prosody half alone, as they do in Kokoro.
+    Pitch and pace are moved through the prosody half alone, since nothing else moves them in Kokoro; what the model
+    expects of timbre beside that is made up for, and is an error that shows when the voice speaks.
 
     Args:
         forward: what is known of the voices.

@@ -54,7 +54,7 @@ def score(samples: Samples, fold: int, size: int) -> tuple[float, ...]:
     embeddings, expected = test.embeddings.astype(np.float64), forward(test.styles.astype(np.float64))
     lengths = np.linalg.norm(embeddings, axis=1) * np.linalg.norm(expected.embeddings, axis=1)
     cosine = float(np.mean((embeddings * expected.embeddings).sum(axis=1) / lengths))
-    delivered = (explained(*pair) for pair in zip(delivery(test).T, expected.delivery.T, strict=True))
+    delivered = (explained(*pair) for pair in zip(delivery(samples)[held].T, expected.delivery.T, strict=True))
     return explained(embeddings, expected.embeddings), cosine, *delivered
 
 

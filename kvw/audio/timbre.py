@@ -17,8 +17,8 @@ def timbre(wave: Wave) -> NDArray[np.float64]:
     """Brightness and clearness: mean log spectral centroid (Hz), and mean cepstral peak prominence (dB).
 
     The centroid is what listeners call brightness (Schubert and Wolfe 2006). The prominence is how far the peak of a
-    frame's cepstrum at its pitch stands out of the line through the cepstrum, which falls as breath is heard in a voice
-    (Hillenbrand, Cleveland and Erickson 1994).
+    frame's cepstrum, at any pitch of :data:`kvw.audio.pitch.RANGE`, stands out of the line through it, which falls as
+    breath is heard in a voice (Hillenbrand, Cleveland and Erickson 1994).
 
     Args:
         wave: float32 ``(samples,)`` at 24 kHz, finite.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kvw.atlas.adjust import CHANGES, Adjuster, Change
+from kvw.atlas.adjust import CHANGES, Adjuster, Change, amounts
 from kvw.atlas.forward import Array
 from kvw.audio.write import write_audio
 from kvw.config.inputs import passage, short_texts
@@ -17,13 +17,15 @@ from kvw.config.invocation import Invocation
 from kvw.errors import KvwError
 from kvw.fitness.sampler import manner
 from kvw.fitness.speaker import SpeakerEncoder, cosine
+from kvw.runtime.filenames import is_portable
 from kvw.speech.narrate import narrate
 from kvw.speech.synthesizer import Synthesizer
 from kvw.tasks.atlas_file import AtlasFile
 from kvw.tasks.speak import chosen_voices, synthesizer
 from kvw.text import aligned
-from kvw.types import Voice, Wave
-from kvw.voices.files import save_voice
+from kvw.types import EMBEDDED, Voice, Wave
+from kvw.voices.files import name_of, save_voice
+from kvw.voices.reference import NamedVoice, language_remark
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +38,8 @@ TRIALS = 3
 SCALE = Change(1, 5, 5, 0.5).shift
 """How much of each kind of change counts as much as another."""
 
-UNITS = {"pitch": "semitones", "pace": "%", "brightness": "%", "breathiness": "dB"}
-"""Of the changes."""
+LIMITS = np.sort([Change(*(sign * kind.most for kind in CHANGES.values())).shift for sign in (-1, 1)], axis=0)
+"""The least and the greatest shift that a correction asks for, ``(2, 4)``."""
 
 
 def adjust(
@@ -60,32 +62,52 @@ def adjust(
         KvwError: bad input; the atlas of the voice's model is missing; or the voice can't speak.
     """
     cfg, path = invocation.cfg, Path(out)
-    change = Change(pitch, pace, brightness, breathiness)
+    try:
+        change = Change(pitch, pace, brightness, breathiness)
+    except KvwError as error:
+        raise KvwError(f"task.{error}") from error
     if not change:
         raise KvwError(
-            f"task: expected a change; got none; give one of {', '.join(f'task.{name}' for name in CHANGES)}"
+            f"task: expected a change; got none; give one of {', '.join(f'task.{kind}' for kind in CHANGES)}"
         )
-    if path.suffix != ".pt":
-        raise KvwError(f"task.out: expected a name in .pt; got {out!r}; task=export writes other formats")
-    if path.exists():
-        raise KvwError(f"task.out: expected a name that is free; {path} is there; give another")
     named = chosen_voices(cfg)
     if len(named) > 1:
         raise KvwError(f"test_voice: expected one voice to change; got {len(named)}; change one after the other")
-    text = cfg.language.target_text if cfg.target_text is None else passage(cfg.target_text, "target_text")
     (before,) = named
+    check_free(path, before.synthesizer)
+    text = cfg.language.target_text if cfg.target_text is None else passage(cfg.target_text, "target_text")
+    if remark := language_remark(named, cfg.language.letter):
+        log.warning("%s", remark)
+    path.parent.mkdir(parents=True, exist_ok=True)
     speaker, encoder = synthesizer(cfg, before.synthesizer), SpeakerEncoder()
     adjuster = Adjuster(AtlasFile(cfg.atlas.file, lambda: (speaker, encoder)).samples)
     changed = Changer(adjuster, speaker, encoder, short_texts(cfg), cfg.seed)(before.voice, change)
-    facts = {name: before.facts[name] for name in ("language",) if name in before.facts}
-    facts |= {"synthesiser": before.synthesizer, "base_voices": [*before.bases], "adjusted": {**vars(change)}}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_voice(path, changed.voice, facts)
-    write_audio(path.with_suffix(".wav"), narrate(speaker, changed.voice, text, cfg.seed))
+    wave = narrate(speaker, changed.voice, text, cfg.seed)
     log.info("\n%s", "\n".join(aligned(changed.table(change), 1)))
+    save_voice(path, changed.voice, facts_of_change(before, change))
+    write_audio(path.with_suffix(".wav"), wave)
     told = path, path.with_suffix(".wav"), before.name, changed.similarity
     log.info("%s, and %s; the speaker of %s to %.2f", *told)
     return changed.similarity
+
+
+def check_free(path: Path, owner: str) -> None:
+    """Refuses a name for a voice of ``owner`` that is not in ``.pt``, or whose files would be written over others.
+
+    Raises:
+        KvwError: the name is wrong, or taken.
+    """
+    if path.suffix != ".pt" or not is_portable(path.stem) or (name_of(path) != path.stem and owner != EMBEDDED):
+        raise KvwError(f"task.out: expected a voice's name in .pt; got {str(path)!r:.80}; task=export writes others")
+    for taken in (path, path.with_suffix(".json"), path.with_suffix(".wav")):
+        if taken.exists():
+            raise KvwError(f"task.out: expected a name that is free; {taken} is there; give another")
+
+
+def facts_of_change(before: NamedVoice, change: Change) -> dict[str, object]:
+    """The record of a voice that was made of another by a change."""
+    told = {"language": before.language} if before.language else {}
+    return told | {"synthesiser": before.synthesizer, "base_voices": [*before.bases], "adjusted": vars(change)}
 
 
 @dataclass(frozen=True)
@@ -105,7 +127,7 @@ class Changed:
     def table(self, asked: Change) -> list[tuple[str, ...]]:
         """What was asked, beside what was measured."""
         rows: list[tuple[str, ...]] = [("", "asked", "measured", "")]
-        for name, unit in UNITS.items():
+        for name, (_, unit) in CHANGES.items():
             rows.append((name, f"{getattr(asked, name):+.1f}", f"{self.measured[name]:+.1f}", unit))
         return rows
 
@@ -139,23 +161,48 @@ class Changer:
         """
         said = self._said(voice)
         before, shift = delivered(said), change.shift
-        tried = []
+        tried: list[tuple[float, Voice, list[Wave], Array]] = []
         for _ in range(TRIALS):
-            moved = self._adjuster(voice, shift)
-            waves = self._said(moved)
-            after = delivered(waves)
-            missing = change.shift - (after - before)
-            tried.append((float(np.abs(missing / SCALE).sum()), moved, waves, after))
-            shift = shift + missing
-        _, moved, waves, after = min(tried, key=lambda trial: trial[0])
+            try:
+                moved = self._adjuster(voice, shift)
+                waves = self._said(moved)
+                heard = moved_by(before, delivered(waves))
+            except KvwError:
+                if not tried:
+                    raise
+                break  # a correction went too far
+            missing = change.shift - heard
+            tried.append((float(np.abs(missing / SCALE).sum()), moved, waves, heard))
+            shift = np.clip(shift + missing, *LIMITS)
+        _, moved, waves, heard = min(tried, key=lambda trial: trial[0])
         speakers = [self._encoder.speaker(some, "test_voice") for some in (said, waves)]
-        return Changed(moved, dict(zip(CHANGES, Change.between(before, after), strict=True)), cosine(*speakers))
+        return Changed(moved, amounts(heard), cosine(*speakers))
 
     def _said(self, voice: Voice) -> list[Wave]:
         return [narrate(self._synthesizer, voice, text, self._seed) for text in self._texts]
 
 
 def delivered(waves: Sequence[Wave]) -> Array:
-    """The delivery of some texts, ``(4,)``, as :class:`kvw.atlas.forward.Expected`, but for a constant of the pace."""
-    pitch, _, _, *timbre = np.mean([manner(wave) for wave in waves], axis=0)
-    return np.array([pitch, -np.log(sum(map(len, waves))), *timbre])
+    """The delivery of texts, ``(texts, 4)``, as :class:`kvw.atlas.forward.Expected`, but for a constant of the pace.
+
+    Of a text in which no frame has a pitch it is NaN.
+    """
+    rows = np.array([manner(wave) for wave in waves])
+    pitch, _, voiced, *timbre = rows.T
+    found = np.column_stack([pitch, -np.log([max(len(wave), 1) for wave in waves]), *timbre])
+    found[voiced == 0] = np.nan
+    return found
+
+
+def moved_by(before: Array, after: Array) -> Array:
+    """The mean shift between two deliveries of the same texts, ``(4,)``, over the texts that have both.
+
+    Raises:
+        KvwError: no text has both.
+    """
+    shifts = after - before
+    known = np.isfinite(shifts).all(axis=1)
+    if not known.any():
+        raise KvwError("expected a voice with a pitch, to measure what changes; none is heard; choose another voice")
+    shift: Array = shifts[known].mean(axis=0)
+    return shift

@@ -15,7 +15,6 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -38,7 +37,7 @@ from kvw.runtime.filenames import safe_stem
 from kvw.runtime.files import write_whole
 from kvw.speech import select
 from kvw.speech.narrate import check_speed, narrate
-from kvw.tasks.adjust import Changed
+from kvw.tasks.adjust import Changed, facts_of_change
 from kvw.tasks.destinations import PACKS, SINGLE
 from kvw.tasks.export import ANY_OWNER, EXPORTED, export
 from kvw.tasks.listen import FOLDER, HEARD, KEYS, QUESTION
@@ -72,6 +71,9 @@ FORMATS = (*SINGLE, *PACKS)
 MOST_BLENDED = 400
 """Characters of a voice's name or blend, at most."""
 
+MOST_CHANGED = 8
+"""Changed voices that are remembered, at most."""
+
 UNCHANGED = Change()
 
 
@@ -104,7 +106,7 @@ class Service:
         self._reading = threading.Lock()  # of curves
         self._answering = threading.Lock()
         self.models = Models(cfg)
-        self._changed: tuple[tuple[str, Change] | None, Any] = None, None
+        self._changed: dict[tuple[str, str, Change], Changed] = {}
         self.stock = StockSpeech(self.models, Path(cfg.voices_folder), files)
 
     # a new search
@@ -437,10 +439,10 @@ class Service:
         with shown_by_name(path):
             voice = load_voice(path)
             owner = synthesizer_of(path)
-        return self._keep(name_of(path), voice, owner, {})
+        return self._keep(name_of(path), voice, {"synthesiser": owner})
 
     def change(self, voice: str, change: Change) -> tuple[NamedVoice, Changed]:
-        """A voice, and the same changed as it is heard; the latest change is remembered.
+        """A voice, and the same changed as it is heard; the latest changes are remembered.
 
         Args:
             voice: as for :meth:`speak`.
@@ -451,21 +453,24 @@ class Service:
         """
         chosen = self._voice(voice)
         self.models.speaker(chosen.synthesizer), self.models.encoder()
-        key = voice_digest(chosen.voice), change
+        key = chosen.synthesizer, voice_digest(chosen.voice), change
         with self.models.at_work:
-            if self._changed[0] != key:
-                self._changed = key, self.models.changer(chosen.synthesizer)(chosen.voice, change)
-            return chosen, self._changed[1]
+            if key not in self._changed:
+                self._changed[key] = self.models.changer(chosen.synthesizer)(chosen.voice, change)
+                while len(self._changed) > MOST_CHANGED:
+                    del self._changed[next(iter(self._changed))]
+            return chosen, self._changed[key]
 
     def keep_change(self, voice: str, change: Change) -> str:
         """Keeps a changed voice beside the queue, and returns the label that it has then.
 
         Raises:
-            KvwError: as :meth:`change`.
+            KvwError: as :meth:`change`; or there is no change.
         """
+        if not change:
+            raise KvwError("expected a change to keep; got none; move a slider")
         chosen, changed = self.change(voice, change)
-        facts = {"base_voices": [*chosen.bases], "adjusted": vars(change)}
-        return self._keep(f"{chosen.name}-changed", changed.voice, chosen.synthesizer, facts)
+        return self._keep(f"{chosen.name[:40]}-changed", changed.voice, facts_of_change(chosen, change))
 
     def speak(self, voice: str, text: str, speed: float = 1.0, name: str = "", change: Change = UNCHANGED) -> Path:
         """Speaks a text, and returns the WAV.
@@ -499,12 +504,13 @@ class Service:
             raise KvwError(f"voice: expected one of the list, or a blend as af_bella(2)+am_adam(1); got {label!a:.60}")
         return resolve(known.get(label, label), Path(self.cfg.voices_folder), select.embedded_voices)
 
-    def _keep(self, name: str, voice: Voice, owner: str, facts: Mapping[str, object]) -> str:
+    def _keep(self, name: str, voice: Voice, facts: Mapping[str, object]) -> str:
         self._kept.mkdir(exist_ok=True)
-        kept = self._kept / f"{safe_stem(name)}.pt"
-        if kept.exists() and voice_digest(load_voice(kept)) != voice_digest(voice):  # every run's voice is named best
-            kept = kept.with_stem(f"{kept.stem}-{voice_digest(voice)[:8]}")
-        save_voice(kept, voice, {"synthesiser": owner, **facts})
+        kept, own = self._kept / f"{safe_stem(name)}.pt", (facts["synthesiser"], voice_digest(voice))
+        if kept.exists() and (synthesizer_of(kept), voice_digest(load_voice(kept))) != own:
+            kept = kept.with_stem(f"{kept.stem}-{own[1][:8]}")  # every run's voice is named best
+        if not kept.exists():
+            save_voice(kept, voice, facts)
         return f"kept: {kept.name}"
 
     def _stock(self) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from kvw.atlas.adjust import CHANGES, Change
-from kvw.tasks.adjust import TEXTS, UNITS
+from kvw.tasks.adjust import TEXTS
 from kvw.web.components import LOUD, fill_on_select, player, shows_refusals
 from kvw.web.service import MOST_BLENDED, MOST_SPOKEN, Service
 
@@ -60,7 +60,8 @@ def speak(service: Service, tab: gr.Tab) -> None:
 
 def slider(name: str) -> gr.Slider:
     """Of one of :data:`kvw.atlas.adjust.CHANGES`."""
-    most, label = CHANGES[name], f"{name.capitalize()}, {UNITS[name]}"
+    most, unit = CHANGES[name]
+    label = f"{name.capitalize()}, {unit}"
     return gr.Slider(-most, most, value=0, step=STEPS[name], label=label, elem_id=f"change_{name}")
 
 
@@ -68,7 +69,7 @@ def _told(service: Service, voice: str, change: Change) -> str:
     """What was asked of a changed voice and what was measured, as a sentence."""
     _, changed = service.change(voice, change)
     parts = [
-        f"{name} {changed.measured[name]:+.1f} {UNITS[name]}" + (f" (asked {asked:+g})" if asked else "")
+        f"{name} {changed.measured[name]:+.1f} {CHANGES[name].unit}" + (f" (asked {asked:+g})" if asked else "")
         for name, asked in vars(change).items()
     ]
     return f"Measured on {TEXTS} sentences: {', '.join(parts)}; like the voice before to {changed.similarity:.2f}."

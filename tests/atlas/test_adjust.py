@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvw.atlas.adjust import CHANGES, Adjuster, Change
+from kvw.atlas.adjust import CHANGES, Adjuster, Change, amounts
 from kvw.errors import KvwError
 from kvw.types import MAX_PHONEMES, mean_row
 from tests.atlas.formula import delivered, heard, styles
@@ -30,7 +30,9 @@ def voice_of(style):
 
 
 def change_between(before, after):
-    return np.array(Change.between(*delivered(np.array([mean_row(before), mean_row(after)]))))
+    return np.array(
+        list(amounts(np.diff(delivered(np.array([mean_row(before), mean_row(after)])), axis=0)[0]).values())
+    )
 
 
 @pytest.mark.parametrize("kind", CHANGES)
@@ -66,15 +68,15 @@ def test_all_rows_move_alike_and_the_speaker_stays_nearer_than_by_as_large_a_mov
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=6, unique=True), st.sampled_from(sorted(CHANGES)))
 @settings(max_examples=20, deadline=None)
 def test_more_of_a_change_is_more_of_it_in_what_is_asked(shares, kind):
-    amounts = [Change(**{kind: share * CHANGES[kind]}) for share in sorted(shares)]
+    changes = [Change(**{kind: share * CHANGES[kind].most}) for share in sorted(shares)]
     at = list(CHANGES).index(kind)
-    steps = [change.shift[at] * (-1 if kind == "breathiness" else 1) for change in amounts]
+    steps = [change.shift[at] * (-1 if kind == "breathiness" else 1) for change in changes]
     assert all(less <= more for less, more in pairwise(steps))
-    assert Change.between(np.zeros(4), amounts[0].shift)[at] == pytest.approx(getattr(amounts[0], kind), abs=1e-9)
+    assert amounts(changes[0].shift)[kind] == pytest.approx(getattr(changes[0], kind), abs=1e-9)
 
 
 @pytest.mark.parametrize("kind", CHANGES)
 @pytest.mark.parametrize("value", [1.01, -1.01, float("nan"), float("inf")])
 def test_a_change_beyond_what_voices_do_is_refused_by_name(kind, value):
     with pytest.raises(KvwError, match=f"^{kind}: expected a change of -"):
-        Change(**{kind: value * CHANGES[kind]})
+        Change(**{kind: value * CHANGES[kind].most})

@@ -142,6 +142,14 @@ def test_a_strategy_that_asks_for_an_atlas_where_none_is_ends_with_one_line(kvw,
     assert "expected an atlas of embedded-1, to know its voices by" in capsys.readouterr().err
 
 
+def test_an_atlas_of_too_few_samples_is_refused_by_name(atlas, kvw, capsys, tmp_path):
+    few = tmp_path / "few.safetensors"
+    few.write_bytes(read_samples(atlas).only(slice(30)).file())
+    code, runs = kvw("strategy=predicted", "synth=embedded", f"atlas.file={few}")
+    assert (code, runs) == (2, [])
+    assert "expected an atlas of 50 samples or more; got 30; extend it" in capsys.readouterr().err
+
+
 def test_an_atlas_of_another_model_is_refused_by_name(atlas, kvw, capsys, tmp_path):
     data = atlas.read_bytes().replace(b"embedded-1", b"embedded-2")
     other = tmp_path / "other.safetensors"

@@ -168,7 +168,7 @@ def test_a_voice_is_changed_as_it_is_heard_and_kept(service, bank, monkeypatch):
     change = Change(brightness=15)
     named, changed = service.change("af_amber", change)
     assert named.name == "af_amber" and changed.measured["brightness"] == pytest.approx(15, abs=2)
-    monkeypatch.setattr(service.models, "changer", None)  # the latest change is remembered
+    monkeypatch.setattr(service.models, "changer", None)  # the latest changes are remembered
     usual, bright = (decode_file(service.speak("af_amber", "Good night.", change=one)) for one in (Change(), change))
     assert timbre(bright)[0] > timbre(usual)[0] + 0.05
     label = service.keep_change("af_amber", change)
@@ -178,6 +178,8 @@ def test_a_voice_is_changed_as_it_is_heard_and_kept(service, bank, monkeypatch):
     assert service.keep_change("af_amber", Change(brightness=-15)) != label, "another change has a file of its own"
     with pytest.raises(KvwError, match="expected one of the list"):
         service.change("af_nobody", change)
+    with pytest.raises(KvwError, match="expected a change to keep"):
+        service.keep_change("af_amber", Change())
 
 
 def test_a_voice_is_exported_in_the_formats_that_it_can_have(service):
