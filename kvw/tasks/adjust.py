@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from omegaconf import DictConfig
 
 from kvw.atlas.adjust import CHANGES, Adjuster, Change, amounts
 from kvw.atlas.forward import Array
 from kvw.audio.write import write_audio
-from kvw.config.inputs import passage, short_texts
+from kvw.config.inputs import short_texts
 from kvw.config.invocation import Invocation
 from kvw.errors import KvwError
 from kvw.fitness.sampler import manner
@@ -21,7 +22,7 @@ from kvw.runtime.filenames import is_portable
 from kvw.speech.narrate import narrate
 from kvw.speech.synthesizer import Synthesizer
 from kvw.tasks.atlas_file import AtlasFile
-from kvw.tasks.speak import chosen_voices, synthesizer
+from kvw.tasks.speak import chosen_voices, spoken_text, synthesizer
 from kvw.text import aligned
 from kvw.types import EMBEDDED, Voice, Wave
 from kvw.voices.files import name_of, save_voice
@@ -75,13 +76,12 @@ def adjust(
         raise KvwError(f"test_voice: expected one voice to change; got {len(named)}; change one after the other")
     (before,) = named
     check_free(path, before.synthesizer)
-    text = cfg.language.target_text if cfg.target_text is None else passage(cfg.target_text, "target_text")
+    text = spoken_text(cfg)
     if remark := language_remark(named, cfg.language.letter):
         log.warning("%s", remark)
     path.parent.mkdir(parents=True, exist_ok=True)
     speaker, encoder = synthesizer(cfg, before.synthesizer), SpeakerEncoder()
-    adjuster = Adjuster(AtlasFile(cfg.atlas.file, lambda: (speaker, encoder)).samples)
-    changed = Changer(adjuster, speaker, encoder, short_texts(cfg), cfg.seed)(before.voice, change)
+    changed = changer(cfg, speaker, encoder)(before.voice, change)
     wave = narrate(speaker, changed.voice, text, cfg.seed)
     log.info("\n%s", "\n".join(aligned(changed.table(change), 1)))
     save_voice(path, changed.voice, facts_of_change(before, change))
@@ -180,6 +180,16 @@ class Changer:
 
     def _said(self, voice: Voice) -> list[Wave]:
         return [narrate(self._synthesizer, voice, text, self._seed) for text in self._texts]
+
+
+def changer(cfg: DictConfig, synthesizer: Synthesizer, encoder: SpeakerEncoder) -> Changer:
+    """What changes voices of a synthesiser, by the atlas of its model and the short texts of the config's language.
+
+    Raises:
+        KvwError: as :attr:`kvw.tasks.atlas_file.AtlasFile.samples`.
+    """
+    samples = AtlasFile(cfg.atlas.file, lambda: (synthesizer, encoder)).samples
+    return Changer(Adjuster(samples), synthesizer, encoder, short_texts(cfg), cfg.seed)
 
 
 def delivered(waves: Sequence[Wave]) -> Array:

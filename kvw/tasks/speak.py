@@ -44,7 +44,7 @@ def speak(invocation: Invocation, *, speed: float) -> float:
     check_speed(speed, "task.speed")
     if output.suffix.lower() not in ENDINGS:
         raise KvwError(f"output_name: expected a name in {', '.join(ENDINGS)}; got {cfg.output_name!r}")
-    text = cfg.language.target_text if cfg.target_text is None else passage(cfg.target_text, "target_text")
+    text = spoken_text(cfg)
     if not is_portable(output.stem) or "\0" in str(output):
         raise KvwError(f"output_name: expected a name that every system takes; got {cfg.output_name!r:.80}")
     named = chosen_voices(cfg)
@@ -75,6 +75,15 @@ def speak(invocation: Invocation, *, speed: float) -> float:
     if failed:
         raise some_failed(failed, len(named), "voices")
     return seconds
+
+
+def spoken_text(cfg: DictConfig) -> str:
+    """What ``target_text`` says, or the language's own text.
+
+    Raises:
+        KvwError: as :func:`kvw.config.inputs.passage`.
+    """
+    return str(cfg.language.target_text) if cfg.target_text is None else passage(cfg.target_text, "target_text")
 
 
 def chosen_voices(cfg: DictConfig) -> list[NamedVoice]:

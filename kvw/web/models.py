@@ -9,8 +9,6 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from kvw.atlas.adjust import Adjuster
-from kvw.config.inputs import short_texts
 from kvw.config.schema import plain
 from kvw.errors import KvwError
 from kvw.fitness.speaker import SpeakerEncoder
@@ -18,8 +16,7 @@ from kvw.runtime.environment import pick_device
 from kvw.speech import select
 from kvw.speech.kokoro import sources
 from kvw.speech.synthesizer import Synthesizer
-from kvw.tasks.adjust import Changer
-from kvw.tasks.atlas_file import AtlasFile
+from kvw.tasks.adjust import changer
 from kvw.tasks.bank import load_bank_of
 from kvw.tasks.bank import owner as owner_of
 from kvw.tasks.prepare import synth_node
@@ -48,7 +45,7 @@ class Models:
         self._in_language = cache(lambda owner, letter: self._speaker(owner).in_language(letter))
         self._encoder = cache(partial(encoder_of, cfg))
         self.bank = cache(partial(bank_of, cfg))
-        self.changer = cache(self._changer)
+        self.changer = cache(lambda owner: changer(cfg, self.speaker(owner), self.encoder()))
 
     def speaker(self, owner: str, letter: str | None = None) -> Synthesizer:
         """The synthesiser of the voices of ``kokoro`` or ``embedded``.
@@ -69,11 +66,6 @@ class Models:
         """The speaker encoder."""
         with self._loading_encoder:
             return self._encoder()
-
-    def _changer(self, owner: str) -> Changer:
-        speaker, encoder = self.speaker(owner), self.encoder()
-        adjuster = Adjuster(AtlasFile(self._cfg.atlas.file, lambda: (speaker, encoder)).samples)
-        return Changer(adjuster, speaker, encoder, short_texts(self._cfg), self._cfg.seed)
 
     def searchers(self) -> str:
         """Whose voices a search would speak with here: ``kokoro`` or ``embedded``; weights may be fetched for that.

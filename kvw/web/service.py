@@ -452,14 +452,7 @@ class Service:
             KvwError: there is no such voice, or what speaks it, or the atlas of its model, is missing.
         """
         chosen = self._voice(voice)
-        self.models.speaker(chosen.synthesizer), self.models.encoder()
-        key = chosen.synthesizer, voice_digest(chosen.voice), change
-        with self.models.at_work:
-            if key not in self._changed:
-                self._changed[key] = self.models.changer(chosen.synthesizer)(chosen.voice, change)
-                while len(self._changed) > MOST_CHANGED:
-                    del self._changed[next(iter(self._changed))]
-            return chosen, self._changed[key]
+        return chosen, self._change(chosen, change)
 
     def keep_change(self, voice: str, change: Change) -> str:
         """Keeps a changed voice beside the queue, and returns the label that it has then.
@@ -489,7 +482,7 @@ class Service:
             raise KvwError(f"text: expected words, {MOST_SPOKEN} characters at most; got {len(text.strip())}")
         check_speed(speed)
         chosen = self._voice(voice)
-        numbers = self.change(voice, change)[1].voice if change else chosen.voice
+        numbers = self._change(chosen, change).voice if change else chosen.voice
         speaker = self.models.speaker(chosen.synthesizer)
         with self.models.at_work:
             wave = narrate(speaker, numbers, text, self.cfg.seed, speed)
@@ -503,6 +496,16 @@ class Service:
         if len(label) > MOST_BLENDED or (label not in known and not blended <= {*self._stock()}):
             raise KvwError(f"voice: expected one of the list, or a blend as af_bella(2)+am_adam(1); got {label!a:.60}")
         return resolve(known.get(label, label), Path(self.cfg.voices_folder), select.embedded_voices)
+
+    def _change(self, chosen: NamedVoice, change: Change) -> Changed:
+        self.models.speaker(chosen.synthesizer), self.models.encoder()
+        key = chosen.synthesizer, voice_digest(chosen.voice), change
+        with self.models.at_work:
+            if key not in self._changed:
+                self._changed[key] = self.models.changer(chosen.synthesizer)(chosen.voice, change)
+                while len(self._changed) > MOST_CHANGED:
+                    del self._changed[next(iter(self._changed))]
+            return self._changed[key]
 
     def _keep(self, name: str, voice: Voice, facts: Mapping[str, object]) -> str:
         self._kept.mkdir(exist_ok=True)
